@@ -1,0 +1,1 @@
+"""Language models: loading, running them to a depth, reading an answer."""
