@@ -1,0 +1,129 @@
+"""Batches: texts of like length together, a bounded number of padded tokens each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Literal, TypeVar
+
+import numpy as np
+import torch
+
+BatchTokens = int | Literal["auto"]
+Item = TypeVar("Item", bound=Hashable)
+
+# Padded tokens per batch. On a CPU more than this gains nothing (Gemma 3 270M,
+# float32 and bfloat16); a GPU wants enough work for its cores.
+_AUTO_TOKENS = {"cpu": 4096, "cuda": 65536}
+
+
+def check_batch_tokens(batch_tokens: BatchTokens, device: torch.device) -> int:
+    """Return the number of padded tokens per batch.
+
+    Parameters
+    ----------
+    batch_tokens : int or "auto"
+        As the user gave it.
+    device : torch.device
+        Where the model runs.
+
+    Raises
+    ------
+    ValueError
+        If it is neither "auto" nor a positive whole number.
+    """
+    if isinstance(batch_tokens, str) and batch_tokens == "auto":
+        return _AUTO_TOKENS.get(device.type, _AUTO_TOKENS["cpu"])
+    if not isinstance(batch_tokens, (int, np.integer)) or batch_tokens < 1:
+        raise ValueError(
+            "batch_tokens must be 'auto' or a whole number of at least 1, "
+            f"got {batch_tokens!r}."
+        )
+    return int(batch_tokens)
+
+
+def distinct(items: Sequence[Item]) -> tuple[list[Item], np.ndarray]:
+    """Return the distinct items and, for every item, the number of its equal there.
+
+    Parameters
+    ----------
+    items : sequence of n hashable values
+
+    Returns
+    -------
+    unique : list, in the order of first appearance
+    inverse : ndarray of shape (n,), with ``unique[inverse[i]] == items[i]``
+    """
+    number: dict[Item, int] = {}
+    inverse = np.fromiter(
+        (number.setdefault(item, len(number)) for item in items),
+        dtype=np.int64,
+        count=len(items),
+    )
+    return list(number), inverse
+
+
+def run_batches(
+    lengths: Sequence[int],
+    batch_tokens: int,
+    run: Callable[[np.ndarray], None],
+    advance: Callable[[int], None] | None = None,
+) -> None:
+    """Run all rows, those of like length together, longest first.
+
+    Where memory runs out, the budget is halved and the work goes on from the rows
+    that are finished.
+
+    Parameters
+    ----------
+    lengths : sequence of n int
+        Tokens of each row.
+    batch_tokens : int
+        Padded tokens per batch; a longer row makes a batch of its own.
+    run : callable
+        ``run(rows)`` runs the rows of one batch (their numbers, ndarray of int) and
+        keeps what it finds. After a lack of memory it sees these rows again.
+    advance : callable, optional
+        Told how many rows each finished batch had.
+
+    Raises
+    ------
+    MemoryError
+        If a single row does not fit.
+    """
+    order = np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable")
+    start = 0
+    while start < len(order):
+        longest = lengths[order[start]]
+        rows = order[start : start + max(1, batch_tokens // max(1, longest))]
+        if _fits(rows, run):
+            start += len(rows)
+            if advance is not None:
+                advance(len(rows))
+        elif len(rows) > 1:
+            batch_tokens = len(rows) * longest // 2
+        else:
+            raise MemoryError(
+                f"one text of {longest} tokens alone does not fit into memory; lower "
+                "max_length, use a smaller backbone, or choose dtype='bfloat16'."
+            )
+
+
+def _fits(rows: np.ndarray, run: Callable[[np.ndarray], None]) -> bool:
+    # Answers instead of handling the error in its except block, which would keep the
+    # failed pass's tensors alive.
+    try:
+        run(rows)
+    except RuntimeError as error:
+        if not _out_of_memory(error):
+            raise
+    else:
+        return True
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return False
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or (
+        "DefaultCPUAllocator" in str(error)
+    )

@@ -1,0 +1,143 @@
+"""One row per model family: where its layers are, and what follows the last one.
+
+Everything else that skraee does with a model is the model's own code, run through
+a view (:mod:`skraee.backbone.views`). To support a new family, add a row and its
+tiny configuration to ``tests/model_zoo.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["masked", "causal", "seq2seq"]
+
+
+def _max_position_embeddings(config: Any) -> int | None:
+    return getattr(config, "max_position_embeddings", None)
+
+
+def _after_padding_index(config: Any) -> int | None:
+    # RoBERTa and MPNet count positions from padding_idx + 1.
+    return int(config.max_position_embeddings) - int(config.pad_token_id) - 1
+
+
+def _n_positions(config: Any) -> int | None:
+    # T5's positions are relative; the length it was trained at is its limit here.
+    return getattr(config, "n_positions", 512)
+
+
+@dataclass(frozen=True)
+class Family:
+    """How one family of models is laid out.
+
+    Parameters
+    ----------
+    kind : {"masked", "causal", "seq2seq"}
+        Which prompt it reads and which head it has.
+    stacks : tuple of str
+        Paths, within the model with its head, of the modules that turn token ids
+        into states: one, or encoder and decoder.
+    layers : str
+        Path of the layer list within a stack.
+    closing : tuple of str
+        The modules that a stack applies after its last layer, in their order: the
+        final norm, a projection. They belong to the readout of every depth.
+    positions : callable
+        Configuration -> number of positions that the model has, or None.
+    between : tuple of str
+        Modules of a stack that run between two layers on whole-batch arguments.
+    shared_args : frozenset of str
+        Layer arguments that hold no row per text.
+    cycles_layers : bool
+        Whether the layer list holds groups that are run several times (ALBERT).
+    """
+
+    kind: Kind
+    stacks: tuple[str, ...]
+    layers: str
+    closing: tuple[str, ...] = ()
+    positions: Callable[[Any], int | None] = _max_position_embeddings
+    between: tuple[str, ...] = ()
+    shared_args: frozenset[str] = frozenset()
+    cycles_layers: bool = False
+
+
+def _bert_like(stack: str, **changes: Any) -> Family:
+    return Family("masked", (stack,), "encoder.layer", **changes)
+
+
+def _llama_like(**changes: Any) -> Family:
+    return Family("causal", ("model",), "layers", ("norm",), **changes)
+
+
+_ROBERTA = _bert_like("roberta", positions=_after_padding_index)
+_T5 = Family(
+    "seq2seq", ("encoder", "decoder"), "block", ("final_layer_norm",), _n_positions
+)
+
+#: ``model_type`` of the configuration -> family.
+FAMILIES: dict[str, Family] = {
+    # masked
+    "bert": _bert_like("bert"),
+    "elasticbert": _bert_like("bert"),
+    "roberta": _ROBERTA,
+    "xlm-roberta": _ROBERTA,
+    "camembert": _ROBERTA,
+    "distilbert": Family("masked", ("distilbert",), "transformer.layer"),
+    "albert": Family(
+        "masked", ("albert",), "encoder.albert_layer_groups", cycles_layers=True
+    ),
+    "deberta-v2": _bert_like(
+        "deberta",
+        between=("encoder.conv",),
+        shared_args=frozenset({"rel_embeddings", "relative_pos"}),
+    ),
+    "mpnet": _bert_like("mpnet", positions=_after_padding_index),
+    "electra": _bert_like("electra"),
+    "modernbert": Family("masked", ("model",), "layers", ("final_norm",)),
+    # causal
+    "gpt2": Family("causal", ("transformer",), "h", ("ln_f",)),
+    "gpt_neox": Family("causal", ("gpt_neox",), "layers", ("final_layer_norm",)),
+    "opt": Family(
+        "causal", ("model.decoder",), "layers", ("final_layer_norm", "project_out")
+    ),
+    "llama": _llama_like(),
+    "mistral": _llama_like(),
+    "qwen2": _llama_like(),
+    "qwen3": _llama_like(),
+    "gemma": _llama_like(),
+    "gemma2": _llama_like(),
+    "gemma3_text": _llama_like(),
+    "phi3": _llama_like(),
+    # sequence-to-sequence (Flan-T5 is "t5")
+    "t5": _T5,
+    "mt5": _T5,
+}
+
+
+def family_of(model_type: str) -> Family:
+    """Return the family's row.
+
+    Parameters
+    ----------
+    model_type : str
+        ``config.model_type``.
+
+    Returns
+    -------
+    Family
+
+    Raises
+    ------
+    ValueError
+        If no row supports it; the message names those that are supported.
+    """
+    if model_type not in FAMILIES:
+        known = ", ".join(sorted(FAMILIES))
+        raise ValueError(
+            f"backbones of type {model_type!r} are not supported; choose a model of "
+            f"one of these types: {known}."
+        )
+    return FAMILIES[model_type]

@@ -1,0 +1,400 @@
+"""A backbone by name: loaded once per process, never inside a pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import torch
+from torch import Tensor
+
+from skraee.backbone import gguf, loading
+from skraee.backbone.families import Family, family_of
+from skraee.backbone.precision import (
+    Device,
+    name_of,
+    resolve_device,
+    resolve_dtype,
+    warn_where_slow,
+)
+from skraee.backbone.readout import LabelHead
+from skraee.exceptions import BackboneChangedError
+from skraee.text.tokenizer import TextTokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+_loaded: dict[tuple[Any, ...], LoadedBackbone] = {}
+_loading = threading.RLock()
+
+
+class Backbone:
+    """A frozen language model, by name or as objects.
+
+    It is loaded when it is first needed, once per process and dtype, and shared by
+    all estimators, their clones and their threads. A pickle holds its name, its
+    revision and a fingerprint of its weights, never the weights.
+
+    Parameters
+    ----------
+    name_or_model : str, Path or PreTrainedModel
+        Hub name (``org/name`` or ``org/name@revision``), a local folder, a ``.gguf``
+        file, or a model of the transformers library with its language-model head.
+    tokenizer : PreTrainedTokenizerFast, optional
+        Needed with a model object, and only then.
+    revision : str, optional
+        Branch, tag or commit on the hub. Give a commit to make results repeatable.
+    local_files_only : bool, default=False
+        Do not ask the hub, use what its cache has.
+
+    Examples
+    --------
+    >>> from skraee import Backbone
+    >>> Backbone("FacebookAI/roberta-large@main")
+    Backbone('FacebookAI/roberta-large', revision='main')
+    """
+
+    def __init__(
+        self,
+        name_or_model: str | os.PathLike[str] | PreTrainedModel,
+        tokenizer: PreTrainedTokenizerFast | None = None,
+        *,
+        revision: str | None = None,
+        local_files_only: bool = False,
+    ) -> None:
+        self._model: PreTrainedModel | None = None
+        self._tokenizer = tokenizer
+        self._local_files_only = local_files_only
+        self._fingerprints: dict[str, str] = {}  # dtype -> fingerprint, where known
+        if isinstance(name_or_model, (str, os.PathLike)):
+            self._take_name(os.fspath(name_or_model), revision)
+        else:
+            self._take_model(name_or_model, revision)
+
+    @property
+    def name(self) -> str:
+        """Hub name or absolute path; of a model object, its ``name_or_path``."""
+        return self._name
+
+    @property
+    def revision(self) -> str | None:
+        """Revision on the hub."""
+        return self._revision
+
+    def load(
+        self, dtype: str | torch.dtype = "auto", device: Device = "auto"
+    ) -> LoadedBackbone:
+        """Load the model, or find it where this process has loaded it before.
+
+        Parameters
+        ----------
+        dtype : {"auto", "bfloat16", "float16", "float32"}, default="auto"
+            "auto" is bfloat16 where the device has instructions for it, else
+            float32; for a model object its own dtype.
+        device : str or torch.device, default="auto"
+            "auto" is the first GPU, else the CPU; for a model object its own device.
+
+        Returns
+        -------
+        LoadedBackbone
+
+        Raises
+        ------
+        OSError
+            If there is no such model.
+        ValueError
+            If its type is not supported or its weights are incomplete.
+        BackboneChangedError
+            If its weights are not those that this object was pickled with.
+        """
+        target = self._resolve_device(device)
+        kind = self._resolve_dtype(dtype, target)
+        key = (*self._identity(), kind, target)
+        with _loading:
+            if key not in _loaded:
+                warn_where_slow(kind, target)
+                _loaded[key] = self._load(kind, target)
+            loaded = _loaded[key]
+        self._check_fingerprint(loaded)
+        return loaded
+
+    def _take_name(self, name: str, revision: str | None) -> None:
+        if self._tokenizer is not None:
+            raise ValueError(
+                f"a tokenizer was given with the name {name!r}; it goes with a model "
+                "object only, a named backbone brings its own."
+            )
+        path = Path(name).expanduser()
+        if path.exists():
+            name = str(path.resolve())
+        elif "@" in name:
+            name, _, written = name.rpartition("@")
+            if revision is not None and revision != written:
+                raise ValueError(
+                    f"two revisions were given, {written!r} in the name and "
+                    f"{revision!r}; give one."
+                )
+            revision = written
+        if not name:
+            raise ValueError("the backbone's name is empty; give a hub name or a path.")
+        self._name = name
+        self._revision = revision
+
+    def _take_model(self, model: PreTrainedModel, revision: str | None) -> None:
+        if not hasattr(model, "config") or not isinstance(model, torch.nn.Module):
+            raise TypeError(
+                "a backbone is a name, a path or a transformers model, got "
+                f"{type(model).__name__}."
+            )
+        if self._tokenizer is None:
+            raise ValueError(
+                "a backbone made of a model object needs its tokenizer: "
+                "Backbone(model, tokenizer)."
+            )
+        if model.training:
+            raise ValueError(
+                "the model is in training mode, in which dropout is active; call "
+                "model.eval() first."
+            )
+        self._model = model
+        self._name = getattr(model, "name_or_path", "")
+        self._revision = revision
+
+    def _identity(self) -> tuple[Any, ...]:
+        if self._model is not None:
+            return ("object", id(self._model), id(self._tokenizer))
+        return ("name", self._name, self._revision)
+
+    def _resolve_device(self, device: Device) -> torch.device:
+        if self._model is not None and isinstance(device, str) and device == "auto":
+            return torch.device(self._model.device)
+        return resolve_device(device)
+
+    def _resolve_dtype(
+        self, dtype: str | torch.dtype, device: torch.device
+    ) -> torch.dtype:
+        if self._model is not None and isinstance(dtype, str) and dtype == "auto":
+            dtype = self._model.dtype
+        return resolve_dtype(dtype, device)
+
+    def _load(self, dtype: torch.dtype, device: torch.device) -> LoadedBackbone:
+        model, tokenizer, family = self._read(dtype)
+        if family.kind == "seq2seq" and dtype == torch.float16:
+            raise ValueError(
+                "T5 models overflow in float16; use dtype='bfloat16' or 'float32'."
+            )
+        if model.dtype != dtype or torch.device(model.device) != device:
+            if model is self._model:  # the user's own model stays as it is
+                model = type(model)(model.config).eval()
+                model.load_state_dict(self._model.state_dict())
+            model = model.to(device=device, dtype=dtype)
+        return LoadedBackbone(
+            model=model,
+            tokenizer=TextTokenizer.from_hf(tokenizer),
+            family=family,
+            dtype=dtype,
+            device=device,
+            fingerprint=fingerprint_of(model),
+            # The key of the registry is the id of these objects while they live.
+            _source=(self._model, self._tokenizer),
+        )
+
+    def _read(
+        self, dtype: torch.dtype
+    ) -> tuple[PreTrainedModel, PreTrainedTokenizerFast, Family]:
+        """Return model, tokenizer and family; subclasses have other sources."""
+        if self._model is not None:
+            assert self._tokenizer is not None
+            family = family_of(self._model.config.model_type)
+            return self._model, self._tokenizer, family
+        path = Path(self._name)
+        if path.is_file() and path.suffix == ".gguf":
+            return loading.read_folder(gguf.unpacked(path), dtype)
+        if not path.is_dir():
+            path = loading.snapshot(
+                self._name, self._revision, local_files_only=self._local_files_only
+            )
+        return loading.read_folder(path, dtype)
+
+    def _check_fingerprint(self, loaded: LoadedBackbone) -> None:
+        known = self._fingerprints.setdefault(name_of(loaded.dtype), loaded.fingerprint)
+        if known != loaded.fingerprint:
+            raise BackboneChangedError(
+                f"the weights of backbone {self.name!r} are not those that the "
+                "estimator was fitted with; restore them (give the revision), or fit "
+                "again."
+            )
+
+    def __sklearn_clone__(self) -> Self:
+        return self
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._model is not None:
+            self._check_that_name_leads_here()
+        state = (self._name, self._revision, self._local_files_only)
+        return _restore, (*state, dict(self._fingerprints))
+
+    def _check_that_name_leads_here(self) -> None:
+        mine = self.load()
+        twin = Backbone(self._name, revision=self._revision) if self._name else None
+        try:
+            same = twin is not None and (
+                fingerprint_of(twin._read(mine.dtype)[0]) == mine.fingerprint
+            )
+        except (OSError, ValueError):
+            same = False
+        if not same:
+            raise pickle.PicklingError(
+                "the backbone was made of a model object and its name_or_path "
+                f"{self._name!r} does not lead to the same weights, so it cannot be "
+                "pickled; save the model with save_pretrained and pass the folder."
+            )
+        self._name = twin.name if twin is not None else self._name
+
+    def __repr__(self) -> str:
+        if self._model is not None:
+            return f"Backbone({type(self._model).__name__}(...))"
+        revision = f", revision={self._revision!r}" if self._revision else ""
+        return f"Backbone({self._name!r}{revision})"
+
+
+@dataclass(frozen=True)
+class LoadedBackbone:
+    """A model in memory, ready to run; shared, never changed.
+
+    Attributes
+    ----------
+    model : PreTrainedModel
+        With its language-model head, in evaluation mode.
+    tokenizer : TextTokenizer
+    family : Family
+    dtype : torch.dtype
+    device : torch.device
+    fingerprint : str
+        Of the weights as loaded, so it depends on dtype.
+    """
+
+    model: PreTrainedModel
+    tokenizer: TextTokenizer
+    family: Family
+    dtype: torch.dtype
+    device: torch.device
+    fingerprint: str
+    _source: tuple[Any, ...] = ()
+    _heads: dict[tuple[int, ...] | None, LabelHead] = field(default_factory=dict)
+
+    @property
+    def position_limit(self) -> int | None:
+        """Number of tokens that the model has positions for."""
+        return self.family.positions(self.model.config)
+
+    @property
+    def has_head(self) -> bool:
+        """Whether the checkpoint has a language-model head."""
+        return self.model.get_output_embeddings() is not None
+
+    def head(self, token_ids: Sequence[int] | None) -> LabelHead:
+        """Return the head for some tokens; made once for each choice of tokens.
+
+        Parameters
+        ----------
+        token_ids : sequence of int or None
+            Columns of the scores; None for the whole vocabulary.
+
+        Raises
+        ------
+        ValueError
+            If the checkpoint has no language-model head.
+        """
+        if not self.has_head:
+            raise ValueError(
+                f"{self.model.config.model_type} checkpoints have no language-model "
+                "head to read label words with (readout='lm_head'); choose a backbone "
+                "with one."
+            )
+        key = None if token_ids is None else tuple(token_ids)
+        if key not in self._heads:
+            self._heads[key] = LabelHead(self.model, self.family, key)
+        return self._heads[key]
+
+
+def as_backbone(backbone: object) -> Backbone:
+    """Return a `Backbone` for what a user gave.
+
+    Parameters
+    ----------
+    backbone : str, Path or Backbone
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+    """
+    if isinstance(backbone, Backbone):
+        return backbone
+    if isinstance(backbone, (str, os.PathLike)):
+        return Backbone(backbone)
+    raise TypeError(
+        "backbone must be a hub name, a path or a skraee.Backbone, got "
+        f"{type(backbone).__name__}; wrap model objects: Backbone(model, tokenizer)."
+    )
+
+
+def clear_backbones() -> None:
+    """Forget all loaded models; the next use loads them again."""
+    with _loading:
+        _loaded.clear()
+
+
+def fingerprint_of(model: torch.nn.Module) -> str:
+    """Hash a model's weights as they are in memory.
+
+    Every weight counts: each tensor enters with its name, shape, dtype, a sample of
+    its values and the sum of all its bits read as integers, which no order of
+    summation changes.
+
+    Parameters
+    ----------
+    model : nn.Module
+
+    Returns
+    -------
+    str
+        SHA-256, in hexadecimal.
+    """
+    digest = hashlib.sha256(type(model).__name__.encode())
+    for name, weight in sorted(model.named_parameters(), key=lambda item: item[0]):
+        bits = _bits(weight.detach())
+        step = max(1, bits.numel() // 64)
+        digest.update(f"{name} {tuple(weight.shape)} {weight.dtype} ".encode())
+        digest.update(str(int(bits.sum(dtype=torch.int64))).encode())
+        digest.update(bits[::step].cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _bits(tensor: Tensor) -> Tensor:
+    integers = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+    return tensor.contiguous().flatten().view(integers[tensor.element_size()])
+
+
+def _restore(
+    name: str,
+    revision: str | None,
+    local_files_only: bool,
+    fingerprints: dict[str, str],
+) -> Backbone:
+    backbone = Backbone(name, revision=revision, local_files_only=local_files_only)
+    backbone._fingerprints.update(fingerprints)
+    return backbone

@@ -1,0 +1,99 @@
+"""Where a backbone runs and in what numbers."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Literal
+
+import torch
+
+DType = Literal["auto", "bfloat16", "float16", "float32"]
+Device = str | torch.device
+
+_DTYPES = {
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+    "float32": torch.float32,
+}
+
+
+def resolve_device(device: Device) -> torch.device:
+    """Return the device; "auto" is the first GPU, else the CPU.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        "auto" or what torch understands ("cpu", "cuda", "cuda:1", "mps").
+
+    Raises
+    ------
+    ValueError
+        If torch does not know the device or cannot reach it.
+    """
+    if isinstance(device, str) and device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise ValueError(
+            f"device {device!r} is not to be had here ({error}); use device='auto'."
+        ) from error
+    return found
+
+
+def resolve_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
+    """Return the dtype; "auto" is bfloat16 where the device computes in it.
+
+    Parameters
+    ----------
+    dtype : {"auto", "bfloat16", "float16", "float32"} or torch.dtype
+    device : torch.device
+
+    Raises
+    ------
+    ValueError
+        If it is none of these.
+    """
+    if isinstance(dtype, torch.dtype) and dtype in _DTYPES.values():
+        return dtype
+    if isinstance(dtype, str) and dtype == "auto":
+        return torch.bfloat16 if computes_bfloat16(device) else torch.float32
+    if not isinstance(dtype, str) or dtype not in _DTYPES:
+        raise ValueError(
+            "dtype must be 'auto', 'bfloat16', 'float16' or 'float32', "
+            f"got {dtype!r}."
+        )
+    return _DTYPES[dtype]
+
+
+def computes_bfloat16(device: torch.device) -> bool:
+    """Whether the device has instructions for bfloat16 products."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
+    if not hasattr(torch.cpu, "get_capabilities"):  # before torch 2.11
+        return bool(torch.cpu._is_avx512_bf16_supported())
+    has = torch.cpu.get_capabilities()
+    return any(has.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def warn_where_slow(dtype: torch.dtype, device: torch.device) -> None:
+    """Warn of a dtype that the device has to imitate."""
+    if dtype == torch.float32 or computes_bfloat16(device):
+        return
+    if dtype == torch.float16 and device.type != "cpu":
+        return
+    warnings.warn(
+        f"this {device.type} has no instructions for {name_of(dtype)}, in which the "
+        "backbone was fitted; predictions are right but slow. Fit with "
+        "dtype='float32' for this machine.",
+        UserWarning,
+        stacklevel=2,
+    )
+
+
+def name_of(dtype: torch.dtype) -> str:
+    """Return "float32" for torch.float32, and so on."""
+    return str(dtype).removeprefix("torch.")

@@ -1,0 +1,300 @@
+"""What fit remembers of the labelled texts, and the exits that follow from it."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.utils import check_random_state
+
+from skraee.retrieval.exit_rule import (
+    BelowTau,
+    FloatArray,
+    choose_exit,
+    exit_information,
+    exit_scores,
+    neighbor_weights,
+    select_votes,
+)
+from skraee.retrieval.neighbors import IntArray, Method, Metric, NeighborIndex
+
+Keep = Literal["all", "correct"]
+
+
+@dataclass(frozen=True, eq=False)
+class ExitChoice:
+    """Where queries stop, and why.
+
+    Attributes
+    ----------
+    exits : ndarray of int64 of shape (q,)
+        The depth at which each query stops (equation 6).
+    undecided : ndarray of bool of shape (q,)
+        Where no neighbour voted, so that the exit is the full depth.
+    scores : ndarray of float64 of shape (q, m + 1)
+        F of equation 4.
+    distances : ndarray of float64 of shape (q, k)
+        Distances of the neighbours that voted, ascending.
+    rows : ndarray of int64 of shape (q, k)
+        Their rows in the database.
+    """
+
+    exits: IntArray
+    undecided: npt.NDArray[np.bool_]
+    scores: FloatArray
+    distances: FloatArray
+    rows: IntArray
+
+
+@dataclass(eq=False)
+class Database:
+    """Keys, layer sweeps and labels of the texts that were fitted.
+
+    Make one with `Database.build`, which checks what it is given. A pickle holds the
+    arrays and settings below and nothing that searching has left behind.
+
+    Attributes
+    ----------
+    keys : ndarray of float32 of shape (n, d)
+        The vectors by which the texts are retrieved.
+    proba : ndarray of float32 of shape (n, m + 1, C)
+        Their layer sweeps.
+    labels : ndarray of int of shape (n,)
+        Their class codes, in the smallest type that holds C - 1.
+    kept : ndarray of int64 of shape (n,) or None
+        Their positions in the order of fit; None where all were kept.
+    metric, method, n_jobs
+        What `NeighborIndex` takes.
+    seed : int
+        Seeds its graph.
+    """
+
+    keys: npt.NDArray[np.float32]
+    proba: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.integer]
+    kept: IntArray | None = None
+    metric: Metric = "sqeuclidean"
+    method: Method = "hnsw"
+    n_jobs: int | None = None
+    seed: int = 0
+    _index: NeighborIndex = field(init=False, repr=False)
+    # The votes of the last setting. One pair, replaced whole, so that threads with
+    # different settings never mix them up.
+    _votes: tuple[tuple[float, str, int], FloatArray] | None = field(
+        init=False, repr=False, default=None
+    )
+
+    def __post_init__(self) -> None:
+        self._index = NeighborIndex(
+            self.keys,
+            metric=self.metric,
+            method=self.method,
+            n_jobs=self.n_jobs,
+            random_state=self.seed,
+        )
+
+    @classmethod
+    def build(
+        cls,
+        keys: npt.ArrayLike,
+        proba: npt.ArrayLike,
+        labels: npt.ArrayLike,
+        *,
+        keep: Keep = "all",
+        metric: Metric = "sqeuclidean",
+        method: Method = "hnsw",
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = 0,
+    ) -> Self:
+        """Check and store what fit found out about n labelled texts.
+
+        Parameters
+        ----------
+        keys : array-like of shape (n, d)
+            One vector for each text.
+        proba : array-like of shape (n, m + 1, C)
+            Label probabilities of each text at the depths 0..m.
+        labels : array-like of int of shape (n,)
+            Class codes 0..C-1.
+        keep : {"all", "correct"}, default="all"
+            "correct" stores only the texts that the full depth classifies correctly:
+            the paper's RAEE without corrective information (Table 2).
+        metric, method, n_jobs, random_state
+            What `NeighborIndex` takes.
+
+        Returns
+        -------
+        Database
+            With its arrays as contiguous float32.
+
+        Raises
+        ------
+        ValueError
+            If the arrays do not fit together or are not finite, or if `keep` is
+            "correct" and no text is.
+        """
+        vectors = np.ascontiguousarray(keys, dtype=np.float32)
+        sweeps = np.ascontiguousarray(proba, dtype=np.float32)
+        _check_sweeps(vectors, sweeps, n_labels=len(np.asarray(labels)))
+        codes = _compact_codes(labels, n_classes=sweeps.shape[2])
+        kept = None
+        if keep == "correct":
+            kept = _correct_at_full_depth(sweeps, codes)
+            vectors, sweeps, codes = vectors[kept], sweeps[kept], codes[kept]
+        elif keep != "all":
+            raise ValueError(f"database must be 'all' or 'correct', got {keep!r}")
+        # Drawn once, so that every copy of this database builds the same graph.
+        seed = int(check_random_state(random_state).randint(2**31 - 1))
+        return cls(vectors, sweeps, codes, kept, metric, method, n_jobs, seed)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @property
+    def n_layers(self) -> int:
+        """The full depth m."""
+        return int(self.proba.shape[1]) - 1
+
+    @property
+    def n_classes(self) -> int:
+        """The number of classes C."""
+        return int(self.proba.shape[2])
+
+    @property
+    def positions(self) -> IntArray:
+        """The position of each stored text in the order of fit, shape (n,)."""
+        return np.arange(len(self)) if self.kept is None else self.kept
+
+    def neighbors(self, queries: npt.ArrayLike, k: int) -> tuple[FloatArray, IntArray]:
+        """Find the k stored texts nearest to each query.
+
+        Parameters
+        ----------
+        queries : array-like of shape (q, d)
+            Keys of the queries.
+        k : int
+            How many to find; all stored texts where there are fewer.
+
+        Returns
+        -------
+        distances : ndarray of float64 of shape (q, min(k, n))
+            Distances in the metric, ascending.
+        rows : ndarray of int64 of shape (q, min(k, n))
+            Rows of the stored arrays, ascending where distances are equal.
+        """
+        return self._index.search(queries, k)
+
+    def kneighbors(self, queries: npt.ArrayLike, k: int) -> tuple[FloatArray, IntArray]:
+        """Find the k stored texts nearest to each query, by their place in fit.
+
+        Parameters
+        ----------
+        queries : array-like of shape (q, d)
+            Keys of the queries.
+        k : int
+            How many to find; all stored texts where there are fewer.
+
+        Returns
+        -------
+        distances : ndarray of float64 of shape (q, min(k, n))
+            Distances in the metric, ascending.
+        positions : ndarray of int64 of shape (q, min(k, n))
+            Positions in the order of fit, whatever texts were kept.
+        """
+        distances, rows = self.neighbors(queries, k)
+        return distances, self.positions[rows]
+
+    def exits(
+        self,
+        queries: npt.ArrayLike,
+        *,
+        k: int,
+        tau: float,
+        below_tau: BelowTau = "top3",
+        min_exit: int = 0,
+    ) -> ExitChoice:
+        """Choose the exit of each query (Algorithm 3.2, equations 4-6).
+
+        Parameters
+        ----------
+        queries : array-like of shape (q, d)
+            Keys of the queries.
+        k : int
+            How many neighbours vote.
+        tau, below_tau, min_exit
+            What `select_votes` takes.
+
+        Returns
+        -------
+        ExitChoice
+            The exits, and the scores and neighbours from which they follow.
+        """
+        votes = self._select_votes(tau, below_tau, min_exit)
+        distances, rows = self.neighbors(queries, k)
+        scores = exit_scores(neighbor_weights(distances), votes, rows)
+        exits, undecided = choose_exit(scores)
+        return ExitChoice(exits, undecided, scores, distances, rows)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__ | {"_votes": None}
+        del state["_index"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.__post_init__()
+
+    def _select_votes(
+        self, tau: float, below_tau: BelowTau, min_exit: int
+    ) -> FloatArray:
+        setting, last = (tau, below_tau, min_exit), self._votes
+        if last is not None and last[0] == setting:
+            return last[1]
+        information = exit_information(self.proba, self.labels)
+        votes = select_votes(
+            information, tau=tau, below_tau=below_tau, min_exit=min_exit
+        )
+        self._votes = setting, votes
+        return votes
+
+
+def _check_sweeps(
+    keys: npt.NDArray[np.float32], proba: npt.NDArray[np.float32], n_labels: int
+) -> None:
+    if proba.ndim != 3 or not len(keys) == len(proba) == n_labels:
+        raise ValueError(
+            "keys (n, d), proba (n, m + 1, C) and labels (n,) must be of the same n "
+            f"texts, got shapes {keys.shape}, {proba.shape} and {n_labels} labels"
+        )
+    bad = np.argwhere(~np.isfinite(proba).all(axis=2))
+    if len(bad):
+        raise ValueError(
+            f"proba must be finite, but {len(bad)} of its rows are not, the first at "
+            f"text {bad[0, 0]}, depth {bad[0, 1]}; a backbone whose states overflow "
+            "half precision needs dtype='float32'"
+        )
+
+
+def _compact_codes(labels: npt.ArrayLike, n_classes: int) -> npt.NDArray[np.integer]:
+    codes = np.asarray(labels)
+    found = np.unique(codes).tolist()
+    wrong = [code for code in found if code not in range(n_classes)]
+    if wrong:
+        raise ValueError(
+            f"labels must be class codes, integers from 0 to {n_classes - 1} as proba "
+            f"has {n_classes} classes, got {wrong[0]!r}"
+        )
+    return codes.astype(np.min_scalar_type(n_classes - 1))
+
+
+def _correct_at_full_depth(
+    proba: npt.NDArray[np.float32], labels: npt.NDArray[np.integer]
+) -> IntArray:
+    kept = np.flatnonzero(proba[:, -1].argmax(axis=1) == labels)
+    if len(kept) == 0:
+        raise ValueError(
+            "database='correct' needs texts that the full depth classifies correctly, "
+            f"but its accuracy is 0.0 on the {len(labels)} texts given; check the "
+            "template and label words, or set database='all'"
+        )
+    return kept

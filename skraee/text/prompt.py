@@ -1,0 +1,220 @@
+"""Prompts: texts filled into a template as token ids with a known read position."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from skraee.text.label_words import label_token_ids, label_words_for
+from skraee.text.layout import Slot, Words, lay_out
+from skraee.text.template import ModelKind, Piece, Template
+from skraee.text.tokenizer import TextTokenizer
+
+__all__ = [
+    "ModelKind",
+    "Piece",
+    "Prompt",
+    "PromptEncoder",
+    "Template",
+    "TruncationWarning",
+    "label_token_ids",
+    "label_words_for",
+]
+
+_Row = tuple[list[int], ...]
+
+
+class TruncationWarning(UserWarning):
+    """Texts were cut because the prompt would have been too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A filled template, as a model reads it.
+
+    Parameters
+    ----------
+    ids : tuple of int
+        Token ids with all special tokens.
+    read : int
+        Index in `ids` of the position whose state is decoded.
+    spans : tuple of (int, int)
+        For every field the half-open range of its own tokens in `ids`.
+    """
+
+    ids: tuple[int, ...]
+    read: int
+    spans: tuple[tuple[int, int], ...]
+
+
+class PromptEncoder:
+    """Turns texts into prompts for one template and one tokenizer.
+
+    Template and text are tokenised apart and joined as ids, so whatever a text holds,
+    the read position is known and only text is cut. For stripped, non-empty text
+    without special tokens, and fields between white space, the ids are those of the
+    tokenizer called on the filled template.
+
+    Parameters
+    ----------
+    template : Template
+        What surrounds the text.
+    tokenizer : TextTokenizer
+        The model's tokenizer.
+    kind : {"masked", "causal", "seq2seq"}
+        How the model reads: at the mask; at the last token, closing special tokens
+        left out; at the last token before the closing special tokens.
+    max_length : int or None
+        The user's limit in tokens, template and special tokens included. Lower it to
+        save time on long texts.
+    position_limit : int or None
+        How many positions the model has; None where it has no limit.
+    needs_mask : bool, default=True
+        Whether a masked model's template must have a mask. Without one the first
+        token is read.
+
+    Attributes
+    ----------
+    limit : int or None
+        The smaller of the two limits.
+
+    Raises
+    ------
+    ValueError
+        If the template has too many masks or too few for the model, or leaves no
+        token for the text.
+    """
+
+    def __init__(
+        self,
+        template: Template,
+        tokenizer: TextTokenizer,
+        *,
+        kind: ModelKind,
+        max_length: int | None,
+        position_limit: int | None,
+        needs_mask: bool = True,
+    ) -> None:
+        self.template = template
+        self.tokenizer = tokenizer
+        self.kind = kind
+        self.limit = _limit(max_length, position_limit)
+        self._layout = lay_out(template, tokenizer, kind=kind, needs_mask=needs_mask)
+        self._suffix_ids = () if kind == "causal" else tokenizer.suffix_ids
+        self._n_fixed = self._count_fixed()
+
+    def encode(self, samples: Sequence[tuple[str, ...]]) -> list[Prompt]:
+        """Fill the template with every sample.
+
+        Parameters
+        ----------
+        samples : sequence of tuple of str
+            The fields of each sample, in the order of `template.fields`, as
+            `skraee.text.inputs.check_texts` returns them.
+
+        Returns
+        -------
+        list of Prompt
+
+        Raises
+        ------
+        ValueError
+            If a prompt would have no token at all.
+
+        Warns
+        -----
+        TruncationWarning
+            Once per call, if texts had to be cut.
+        """
+        slots = [part for part in self._layout if isinstance(part, Slot)]
+        columns = [
+            self.tokenizer.plain([slot.filled(s[i]) for s in samples], first=slot.first)
+            for i, slot in enumerate(slots)
+        ]
+        rows = list(zip(*columns, strict=True))
+        fitted = [self._fitted(row) for row in rows]
+        self._warn_of_cuts(sum(a is not b for a, b in zip(rows, fitted, strict=True)))
+        return [self._prompt(row) for row in fitted]
+
+    def _fitted(self, row: _Row) -> _Row:
+        lengths = [len(ids) for ids in row]
+        if self.limit is None or self._n_fixed + sum(lengths) <= self.limit:
+            return row
+        kept = _levelled(lengths, self.limit - self._n_fixed)
+        return tuple(ids[:n] for ids, n in zip(row, kept, strict=True))
+
+    def _prompt(self, row: _Row) -> Prompt:
+        ids = list(self.tokenizer.prefix_ids)
+        spans = []
+        mask = None
+        fields = iter(row)
+        for part in self._layout:
+            start = len(ids)
+            if isinstance(part, Slot):
+                ids += next(fields)
+                spans.append((start, len(ids)))
+                continue
+            ids += part.ids
+            mask = start + part.masks[0] if part.masks else mask
+        read = self._last(ids) if mask is None else mask
+        return Prompt((*ids, *self._suffix_ids), read, tuple(spans))
+
+    def _last(self, ids: Sequence[int]) -> int:
+        """Return the read position of a prompt without a mask."""
+        if not ids and not self._suffix_ids:
+            raise ValueError(
+                f"a prompt must have at least one token, got an empty text for the "
+                f"template {self.template.text!r}; write words into the template, or "
+                f"drop empty texts"
+            )
+        return 0 if self.kind == "masked" else max(len(ids) - 1, 0)
+
+    def _count_fixed(self) -> int:
+        words = [part.ids for part in self._layout if isinstance(part, Words)]
+        n_fixed = sum(map(len, (self.tokenizer.prefix_ids, *words, self._suffix_ids)))
+        if self.limit is not None and n_fixed >= self.limit:
+            raise ValueError(
+                f"a template must leave room for the text, got {n_fixed} tokens (with "
+                f"special tokens) of at most {self.limit} in {self.template.text!r}; "
+                f"shorten it or raise max_length"
+            )
+        return n_fixed
+
+    def _warn_of_cuts(self, n_cut: int) -> None:
+        if n_cut:
+            warnings.warn(
+                f"{n_cut} text(s) were cut to fit prompts of {self.limit} tokens; "
+                f"raise max_length if the model has more positions",
+                TruncationWarning,
+                stacklevel=3,
+            )
+
+
+def _limit(max_length: int | None, position_limit: int | None) -> int | None:
+    if max_length is None or position_limit is None:
+        return position_limit if max_length is None else max_length
+    if max_length > position_limit:
+        raise ValueError(
+            f"max_length must be at most {position_limit}, the model's number of "
+            f"positions, got {max_length}; lower it or leave it at None"
+        )
+    return max_length
+
+
+def _levelled(lengths: Sequence[int], room: int) -> list[int]:
+    """Cut the longest length by one, the later of equals, until the sum is `room`."""
+    level = _level(lengths, room)
+    kept = [min(length, level) for length in lengths]
+    for i in range(len(kept)):
+        kept[i] += kept[i] < lengths[i] and sum(kept) < room
+    return kept
+
+
+def _level(lengths: Sequence[int], room: int) -> int:
+    """Return the largest length to which all can be cut without filling the room."""
+    level = room
+    for i, length in enumerate(sorted(lengths)):
+        level = room // (len(lengths) - i)
+        if length > level:
+            break
+        room -= length
+    return level
