@@ -1,7 +1,5 @@
 """Warnings and errors that a user may want to catch by name."""
 
-from skraee.text.prompt import TruncationWarning
-
 __all__ = ["BackboneChangedError", "TruncationWarning", "UndecidedWarning"]
 
 
@@ -11,3 +9,7 @@ class BackboneChangedError(ValueError):
 
 class UndecidedWarning(UserWarning):
     """No neighbour of some texts was answered rightly; they ran the whole model."""
+
+
+class TruncationWarning(UserWarning):
+    """Some texts were longer than the limit and lost their end."""

@@ -38,6 +38,11 @@ _WORDS = {
 _THINGS = "film story meal hotel phone room camera journey waiter plot".split()
 _GLUE = "the a it was is and but very quite not so this my i found".split()
 _SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "<s>", "</s>"]
+# Layers through which attention, and BERT's head, pass a state on.
+_CARRIERS = (
+    *("attention.self.value", "attention.output.dense", "transform.dense"),
+    *("v_proj", "o_proj", "Attention.v", "Attention.o"),
+)
 _SIZES = {"hidden": 32, "layers": 4, "heads": 2, "inner": 64, "positions": 128}
 
 
@@ -213,15 +218,20 @@ def _model(
 @torch.no_grad()
 def _bend(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
     """Let the words of a class share a direction, and attention carry them on."""
+    width = model.get_input_embeddings().weight.shape[1]
+    direction = torch.randn(width)
+    direction = torch.nn.functional.normalize(direction - direction.mean(), dim=0)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Embedding) and module.weight.shape[1] == width:
+            module.weight.normal_(std=0.3)
+            module.weight -= (module.weight @ direction)[:, None] * direction
     embeddings = model.get_input_embeddings().weight
-    embeddings.normal_(std=0.3)
-    direction = torch.randn(embeddings.shape[1])
+    label_ids = tokenizer.convert_tokens_to_ids(list(LABEL_WORDS.values()))
+    embeddings[label_ids] = embeddings[label_ids[0]].clone()  # no class is preferred
     for sign, words in zip((1.0, -1.0), _WORDS.values(), strict=True):
         for word in words:
-            shift = (0.6 + 0.8 * torch.rand(1)) * sign * direction
-            embeddings[tokenizer.convert_tokens_to_ids(word)] += 0.5 * shift
-    carriers = ("value", "attention.output.dense", "v_proj", "o_proj", ".v", ".o")
+            strength = sign * (1.5 + torch.rand(1))
+            embeddings[tokenizer.convert_tokens_to_ids(word)] += strength * direction
     for name, module in model.named_modules():
-        if isinstance(module, torch.nn.Linear) and name.endswith(carriers):
-            module.weight.mul_(0.3)
-            module.weight.diagonal().add_(0.8)
+        if isinstance(module, torch.nn.Linear) and name.endswith(_CARRIERS):
+            module.weight.normal_(std=0.03).diagonal().add_(1.0)

@@ -141,7 +141,9 @@ MODELS: dict[str, tuple[Any, Callable[[], Any]]] = {
     ),
     "qwen2": (
         tf.Qwen2ForCausalLM,
-        lambda: tf.Qwen2Config(**{k: v for k, v in _GROUPED.items() if k != "head_dim"}),
+        lambda: tf.Qwen2Config(
+            **{k: v for k, v in _GROUPED.items() if k != "head_dim"}
+        ),
     ),
     "qwen3": (tf.Qwen3ForCausalLM, lambda: tf.Qwen3Config(**_GROUPED)),
     "gemma": (tf.GemmaForCausalLM, lambda: tf.GemmaConfig(**_GROUPED)),

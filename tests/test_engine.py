@@ -207,12 +207,13 @@ def test_run_deciding_equals_the_sweep_and_the_decisions(name: str) -> None:
     assert swept.states is not None
     wanted = np.random.default_rng(1).integers(0, engine.n_layers + 1, len(prompts))
 
-    def decide(states: np.ndarray) -> np.ndarray:
+    def decide(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         gaps = np.abs(states[:, None] - swept.states[None]).max(-1)
         assert gaps.min(1).max() < 1e-4
-        return wanted[gaps.argmin(1)]
+        return wanted[gaps.argmin(1)], gaps.argmin(1) == 3
 
-    logits, exits = engine.run_deciding(prompts, 2, decide, head)
+    logits, exits, undecided = engine.run_deciding(prompts, 2, decide, head)
+    assert np.flatnonzero(undecided).tolist() == [3]
     assert exits.tolist() == wanted.tolist()
     expected = swept.logits[np.arange(len(prompts)), wanted]
     np.testing.assert_allclose(soft(logits), soft(expected), atol=1e-5)
@@ -269,7 +270,7 @@ def test_text_means_average_the_embedding_output(name: str) -> None:
     np.testing.assert_array_equal(found, in_sweep.text_means)
     for mean, prompt in zip(found, prompts, strict=True):
         expected = embedding_output(backbone, prompt)
-        (start, stop), = prompt.spans
+        ((start, stop),) = prompt.spans
         np.testing.assert_allclose(mean, expected[start:stop].mean(0), atol=1e-5)
 
 

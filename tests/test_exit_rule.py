@@ -43,10 +43,8 @@ def test_select_votes_keeps_the_pairs_from_tau_on():
 @pytest.mark.parametrize("tau", [0.1, 0.6, 0.7, 0.8, 0.9, 0.95])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_select_votes_at_a_probability_that_prints_as_tau_accepts_it(tau, dtype):
-    information = np.array([[dtype(tau), 0.0]], dtype=np.float64)
-    below = np.nextafter(np.float32(tau), np.float32(0)).astype(np.float64)
-    if below < tau:
-        information[0, 1] = below - 1e-7
+    next_below = np.nextafter(np.float32(tau), np.float32(0))
+    information = np.array([[dtype(tau), next_below]], dtype=np.float64)
     votes = select_votes(information, tau=tau, below_tau="skip")
     np.testing.assert_array_equal(votes > 0, [[True, False]])
 
@@ -63,6 +61,11 @@ def test_select_votes_below_tau_top3_on_a_tie_takes_the_earlier_depth():
     np.testing.assert_array_equal(
         select_votes(information, tau=0.9), [[0.6, 0.5, 0.6, 0.0, 0.0]]
     )
+
+
+def test_select_votes_below_tau_top3_among_many_ties_takes_the_first_three():
+    votes = select_votes(np.array([[0.5, 0.6] * 24]), tau=0.9)
+    assert np.flatnonzero(votes[0]).tolist() == [1, 3, 5]
 
 
 def test_select_votes_below_tau_top3_with_two_pairs_takes_both():
@@ -101,7 +104,9 @@ def test_select_votes_leaves_its_argument_alone():
 
 
 def test_select_votes_with_unknown_below_tau_raises():
-    with pytest.raises(ValueError, match=r"below_tau must be 'top3' or 'skip', got 'a'"):
+    with pytest.raises(
+        ValueError, match=r"below_tau must be 'top3' or 'skip', got 'a'"
+    ):
         select_votes(np.ones((1, 2)), tau=0.9, below_tau="a")
 
 
@@ -126,7 +131,9 @@ def test_neighbor_weights_at_zero_distance_count_only_those_neighbors():
 
 
 def test_neighbor_weights_of_a_single_neighbor_is_one():
-    np.testing.assert_array_equal(neighbor_weights(np.array([[7.0], [0.0]])), [[1], [1]])
+    np.testing.assert_array_equal(
+        neighbor_weights(np.array([[7.0], [0.0]])), [[1], [1]]
+    )
 
 
 def test_exit_scores_add_weighted_votes():

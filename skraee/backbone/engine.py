@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from skraee.text.prompt import Prompt
 
 Advance = Callable[[int], None]
+Decide = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,29 @@ class Engine:
         self._run(prompts, run, advance)
         return means.found()
 
+    def states_at(
+        self, prompts: Sequence[Prompt], depth: int, advance: Advance | None = None
+    ) -> np.ndarray:
+        """Run all prompts to one depth and return their read-position states.
+
+        Returns
+        -------
+        states : ndarray of shape (n, H), float32
+        """
+        states = _Collector(len(prompts))
+
+        def run(batch: _Batch) -> None:
+            def visit(at: int, hidden: Tensor, rows: Tensor) -> Keep:
+                if at < depth:
+                    return None
+                states.put(batch.numbers, batch.read(at, hidden, rows).float())
+                return 0
+
+            self._fly(batch, visit)
+
+        self._run(prompts, run, advance)
+        return states.found()
+
     def run_to(
         self,
         prompts: Sequence[Prompt],
@@ -180,10 +204,10 @@ class Engine:
         self,
         prompts: Sequence[Prompt],
         decide_at: int,
-        decide: Callable[[np.ndarray], np.ndarray],
+        decide: Decide,
         head: LabelHead,
         advance: Advance | None = None,
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Run to a depth, choose each prompt's exit from its state there, go on.
 
         Nothing is computed twice: exits below ``decide_at`` are scored from states
@@ -195,7 +219,8 @@ class Engine:
         decide_at : int
             Depth 1..m at which the exits are chosen.
         decide : callable
-            Read-position states (b, H) float32 of a batch -> exits (b,) int.
+            Read-position states (b, H) float32 of a batch -> exits (b,) int, and
+            which of them were undecided (b,) bool.
         head : LabelHead
         advance : callable, optional
 
@@ -203,18 +228,21 @@ class Engine:
         -------
         logits : ndarray of shape (n, n_tokens), float32
         exits : ndarray of shape (n,), int
+        undecided : ndarray of shape (n,), bool
         """
         logits = _Collector(len(prompts))
         exits = np.zeros(len(prompts), dtype=np.int64)
+        undecided = np.zeros(len(prompts), dtype=bool)
 
         def run(batch: _Batch) -> None:
             landing = _DecidedLanding(batch, decide_at, decide)
             self._fly(batch, landing.visit)
             exits[batch.numbers] = landing.exits
+            undecided[batch.numbers] = landing.undecided
             self._score_landed(head, landing, logits)
 
         self._run(prompts, run, advance)
-        return logits.found(), exits
+        return logits.found(), exits, undecided
 
     def _run(
         self,
@@ -380,13 +408,9 @@ class _Landing:
 class _DecidedLanding(_Landing):
     """Visitor that chooses the exits at some depth, then lets rows run to them."""
 
-    def __init__(
-        self,
-        batch: _Batch,
-        decide_at: int,
-        decide: Callable[[np.ndarray], np.ndarray],
-    ) -> None:
+    def __init__(self, batch: _Batch, decide_at: int, decide: Decide) -> None:
         super().__init__(batch, np.zeros(len(batch.numbers), dtype=np.int64))
+        self.undecided = np.zeros(len(batch.numbers), dtype=bool)
         self._decide_at = decide_at
         self._decide = decide
         self._passed: list[Tensor] = []
@@ -398,7 +422,8 @@ class _DecidedLanding(_Landing):
         self._passed.append(self.batch.read(depth, hidden, rows))
         if depth < self._decide_at:
             return None
-        self.exits = self._decide(self._passed[-1].float().cpu().numpy())
+        keys = self._passed[-1].float().cpu().numpy()
+        self.exits, self.undecided = self._decide(keys)
         for passed, states in enumerate(self._passed):
             at = np.flatnonzero(self.exits == passed)
             if len(at):

@@ -6,8 +6,12 @@ import hashlib
 import os
 import shutil
 import tempfile
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from skraee.backbone.families import family_of
+from skraee.backbone.loading import HEADS, refuse_gaps
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -72,22 +76,24 @@ def _put_in_place(beside: Path, folder: Path) -> None:
 def _convert(file: Path, folder: Path) -> None:
     _require_readers()
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    import transformers
 
-    packed = AutoModelForCausalLM.from_pretrained(
+    # The library takes a name without a folder from the working directory first.
+    source = {"gguf_file": str(file.absolute()), "local_files_only": True}
+    config = transformers.AutoConfig.from_pretrained(file.parent, **source)
+    head = HEADS[family_of(config.model_type).kind]
+    packed, report = getattr(transformers, head).from_pretrained(
         file.parent,
-        gguf_file=file.name,
         dtype=torch.float32,
         # Without it the weights stay packed where kernels for them are installed.
-        quantization_config=GgufConfig(dequantize=True),
+        quantization_config=transformers.GgufConfig(dequantize=True),
         trust_remote_code=False,
-        local_files_only=True,
+        output_loading_info=True,
+        **source,
     )
-    tokenizer = AutoTokenizer.from_pretrained(
-        file.parent,
-        gguf_file=file.name,
-        trust_remote_code=False,
-        local_files_only=True,
+    refuse_gaps(file, report)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(
+        file.parent, trust_remote_code=False, **source
     )
     _plain_copy(packed).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -108,11 +114,11 @@ def _plain_copy(packed: PreTrainedModel) -> PreTrainedModel:
 
 
 def _require_readers() -> None:
-    try:
-        import accelerate  # noqa: F401
-        import gguf  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            f"reading a .gguf file needs the package {error.name!r}; install both "
-            "readers with: pip install 'skraee[gguf]'"
-        ) from error
+    for package in ("gguf", "accelerate"):
+        try:
+            import_module(package)
+        except ImportError as error:
+            raise ImportError(
+                f"reading a .gguf file needs the package {package!r}; install what "
+                "reads it with: pip install 'skraee[gguf]'"
+            ) from error

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pickle
 import threading
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
-from torch import Tensor
 
 from skraee.backbone import gguf, loading
 from skraee.backbone.families import Family, family_of
+from skraee.backbone.fingerprint import fingerprint_of
+from skraee.backbone.naming import parse_name
 from skraee.backbone.precision import (
     Device,
     name_of,
+    refuse_overflow,
     resolve_device,
     resolve_dtype,
     warn_where_slow,
@@ -72,8 +74,9 @@ class Backbone:
         self._tokenizer = tokenizer
         self._local_files_only = local_files_only
         self._fingerprints: dict[str, str] = {}  # dtype -> fingerprint, where known
+        self._found_by_name: tuple[str, str] | None = None  # what the name leads to
         if isinstance(name_or_model, (str, os.PathLike)):
-            self._take_name(os.fspath(name_or_model), revision)
+            self._take_name(name_or_model, revision)
         else:
             self._take_model(name_or_model, revision)
 
@@ -124,27 +127,13 @@ class Backbone:
         self._check_fingerprint(loaded)
         return loaded
 
-    def _take_name(self, name: str, revision: str | None) -> None:
+    def _take_name(self, name: str | os.PathLike[str], revision: str | None) -> None:
         if self._tokenizer is not None:
             raise ValueError(
-                f"a tokenizer was given with the name {name!r}; it goes with a model "
-                "object only, a named backbone brings its own."
+                f"a tokenizer was given with the name {str(name)!r}; it goes with a "
+                "model object only, a named backbone brings its own."
             )
-        path = Path(name).expanduser()
-        if path.exists():
-            name = str(path.resolve())
-        elif "@" in name:
-            name, _, written = name.rpartition("@")
-            if revision is not None and revision != written:
-                raise ValueError(
-                    f"two revisions were given, {written!r} in the name and "
-                    f"{revision!r}; give one."
-                )
-            revision = written
-        if not name:
-            raise ValueError("the backbone's name is empty; give a hub name or a path.")
-        self._name = name
-        self._revision = revision
+        self._name, self._revision = parse_name(name, revision)
 
     def _take_model(self, model: PreTrainedModel, revision: str | None) -> None:
         if not hasattr(model, "config") or not isinstance(model, torch.nn.Module):
@@ -185,15 +174,10 @@ class Backbone:
 
     def _load(self, dtype: torch.dtype, device: torch.device) -> LoadedBackbone:
         model, tokenizer, family = self._read(dtype)
-        if family.kind == "seq2seq" and dtype == torch.float16:
-            raise ValueError(
-                "T5 models overflow in float16; use dtype='bfloat16' or 'float32'."
-            )
-        if model.dtype != dtype or torch.device(model.device) != device:
+        if model.dtype != dtype or model.device != device:
             if model is self._model:  # the user's own model stays as it is
-                model = type(model)(model.config).eval()
-                model.load_state_dict(self._model.state_dict())
-            model = model.to(device=device, dtype=dtype)
+                model = deepcopy(model)
+            model = _moved(model, dtype, device)
         return LoadedBackbone(
             model=model,
             tokenizer=TextTokenizer.from_hf(tokenizer),
@@ -212,9 +196,10 @@ class Backbone:
         if self._model is not None:
             assert self._tokenizer is not None
             family = family_of(self._model.config.model_type)
+            refuse_overflow(family.kind, dtype)
             return self._model, self._tokenizer, family
         path = Path(self._name)
-        if path.is_file() and path.suffix == ".gguf":
+        if path.is_file() and path.suffix.lower() == ".gguf":
             return loading.read_folder(gguf.unpacked(path), dtype)
         if not path.is_dir():
             path = loading.snapshot(
@@ -228,7 +213,7 @@ class Backbone:
             raise BackboneChangedError(
                 f"the weights of backbone {self.name!r} are not those that the "
                 "estimator was fitted with; restore them (give the revision), or fit "
-                "again."
+                "again with a new Backbone."
             )
 
     def __sklearn_clone__(self) -> Self:
@@ -248,20 +233,26 @@ class Backbone:
 
     def _check_that_name_leads_here(self) -> None:
         mine = self.load()
-        twin = Backbone(self._name, revision=self._revision) if self._name else None
+        now = (fingerprint_of(mine.model), mine.tokenizer.fingerprint)
+        if self._found_by_name == now:
+            return
         try:
-            same = twin is not None and (
-                fingerprint_of(twin._read(mine.dtype)[0]) == mine.fingerprint
+            twin = Backbone(self._name, revision=self._revision)
+            model, tokenizer, _ = twin._read(mine.dtype)
+            found = (
+                fingerprint_of(model),
+                TextTokenizer.from_hf(tokenizer).fingerprint,
             )
         except (OSError, ValueError):
-            same = False
-        if not same:
+            found = None
+        if found != now:
             raise pickle.PicklingError(
                 "the backbone was made of a model object and its name_or_path "
-                f"{self._name!r} does not lead to the same weights, so it cannot be "
-                "pickled; save the model with save_pretrained and pass the folder."
+                f"{self._name!r} does not lead to the same weights and tokenizer, so "
+                "it cannot be pickled; save both with save_pretrained and pass the "
+                "folder."
             )
-        self._name = twin.name if twin is not None else self._name
+        self._name, self._found_by_name = twin.name, found
 
     def __repr__(self) -> str:
         if self._model is not None:
@@ -358,35 +349,14 @@ def clear_backbones() -> None:
         _loaded.clear()
 
 
-def fingerprint_of(model: torch.nn.Module) -> str:
-    """Hash a model's weights as they are in memory.
-
-    Every weight counts: each tensor enters with its name, shape, dtype, a sample of
-    its values and the sum of all its bits read as integers, which no order of
-    summation changes.
-
-    Parameters
-    ----------
-    model : nn.Module
-
-    Returns
-    -------
-    str
-        SHA-256, in hexadecimal.
-    """
-    digest = hashlib.sha256(type(model).__name__.encode())
-    for name, weight in sorted(model.named_parameters(), key=lambda item: item[0]):
-        bits = _bits(weight.detach())
-        step = max(1, bits.numel() // 64)
-        digest.update(f"{name} {tuple(weight.shape)} {weight.dtype} ".encode())
-        digest.update(str(int(bits.sum(dtype=torch.int64))).encode())
-        digest.update(bits[::step].cpu().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _bits(tensor: Tensor) -> Tensor:
-    integers = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-    return tensor.contiguous().flatten().view(integers[tensor.element_size()])
+def _moved(
+    model: PreTrainedModel, dtype: torch.dtype, device: torch.device
+) -> PreTrainedModel:
+    # Not .to(dtype), which would round the rotary frequencies, float32 in any model.
+    for weight in model.parameters():
+        if weight.is_floating_point():
+            weight.data = weight.data.to(dtype)
+    return model.to(device)
 
 
 def _restore(

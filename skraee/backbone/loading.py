@@ -8,23 +8,37 @@ weights, no remote code runs, and a checkpoint with missing weights is an error.
 from __future__ import annotations
 
 import json
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from skraee.backbone.checkpoint import (
+    has_safetensors,
+    holds,
+    prefers_safetensors,
+    read_weights,
+    refusing_what_is_no_weight,
+)
 from skraee.backbone.families import Family, Kind, family_of
+from skraee.backbone.precision import refuse_overflow
+from skraee.backbone.quiet import quiet_loading
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-_SETTINGS = ("*.json", "*.txt", "*.model", "merges.txt", "tokenizer*")
-_SAFETENSORS = ("model.safetensors", "model.safetensors.index.json", "model-*")
-_PYTORCH = ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*.bin")
+_SETTINGS = ("*.json", "*.txt", "*.model")
+_SAFETENSORS = ("model.safetensors", "model-*-of-*.safetensors")
+_PYTORCH = ("pytorch_model.bin", "pytorch_model-*-of-*.bin")
 
-_HEADS: dict[Kind, str] = {
+# The patterns of the hub match across folders, and what lies in folders is the same
+# model once more for other programs. Numbered ones hold a sentence encoder's pooling.
+_FOLDERS = ("[!0-9]*/*",)
+
+_VOCABULARIES = ("tokenizer.json", "vocab.*", "*.model")
+
+HEADS: dict[Kind, str] = {
     "masked": "AutoModelForMaskedLM",
     "causal": "AutoModelForCausalLM",
     "seq2seq": "AutoModelForSeq2SeqLM",
@@ -55,23 +69,10 @@ def snapshot(name: str, revision: str | None, *, local_files_only: bool) -> Path
     OSError
         If it is neither reachable nor in the cache.
     """
-    from huggingface_hub import snapshot_download
-
-    def fetch(patterns: tuple[str, ...]) -> Path:
-        return Path(
-            snapshot_download(
-                name,
-                revision=revision,
-                local_files_only=local_files_only,
-                allow_patterns=list(patterns),
-                ignore_patterns=["*/*"],
-            )
-        )
-
     try:
-        folder = fetch(_SETTINGS + _SAFETENSORS)
-        if not _has_any(folder, _SAFETENSORS[:2]):
-            folder = fetch(_SETTINGS + _PYTORCH)
+        folder = _fetch(name, revision, local_files_only, _SETTINGS + _SAFETENSORS)
+        if not has_safetensors(folder):
+            folder = _fetch(name, revision, local_files_only, _SETTINGS + _PYTORCH)
     except Exception as error:
         raise OSError(
             f"backbone {name!r}{f' at revision {revision!r}' if revision else ''} is "
@@ -80,6 +81,28 @@ def snapshot(name: str, revision: str | None, *, local_files_only: bool) -> Path
             "the path of a folder made with save_pretrained."
         ) from error
     return folder
+
+
+def _fetch(
+    name: str, revision: str | None, local_files_only: bool, patterns: tuple[str, ...]
+) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder: str = snapshot_download(
+            name,
+            revision=revision,
+            local_files_only=local_files_only,
+            allow_patterns=list(patterns),
+            ignore_patterns=list(_FOLDERS),
+        )
+    except LocalEntryNotFoundError as error:
+        # No network, and not all of the hub's files: reading shows whether they do.
+        if not hasattr(error, "snapshot_path"):
+            raise
+        folder = error.snapshot_path
+    return Path(folder)
 
 
 def read_folder(
@@ -107,20 +130,20 @@ def read_folder(
     OSError
         If the folder lacks a configuration, weights or a tokenizer.
     ValueError
-        If the type of model is not supported or weights are missing.
+        If the type of model is not supported, weights are missing or no weights, or
+        the model overflows in this dtype.
     """
-    from transformers import AutoTokenizer
-
     settings = _read_settings(folder)
     family = family_of(settings.get("model_type", ""))
-    if settings["model_type"] == "elasticbert":
-        model = _read_elasticbert(folder, settings, dtype)
-        family = replace(family, stacks=("",))  # the stack itself, without a head
-    else:
-        model = _read_with_head(folder, family, dtype)
-    tokenizer = AutoTokenizer.from_pretrained(
-        folder, trust_remote_code=False, local_files_only=True, use_fast=True
-    )
+    refuse_overflow(family.kind, dtype)
+    config = _read_config(folder, settings)
+    tokenizer = _read_tokenizer(folder, config)
+    with quiet_loading(), refusing_what_is_no_weight(folder):
+        if settings["model_type"] == "elasticbert":
+            model = _read_elasticbert(folder, config, dtype)
+            family = replace(family, stacks=("",))  # the stack itself, without a head
+        else:
+            model = _read_with_head(folder, family, config, dtype)
     return model.eval(), tokenizer, family
 
 
@@ -135,113 +158,115 @@ def _read_settings(folder: Path) -> dict[str, Any]:
     return settings
 
 
+def _read_config(folder: Path, settings: dict[str, Any]) -> Any:
+    import transformers
+
+    if settings["model_type"] == "elasticbert":
+        return transformers.BertConfig.from_dict({**settings, "model_type": "bert"})
+    return transformers.AutoConfig.from_pretrained(
+        folder, trust_remote_code=False, local_files_only=True
+    )
+
+
+def _read_tokenizer(folder: Path, config: Any) -> PreTrainedTokenizerFast:
+    from transformers import AutoTokenizer
+
+    # The library makes an empty tokenizer where it finds no file.
+    if not any(any(folder.glob(pattern)) for pattern in _VOCABULARIES):
+        raise OSError(
+            f"backbone folder {str(folder)!r} has no tokenizer; save it there with "
+            "tokenizer.save_pretrained."
+        )
+    try:
+        return AutoTokenizer.from_pretrained(
+            folder, config=config, trust_remote_code=False, local_files_only=True
+        )
+    except Exception as error:
+        raise OSError(
+            f"the tokenizer in {str(folder)!r} cannot be read "
+            f"({type(error).__name__}); give a folder with a tokenizer.json, as "
+            "tokenizer.save_pretrained writes it."
+        ) from error
+
+
 def _read_with_head(
-    folder: Path, family: Family, dtype: torch.dtype
+    folder: Path, family: Family, config: Any, dtype: torch.dtype
 ) -> PreTrainedModel:
     import transformers
 
-    config = transformers.AutoConfig.from_pretrained(
-        folder, trust_remote_code=False, local_files_only=True
-    )
     if config.model_type == "deberta-v2":
-        config.legacy = not _holds(folder, "lm_predictions.lm_head")
-    model, report = getattr(transformers, _HEADS[family.kind]).from_pretrained(
+        config.legacy = not holds(folder, "lm_predictions.lm_head")
+    model, report = getattr(transformers, HEADS[family.kind]).from_pretrained(
         folder,
         config=config,
         dtype=dtype,
-        use_safetensors=_prefers_safetensors(folder),
+        use_safetensors=prefers_safetensors(folder),
         weights_only=True,
         trust_remote_code=False,
         local_files_only=True,
+        ignore_mismatched_sizes=True,  # refused here, with their names
         output_loading_info=True,
     )
-    _refuse_gaps(folder, [*report["missing_keys"], *report["mismatched_keys"]])
-    return model  # type: ignore[no-any-return]
+    refuse_gaps(folder, report)
+    return model
 
 
-def _refuse_gaps(folder: Path, missing: list[Any]) -> None:
-    if not missing:
-        return
-    named = ", ".join(sorted(str(key) for key in missing)[:5])
-    more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-    raise ValueError(
-        f"the checkpoint in {str(folder)!r} lacks weights that the model with its "
-        f"language-model head needs ({named}{more}); choose a checkpoint that was "
-        "saved with its language-model head."
-    )
-
-
-def _read_elasticbert(
-    folder: Path, settings: dict[str, Any], dtype: torch.dtype
-) -> PreTrainedModel:
+def _read_elasticbert(folder: Path, config: Any, dtype: torch.dtype) -> PreTrainedModel:
     """Load ElasticBERT into BERT; its poolers, one per layer, are left aside."""
-    from transformers import BertConfig, BertModel
+    from transformers import BertModel
 
-    config = BertConfig.from_dict({**settings, "model_type": "bert"})
-    model = BertModel(config, add_pooling_layer=False).to(dtype)
+    prefers_safetensors(folder)
     weights = {}
-    for name, tensor in _weights(folder).items():
+    for name, tensor in read_weights(folder).items():
         name = name.removeprefix("elasticbert.").removeprefix("bert.")
         if name.startswith(("embeddings.", "encoder.layer.")):
-            weights[name] = tensor.to(dtype)
-    weights.pop("embeddings.position_ids", None)
-    _refuse_gaps(folder, model.load_state_dict(weights, strict=False).missing_keys)
-    model.config.model_type = "elasticbert"
-    return model  # type: ignore[no-any-return]
-
-
-def _has_any(folder: Path, names: tuple[str, ...]) -> bool:
-    return any((folder / name).is_file() for name in names)
-
-
-def _prefers_safetensors(folder: Path) -> bool:
-    if _has_any(folder, _SAFETENSORS[:2]):
-        return True
-    if not _has_any(folder, _PYTORCH[:2]):
-        raise OSError(
-            f"backbone folder {str(folder)!r} holds no weights (model.safetensors or "
-            "pytorch_model.bin); save the model there with save_pretrained."
-        )
-    warnings.warn(
-        f"{str(folder)!r} holds its weights in pytorch_model.bin only; they are read "
-        "without running code (weights_only=True), but safetensors is the better "
-        "form: save the model again with save_pretrained.",
-        UserWarning,
-        stacklevel=2,
+            weights[name] = tensor
+    model, report = BertModel.from_pretrained(
+        None,
+        config=config,
+        state_dict=weights,
+        dtype=dtype,
+        add_pooling_layer=False,
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
     )
-    return False
+    refuse_gaps(folder, report)
+    model.config.model_type = "elasticbert"
+    return model
 
 
-def _weight_files(folder: Path) -> list[Path]:
-    safe, plain = sorted(folder.glob("model*.safetensors")), []
-    if not safe:
-        plain = sorted(folder.glob("pytorch_model*.bin"))
-    return safe + plain
+def refuse_gaps(source: Path, report: dict[str, Any]) -> None:
+    """Refuse a model that was not wholly read from its checkpoint.
+
+    Parameters
+    ----------
+    source : Path
+        Named in the error.
+    report : dict
+        As ``from_pretrained(output_loading_info=True)`` returns it.
+
+    Raises
+    ------
+    ValueError
+        If weights are missing or have other shapes than the configuration says.
+    """
+    if missing := sorted(report["missing_keys"]):
+        raise ValueError(
+            f"the checkpoint in {str(source)!r} lacks weights that its model needs "
+            f"({_first(missing)}); choose a checkpoint that was saved whole, with its "
+            "language-model head."
+        )
+    if others := sorted(report["mismatched_keys"]):
+        shapes = [
+            f"{name} is {tuple(found)}, not {tuple(expected)}"
+            for name, found, expected in others
+        ]
+        raise ValueError(
+            f"weights in {str(source)!r} have other shapes than its config.json says "
+            f"({_first(shapes)}); fetch configuration and weights from one place."
+        )
 
 
-def _weights(folder: Path) -> dict[str, torch.Tensor]:
-    from safetensors.torch import load_file
-
-    weights: dict[str, torch.Tensor] = {}
-    if not _prefers_safetensors(folder):
-        for path in _weight_files(folder):
-            weights |= torch.load(path, map_location="cpu", weights_only=True)
-        return weights
-    for path in _weight_files(folder):
-        weights |= load_file(path)
-    return weights
-
-
-def _holds(folder: Path, prefix: str) -> bool:
-    """Whether a checkpoint has a weight whose name begins so."""
-    from safetensors import safe_open
-
-    for path in _weight_files(folder):
-        if path.suffix == ".safetensors":
-            with safe_open(path, framework="pt") as file:
-                names = list(file.keys())
-        else:
-            names = list(torch.load(path, map_location="meta", weights_only=True))
-        if any(name.startswith(prefix) for name in names):
-            return True
-    return False
+def _first(items: list[str], n: int = 3) -> str:
+    more = f" and {len(items) - n} more" if len(items) > n else ""
+    return ", ".join(items[:n]) + more

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from typing import Literal
 
 import torch
 
-DType = Literal["auto", "bfloat16", "float16", "float32"]
+from skraee.backbone.families import Kind
+
 Device = str | torch.device
 
 _DTYPES = {
@@ -31,15 +31,15 @@ def resolve_device(device: Device) -> torch.device:
         If torch does not know the device or cannot reach it.
     """
     if isinstance(device, str) and device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        found = torch.device(device)
-        torch.empty(0, device=found)
+        # A tensor's device has a number where there can be several: cuda:0.
+        return torch.empty(0, device=torch.device(device)).device
     except (RuntimeError, AssertionError, TypeError) as error:
+        reason = str(error).partition("\n")[0]
         raise ValueError(
-            f"device {device!r} is not to be had here ({error}); use device='auto'."
+            f"device {device!r} is not to be had here ({reason}); use device='auto'."
         ) from error
-    return found
 
 
 def resolve_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
@@ -61,8 +61,7 @@ def resolve_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype
         return torch.bfloat16 if computes_bfloat16(device) else torch.float32
     if not isinstance(dtype, str) or dtype not in _DTYPES:
         raise ValueError(
-            "dtype must be 'auto', 'bfloat16', 'float16' or 'float32', "
-            f"got {dtype!r}."
+            f"dtype must be 'auto', 'bfloat16', 'float16' or 'float32', got {dtype!r}."
         )
     return _DTYPES[dtype]
 
@@ -70,13 +69,32 @@ def resolve_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype
 def computes_bfloat16(device: torch.device) -> bool:
     """Whether the device has instructions for bfloat16 products."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu":
         return False
     if not hasattr(torch.cpu, "get_capabilities"):  # before torch 2.11
         return bool(torch.cpu._is_avx512_bf16_supported())
     has = torch.cpu.get_capabilities()
     return any(has.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def refuse_overflow(kind: Kind, dtype: torch.dtype) -> None:
+    """Refuse numbers that a kind of model is known to overflow in.
+
+    Parameters
+    ----------
+    kind : {"masked", "causal", "seq2seq"}
+    dtype : torch.dtype
+
+    Raises
+    ------
+    ValueError
+        For T5 in float16.
+    """
+    if kind == "seq2seq" and dtype == torch.float16:
+        raise ValueError(
+            "T5 models overflow in dtype 'float16'; use 'bfloat16' or 'float32'."
+        )
 
 
 def warn_where_slow(dtype: torch.dtype, device: torch.device) -> None:

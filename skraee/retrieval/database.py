@@ -204,6 +204,46 @@ class Database:
         distances, rows = self.neighbors(queries, k)
         return distances, self.positions[rows]
 
+    def build_index(self, k: int) -> Self:
+        """Build the index now rather than at the first search.
+
+        Parameters
+        ----------
+        k : int
+            How many neighbours searches will want.
+
+        Returns
+        -------
+        self
+        """
+        self._index.build(k)
+        return self
+
+    def votes(
+        self, *, tau: float, below_tau: BelowTau = "top3", min_exit: int = 0
+    ) -> FloatArray:
+        """Return what every stored text votes with.
+
+        Parameters
+        ----------
+        tau, below_tau, min_exit
+            What `select_votes` takes.
+
+        Returns
+        -------
+        ndarray of float64 of shape (n, m + 1)
+            Made anew only where the setting differs from the last call's.
+        """
+        setting, last = (tau, below_tau, min_exit), self._votes
+        if last is not None and last[0] == setting:
+            return last[1]
+        information = exit_information(self.proba, self.labels)
+        votes = select_votes(
+            information, tau=tau, below_tau=below_tau, min_exit=min_exit
+        )
+        self._votes = setting, votes
+        return votes
+
     def exits(
         self,
         queries: npt.ArrayLike,
@@ -229,7 +269,7 @@ class Database:
         ExitChoice
             The exits, and the scores and neighbours from which they follow.
         """
-        votes = self._select_votes(tau, below_tau, min_exit)
+        votes = self.votes(tau=tau, below_tau=below_tau, min_exit=min_exit)
         distances, rows = self.neighbors(queries, k)
         scores = exit_scores(neighbor_weights(distances), votes, rows)
         exits, undecided = choose_exit(scores)
@@ -243,19 +283,6 @@ class Database:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self.__post_init__()
-
-    def _select_votes(
-        self, tau: float, below_tau: BelowTau, min_exit: int
-    ) -> FloatArray:
-        setting, last = (tau, below_tau, min_exit), self._votes
-        if last is not None and last[0] == setting:
-            return last[1]
-        information = exit_information(self.proba, self.labels)
-        votes = select_votes(
-            information, tau=tau, below_tau=below_tau, min_exit=min_exit
-        )
-        self._votes = setting, votes
-        return votes
 
 
 def _check_sweeps(

@@ -82,7 +82,6 @@ def select_votes(
     # Sweeps are float32: a probability that prints as 0.9 is the float32 next to 0.9,
     # which may lie below the float64 0.9. Whichever is smaller lets both through.
     selected = pairs >= min(float(tau), float(np.float32(tau)))
-    selected &= pairs > 0
     if below_tau == "top3":
         below = ~selected.any(axis=1)
         selected[below] = _three_largest(pairs[below])
@@ -112,7 +111,7 @@ def neighbor_weights(distances: npt.NDArray[np.floating]) -> FloatArray:
            [1. , 0. ]])
     """
     nearest = distances.min(axis=1, keepdims=True)
-    weights = (distances == 0).astype(np.float64)
+    weights: FloatArray = (distances == 0).astype(np.float64)
     np.divide(nearest, distances, out=weights, where=nearest > 0)
     return weights
 

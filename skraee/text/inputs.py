@@ -1,7 +1,7 @@
 """What counts as texts and labels: one clear sentence per refusal."""
 
 import re
-from collections.abc import Hashable, Iterator, Mapping, Sequence, Set
+from collections.abc import Hashable, Sequence
 from reprlib import repr as short_repr
 from typing import Any
 
@@ -161,9 +161,8 @@ def _one_dimension(X: Any) -> list[Any]:
 
 
 def _is_ordered(X: Any) -> bool:
-    """Tell whether a collection has an order and can be read twice."""
-    unordered = isinstance(X, Mapping | Set | Iterator)
-    return not unordered and (isinstance(X, Sequence) or hasattr(X, "__array__"))
+    # Neither holds of dicts, sets and iterators.
+    return isinstance(X, Sequence) or hasattr(X, "__array__")
 
 
 def _items(X: Any) -> list[Any]:

@@ -1,6 +1,6 @@
 """Label words: one word per class, and the token by which a model says it."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ _SPACES = " ▁Ġ"
 
 
 def label_words_for(
-    classes: Sequence[Hashable], label_words: LabelWords
+    classes: Iterable[Any], label_words: LabelWords
 ) -> dict[Hashable, str]:
     """Find the word of every class.
 

@@ -4,27 +4,12 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from skraee.text.label_words import label_token_ids, label_words_for
+from skraee.exceptions import TruncationWarning
 from skraee.text.layout import Slot, Words, lay_out
-from skraee.text.template import ModelKind, Piece, Template
+from skraee.text.template import ModelKind, Template
 from skraee.text.tokenizer import TextTokenizer
 
-__all__ = [
-    "ModelKind",
-    "Piece",
-    "Prompt",
-    "PromptEncoder",
-    "Template",
-    "TruncationWarning",
-    "label_token_ids",
-    "label_words_for",
-]
-
 _Row = tuple[list[int], ...]
-
-
-class TruncationWarning(UserWarning):
-    """Texts were cut because the prompt would have been too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +24,14 @@ class Prompt:
         Index in `ids` of the position whose state is decoded.
     spans : tuple of (int, int)
         For every field the half-open range of its own tokens in `ids`.
+    is_cut : bool, default=False
+        Whether the text was too long and lost its end.
     """
 
     ids: tuple[int, ...]
     read: int
     spans: tuple[tuple[int, int], ...]
+    is_cut: bool = False
 
 
 class PromptEncoder:
@@ -102,7 +90,9 @@ class PromptEncoder:
         self._suffix_ids = () if kind == "causal" else tokenizer.suffix_ids
         self._n_fixed = self._count_fixed()
 
-    def encode(self, samples: Sequence[tuple[str, ...]]) -> list[Prompt]:
+    def encode(
+        self, samples: Sequence[tuple[str, ...]], *, warn: bool = True
+    ) -> list[Prompt]:
         """Fill the template with every sample.
 
         Parameters
@@ -110,6 +100,8 @@ class PromptEncoder:
         samples : sequence of tuple of str
             The fields of each sample, in the order of `template.fields`, as
             `skraee.text.inputs.check_texts` returns them.
+        warn : bool, default=True
+            Whether to warn of texts that were cut.
 
         Returns
         -------
@@ -132,8 +124,29 @@ class PromptEncoder:
         ]
         rows = list(zip(*columns, strict=True))
         fitted = [self._fitted(row) for row in rows]
-        self._warn_of_cuts(sum(a is not b for a, b in zip(rows, fitted, strict=True)))
-        return [self._prompt(row) for row in fitted]
+        prompts = [
+            self._prompt(row, is_cut=row is not whole)
+            for row, whole in zip(fitted, rows, strict=True)
+        ]
+        if warn:
+            self.warn_of_cuts(sum(prompt.is_cut for prompt in prompts))
+        return prompts
+
+    def warn_of_cuts(self, n_cut: int) -> None:
+        """Warn that texts were cut; for callers that encode part after part.
+
+        Parameters
+        ----------
+        n_cut : int
+            How many; none is no warning.
+        """
+        if n_cut:
+            warnings.warn(
+                f"{n_cut} text(s) were cut to fit prompts of {self.limit} tokens; "
+                f"raise max_length if the model has more positions",
+                TruncationWarning,
+                stacklevel=3,
+            )
 
     def _fitted(self, row: _Row) -> _Row:
         lengths = [len(ids) for ids in row]
@@ -142,7 +155,7 @@ class PromptEncoder:
         kept = _levelled(lengths, self.limit - self._n_fixed)
         return tuple(ids[:n] for ids, n in zip(row, kept, strict=True))
 
-    def _prompt(self, row: _Row) -> Prompt:
+    def _prompt(self, row: _Row, *, is_cut: bool) -> Prompt:
         ids = list(self.tokenizer.prefix_ids)
         spans = []
         mask = None
@@ -156,7 +169,7 @@ class PromptEncoder:
             ids += part.ids
             mask = start + part.masks[0] if part.masks else mask
         read = self._last(ids) if mask is None else mask
-        return Prompt((*ids, *self._suffix_ids), read, tuple(spans))
+        return Prompt((*ids, *self._suffix_ids), read, tuple(spans), is_cut)
 
     def _last(self, ids: Sequence[int]) -> int:
         """Return the read position of a prompt without a mask."""
@@ -178,15 +191,6 @@ class PromptEncoder:
                 f"shorten it or raise max_length"
             )
         return n_fixed
-
-    def _warn_of_cuts(self, n_cut: int) -> None:
-        if n_cut:
-            warnings.warn(
-                f"{n_cut} text(s) were cut to fit prompts of {self.limit} tokens; "
-                f"raise max_length if the model has more positions",
-                TruncationWarning,
-                stacklevel=3,
-            )
 
 
 def _limit(max_length: int | None, position_limit: int | None) -> int | None:

@@ -198,8 +198,9 @@ class TextTokenizer:
         return spelling
 
     def _hash(self) -> str:
-        facts = [self._special.to_str(), self.mask_token, sorted(self.control_ids)]
-        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+        digest = hashlib.sha256(self._special.to_str().encode())
+        digest.update(repr((self.mask_token, sorted(self.control_ids))).encode())
+        return digest.hexdigest()
 
     def __reduce__(self) -> tuple[type[Self], tuple[str, str | None, frozenset[int]]]:
         # A pickled Rust tokenizer forgets `encode_special_tokens`.

@@ -1,0 +1,176 @@
+"""The weight files of a folder: which they are, and reading them without risk."""
+
+from __future__ import annotations
+
+import errno
+import json
+import pickle
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+#: One file, or the index of several; the first form that a folder has is read.
+_FORMS = (
+    ("model.safetensors", "model.safetensors.index.json"),
+    ("pytorch_model.bin", "pytorch_model.bin.index.json"),
+)
+
+
+def has_safetensors(folder: Path) -> bool:
+    """Whether a folder has its weights as safetensors."""
+    return any((folder / name).is_file() for name in _FORMS[0])
+
+
+def prefers_safetensors(folder: Path) -> bool:
+    """Say which form of the weights to read, with a warning where it is the old one.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    bool
+        Whether the folder has safetensors; False stands for ``pytorch_model.bin``.
+
+    Raises
+    ------
+    OSError
+        If it has no weights, or not all files of them.
+    """
+    weight_files(folder)
+    if has_safetensors(folder):
+        return True
+    warnings.warn(
+        f"{str(folder)!r} holds its weights in pytorch_model.bin only; they are read "
+        "without running code (weights_only=True), but safetensors is the better "
+        "form: save the model again with save_pretrained.",
+        UserWarning,
+        stacklevel=2,
+    )
+    return False
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Return the files that hold a folder's weights, safetensors before others.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    list of Path
+
+    Raises
+    ------
+    OSError
+        If it has no weights, or not all files of them.
+    """
+    for whole, index in _FORMS:
+        if (folder / whole).is_file():
+            return [folder / whole]
+        if (folder / index).is_file():
+            return _shards(folder, index)
+    raise OSError(
+        f"backbone folder {str(folder)!r} holds no weights (model.safetensors or "
+        "pytorch_model.bin); save the model there with save_pretrained."
+    )
+
+
+def _shards(folder: Path, index: str) -> list[Path]:
+    where = json.loads((folder / index).read_text(encoding="utf-8"))["weight_map"]
+    shards = [folder / name for name in sorted(set(where.values()))]
+    if absent := [shard.name for shard in shards if not shard.is_file()]:
+        raise OSError(
+            f"backbone folder {str(folder)!r} lacks {len(absent)} of the "
+            f"{len(shards)} files that {index} names (first {absent[0]!r}); fetch "
+            "the checkpoint again."
+        )
+    return shards
+
+
+def holds(folder: Path, prefix: str) -> bool:
+    """Whether a checkpoint has a weight whose name begins so.
+
+    Parameters
+    ----------
+    folder : Path
+    prefix : str
+    """
+    return any(
+        name.startswith(prefix)
+        for file in weight_files(folder)
+        for name in _names(file)
+    )
+
+
+def _names(file: Path) -> list[str]:
+    from safetensors import safe_open
+
+    if file.suffix == ".safetensors":
+        with safe_open(file, framework="pt") as opened:
+            return list(opened.keys())
+    return list(torch.load(file, map_location="meta", weights_only=True))
+
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """Read all weights of a folder under their names in the file.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    dict of str to Tensor
+    """
+    from safetensors.torch import load_file
+
+    weights: dict[str, Tensor] = {}
+    for file in weight_files(folder):
+        if file.suffix == ".safetensors":
+            weights |= load_file(file)
+        else:
+            weights |= torch.load(file, map_location="cpu", weights_only=True)
+    return weights
+
+
+@contextmanager
+def refusing_what_is_no_weight(folder: Path) -> Iterator[None]:
+    """Turn what readers of weight files raise into one clear error.
+
+    Parameters
+    ----------
+    folder : Path
+        Named in the error.
+
+    Raises
+    ------
+    ValueError
+        If a file is damaged, or would run code (which it did not).
+    """
+    try:
+        yield
+    except Exception as error:
+        if not _is_of_the_file(error):
+            raise
+        raise ValueError(
+            f"the weights in {str(folder)!r} cannot be read as plain tensors "
+            f"({type(error).__name__}): a file is damaged or would run code, and none "
+            "was run; fetch the checkpoint again, as safetensors where it has them."
+        ) from error
+
+
+def _is_of_the_file(error: Exception) -> bool:
+    from safetensors import SafetensorError
+
+    if isinstance(error, (pickle.UnpicklingError, SafetensorError, EOFError)):
+        return True
+    # What torch says of a ZIP archive that is cut off depends on where.
+    cut_off = isinstance(error, OSError) and error.errno == errno.EINVAL
+    return cut_off or "PytorchStreamReader" in str(error)

@@ -1,0 +1,46 @@
+"""Keeps what transformers prints while it loads away from the user's terminal."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+_one_at_a_time = threading.RLock()
+
+
+@contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Drop this thread's loading bars and loading reports, and nothing else.
+
+    What a report says of missing weights becomes an error elsewhere. Verbosity and
+    progress bars of transformers stay as the user has set them, and other threads
+    go on printing.
+    """
+    from transformers.utils import logging as library
+
+    thread = threading.get_ident()
+
+    def is_wanted(record: logging.LogRecord) -> bool:
+        return record.thread != thread or "LOAD REPORT" not in record.getMessage()
+
+    def make_bar(
+        factory: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]
+    ) -> Any:
+        if threading.get_ident() == thread:
+            options = {**options, "disable": True}
+        elif previous is not None:
+            return previous(factory, args, options)
+        return factory(*args, **options)
+
+    logger = logging.getLogger("transformers.modeling_utils")
+    with _one_at_a_time:
+        previous = library.set_tqdm_hook(make_bar)
+        logger.addFilter(is_wanted)
+        try:
+            yield
+        finally:
+            logger.removeFilter(is_wanted)
+            library.set_tqdm_hook(previous)

@@ -1,0 +1,549 @@
+"""Retrieval-augmented early exit as a scikit-learn classifier.
+
+The method in five steps (Huang et al., ICLR 2026; arXiv 2405.15198):
+
+sweep   ``fit`` runs every labelled text through the frozen model once and reads the
+        label words' probabilities at every depth (Algorithm 3.1).
+store   These sweeps, and a key for each text, make the database.
+choose  For a new text the k nearest stored texts vote for the depths at which they
+        were answered rightly (equations 4 to 6).
+exit    The model runs to the winning depth and no further.
+read    The label words are read there, through the model's own head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skraee.backbone.batching import BatchTokens
+from skraee.backbone.encoder import as_encoder
+from skraee.backbone.handle import Backbone, as_backbone
+from skraee.backbone.precision import Device
+from skraee.explanation import Explanation
+from skraee.fitted import Fitted, Prediction
+from skraee.parameters import check_parameters, check_whole
+from skraee.progress import progress
+from skraee.retrieval.database import Database, ExitChoice
+from skraee.retrieval.exit_rule import exit_distribution
+from skraee.retrieval.keys import (
+    Standardizer,
+    check_encoder,
+    fit_encoder,
+    joined,
+    learns_from_texts,
+)
+from skraee.sweep import LayerSweep, Reader, Recipe, Sample, is_depth, softmax
+from skraee.text.inputs import check_labels, check_texts
+from skraee.text.label_words import LabelWords
+from skraee.text.template import Template
+
+FloatArray = npt.NDArray[np.floating]
+IntArray = npt.NDArray[np.int64]
+
+
+class RAEEClassifier(ClassifierMixin, BaseEstimator):
+    """Classify text with a frozen language model that stops early.
+
+    ``fit`` looks at every labelled text once and remembers at which layers the model
+    already knew the answer; ``predict`` finds similar texts and stops the model at the
+    layer that served them. There is no gradient step anywhere.
+
+    Parameters
+    ----------
+    backbone : str, Path or Backbone
+        Hub name (``org/name`` or ``org/name@revision``), local folder, ``.gguf`` file,
+        or a :class:`Backbone`. A larger one is more accurate and slower.
+    template : str or Template
+        The prompt, with ``{text}`` and, for masked models, ``{mask}``; other field
+        names take the columns of a DataFrame of that name. Change it first when
+        accuracy at full depth is poor; :mod:`skraee.templates` has the paper's.
+    k : int, default=12
+        Neighbours that vote. Raise it when exits are erratic, lower it when classes
+        have few texts. More than there are texts means all of them.
+    tau : float, default=0.9
+        Least probability of the right class with which a neighbour's layer votes, in
+        [0, 1]. Lower it for later, often better exits; it costs time.
+    label_words : dict, list of str, or None, default=None
+        Class -> the word that the model says for it (it may name more classes than y
+        has), or the words in the order of sorted `classes_`. None takes the class
+        names, when all are strings.
+    encoder : None, int, str, Encoder, transformer or callable, default=None
+        What makes the keys for retrieval. None: the mean of the text's own depth-0
+        states, which costs nothing. An int j: the backbone's own state at depth j;
+        every text then runs at least j layers. A name or an :class:`Encoder`: a
+        sentence encoder, the best choice where its time is small against the
+        backbone's. A scikit-learn transformer is fitted on the training texts. A
+        callable maps a list of texts to an array (n, d).
+    readout : {"lm_head", "ridge"}, default="lm_head"
+        How states become class scores. "ridge" is not built yet.
+    class_weight : None or "balanced", default=None
+        Weights for ``readout="ridge"``; without effect on "lm_head".
+    exit_by : {"retrieval", "confidence"}, default="retrieval"
+        What chooses the exit. "confidence" is not built yet.
+    budget : None or float, default=None
+        Mean share of the backbone's cost that a prediction may use. Not built yet.
+    below_tau : {"top3", "skip"}, default="top3"
+        What a neighbour votes with when no layer reaches tau: its three best layers,
+        or nothing. "skip" follows the paper's text, "top3" its program.
+    min_exit : int, default=0
+        Smallest depth at which a text may stop. 1 or more often gains accuracy.
+    database : {"all", "correct"}, default="all"
+        "correct" stores only texts that the full model answers rightly (the paper's
+        RAEE without corrective information). For comparison; "all" is better.
+    metric : {"sqeuclidean", "euclidean", "cosine"}, default="sqeuclidean"
+        Distance between keys. "cosine" suits some sentence encoders.
+    index : {"hnsw", "exact"}, default="hnsw"
+        Approximate search by hnswlib, or exact search, which is as fast up to some
+        ten thousand texts.
+    max_length : int or None, default=None
+        Longest prompt in tokens; longer texts are cut at their end. None: as many as
+        the backbone has positions. Lower it to bound the time for long texts.
+    batch_tokens : int or "auto", default="auto"
+        Padded tokens per batch. Halved when memory runs out.
+    device : str or torch.device, default="auto"
+        "auto" is the first GPU, else the CPU.
+    dtype : {"auto", "bfloat16", "float16", "float32"}, default="auto"
+        Numbers that the backbone computes in. "auto" is bfloat16 where the device has
+        instructions for it, else float32. Resolved by fit, used by every predict.
+    n_jobs : int or None, default=None
+        Threads of the index, not of the backbone. None means 1.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the index.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (C,)
+        The classes, sorted.
+    n_layers_ : int
+        Number of layers m of the backbone; exits are 0..m.
+    n_samples_fit_ : int
+        Texts seen by fit.
+    layer_scores_ : ndarray of shape (m + 1,)
+        Accuracy of each depth on the texts of fit, without any retrieval. They are no
+        training scores: nothing was trained.
+
+    References
+    ----------
+    Huang et al., "RAEE: A Robust Retrieval-Augmented Early Exit Framework for
+    Efficient Inference", ICLR 2026, arXiv 2405.15198.
+
+    Examples
+    --------
+    >>> from skraee import RAEEClassifier, toy
+    >>> X, y = toy.reviews(60)
+    >>> clf = RAEEClassifier(toy.backbone(), "{text} it was {mask}.",
+    ...                      label_words=toy.LABEL_WORDS)
+    >>> clf.fit(X, y).predict(["a lovely film", "the waiter was cold and slow"])
+    array(['positive', 'negative'], dtype='<U8')
+    """
+
+    def __init__(
+        self,
+        backbone: str | Backbone,
+        template: str | Template,
+        k: int = 12,
+        tau: float = 0.9,
+        *,
+        label_words: LabelWords = None,
+        encoder: Any = None,
+        readout: Literal["lm_head", "ridge"] = "lm_head",
+        class_weight: Literal["balanced"] | None = None,
+        exit_by: Literal["retrieval", "confidence"] = "retrieval",
+        budget: float | None = None,
+        below_tau: Literal["top3", "skip"] = "top3",
+        min_exit: int = 0,
+        database: Literal["all", "correct"] = "all",
+        metric: Literal["sqeuclidean", "euclidean", "cosine"] = "sqeuclidean",
+        index: Literal["hnsw", "exact"] = "hnsw",
+        max_length: int | None = None,
+        batch_tokens: BatchTokens = "auto",
+        device: Device = "auto",
+        dtype: str = "auto",
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.backbone = backbone
+        self.template = template
+        self.k = k
+        self.tau = tau
+        self.label_words = label_words
+        self.encoder = encoder
+        self.readout = readout
+        self.class_weight = class_weight
+        self.exit_by = exit_by
+        self.budget = budget
+        self.below_tau = below_tau
+        self.min_exit = min_exit
+        self.database = database
+        self.metric = metric
+        self.index = index
+        self.max_length = max_length
+        self.batch_tokens = batch_tokens
+        self.device = device
+        self.dtype = dtype
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Sweep the labelled texts once and store what the model knew where.
+
+        Parameters
+        ----------
+        X : sequence of n str, or DataFrame with a column for each field
+            The texts.
+        y : array-like of shape (n,)
+            Their classes.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If texts, labels, template, label words or parameters do not fit; the
+            estimator is then as it was.
+        """
+        check_parameters(self)
+        samples = check_texts(X, self._template().fields)
+        labels = check_labels(y, len(samples))
+        reader = self._open()
+        token_ids, _ = reader.label_tokens(self.label_words, np.unique(labels))
+        reader = reader.with_encoder(fit_encoder(reader.encoder, joined(samples)))
+        with progress("sweep", len(samples), self.verbose) as advance:
+            sweep = reader.sweep(samples, token_ids, advance)
+        return self._store(reader, sweep, labels)
+
+    def predict(self, X: Any, return_exit_layers: bool = False) -> Any:
+        """Classify texts, each with as many layers as its neighbours needed.
+
+        Parameters
+        ----------
+        X : sequence of n str, or DataFrame
+            The texts.
+        return_exit_layers : bool, default=False
+            Whether to return the exits too.
+
+        Returns
+        -------
+        labels : ndarray of shape (n,)
+        exit_layers : ndarray of shape (n,), int
+            Only if `return_exit_layers`.
+
+        Warns
+        -----
+        UndecidedWarning
+            If no neighbour of some texts was answered rightly; these ran all layers.
+        """
+        proba, exits = self._answer(X)
+        labels = self.classes_[proba.argmax(axis=1)]
+        return (labels, exits) if return_exit_layers else labels
+
+    def predict_proba(self, X: Any, return_exit_layers: bool = False) -> Any:
+        """Return the label-word probabilities at each text's exit.
+
+        Parameters
+        ----------
+        X : sequence of n str, or DataFrame
+            The texts.
+        return_exit_layers : bool, default=False
+            Whether to return the exits too.
+
+        Returns
+        -------
+        proba : ndarray of shape (n, C)
+            In the order of `classes_`.
+        exit_layers : ndarray of shape (n,), int
+            Only if `return_exit_layers`.
+        """
+        proba, exits = self._answer(X)
+        return (proba, exits) if return_exit_layers else proba
+
+    def predict_log_proba(self, X: Any) -> FloatArray:
+        """Return the logarithms of `predict_proba`.
+
+        Parameters
+        ----------
+        X : sequence of n str, or DataFrame
+            The texts.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n, C)
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self._answer(X)[0])
+
+    def exit_layers(self, X: Any) -> IntArray:
+        """Return the depth at which each text stops (equation 6).
+
+        Parameters
+        ----------
+        X : sequence of n str, or DataFrame
+            The texts.
+
+        Returns
+        -------
+        exit_layers : ndarray of shape (n,), int
+            0..m. Nothing runs but what retrieval needs.
+        """
+        found = [choice.exits for choice in self._choices(X)]
+        return np.concatenate([np.zeros(0, dtype=np.int64), *found])
+
+    def exit_distribution(self, X: Any) -> FloatArray:
+        """Return how the neighbours' votes spread over the depths.
+
+        Parameters
+        ----------
+        X : sequence of n str, or DataFrame
+            The texts.
+
+        Returns
+        -------
+        distribution : ndarray of shape (n, m + 1)
+            Equation 4, normalised; 1 at m where no neighbour votes.
+        """
+        found = [exit_distribution(choice.scores) for choice in self._choices(X)]
+        return np.concatenate([np.zeros((0, self.n_layers_ + 1)), *found])
+
+    def layer_proba(self, X: Any) -> FloatArray:
+        """Read every depth of every text: the sweep, as fit makes it.
+
+        Parameters
+        ----------
+        X : sequence of n str, or DataFrame
+            The texts.
+
+        Returns
+        -------
+        proba : ndarray of shape (n, m + 1, C)
+        """
+        fitted, samples = self._check(X)
+        if not samples:
+            return np.zeros((0, self.n_layers_ + 1, len(self.classes_)))
+        reader = fitted.recipe.open(self.device, self.batch_tokens)
+        with progress("sweep", len(samples), self.verbose) as advance:
+            swept = reader.sweep(samples, fitted.token_ids, advance)
+        return softmax(swept.logits)
+
+    def kneighbors(
+        self, X: Any, n_neighbors: int | None = None, return_distance: bool = True
+    ) -> Any:
+        """Find the stored texts nearest to each text.
+
+        Parameters
+        ----------
+        X : sequence of n str, or DataFrame
+            The texts.
+        n_neighbors : int, optional
+            How many; `k` by default.
+        return_distance : bool, default=True
+            Whether to return the distances too.
+
+        Returns
+        -------
+        distances : ndarray of shape (n, n_neighbors)
+            In the `metric`. Only if `return_distance`.
+        positions : ndarray of shape (n, n_neighbors), int
+            Positions among the texts given to fit.
+        """
+        n_neighbors = self.k if n_neighbors is None else n_neighbors
+        check_whole("n_neighbors", n_neighbors, least=1)
+        database = self._check(X)[0].database
+        width = min(n_neighbors, len(database))
+        distances, positions = [np.zeros((0, width))], [np.zeros((0, width), np.int64)]
+        for keys in self._keys(X):
+            found = database.kneighbors(keys, n_neighbors)
+            distances.append(found[0])
+            positions.append(found[1])
+        stacked = np.concatenate(positions)
+        return (np.concatenate(distances), stacked) if return_distance else stacked
+
+    def sweep(self, X: Any) -> LayerSweep:
+        """Run texts through the backbone as fit does, without labels.
+
+        For other engines: sweep parts of the data on many machines, join them with
+        :meth:`LayerSweep.concatenate` and give the whole to :meth:`fit_sweep`.
+
+        Parameters
+        ----------
+        X : sequence of n str, or DataFrame
+            The texts.
+
+        Returns
+        -------
+        LayerSweep
+
+        Raises
+        ------
+        ValueError
+            If the label words or the encoder are known only with the labels or with
+            all texts at hand.
+        """
+        check_parameters(self)
+        samples = check_texts(X, self._template().fields)
+        reader = self._open()
+        if learns_from_texts(reader.encoder):
+            raise ValueError(
+                f"encoder={self.encoder!r} is fitted on all training texts, so it has "
+                "no keys for a part of them; fit it first and wrap it in "
+                "sklearn.frozen.FrozenEstimator."
+            )
+        token_ids, _ = reader.label_tokens(self.label_words)
+        with progress("sweep", len(samples), self.verbose) as advance:
+            return reader.sweep(samples, token_ids, advance)
+
+    def fit_sweep(self, sweep: LayerSweep, y: Any) -> Self:
+        """Fit on a sweep that was made before; the backbone does not run.
+
+        Parameters
+        ----------
+        sweep : LayerSweep
+            From :meth:`sweep` of an estimator with the same backbone, template,
+            label words and encoder.
+        y : array-like of shape (n,)
+            The classes, in the order of the sweep's texts.
+
+        Returns
+        -------
+        self
+        """
+        check_parameters(self)
+        labels = check_labels(y, len(sweep))
+        reader = self._open()
+        if sweep.n_layers != reader.n_layers:
+            raise ValueError(
+                f"the sweep has {sweep.n_layers} layers but the backbone "
+                f"{reader.n_layers}; fit with the backbone that made the sweep."
+            )
+        return self._store(reader.with_encoder(reader.encoder), sweep, labels)
+
+    def explain(self, text: Any, texts: Sequence[str] | None = None) -> Explanation:
+        """Say why a text stopped where it did: its neighbours and their votes.
+
+        Parameters
+        ----------
+        text : str, or a DataFrame of one row
+            One text.
+        texts : sequence of str, optional
+            The texts that were given to fit, to show the neighbours by their words;
+            the estimator does not keep them.
+
+        Returns
+        -------
+        Explanation
+            Prints as a short report.
+        """
+        X = [text] if isinstance(text, str) else text
+        fitted, samples = self._check(X)
+        if len(samples) != 1:
+            raise ValueError(f"explain takes one text at a time, got {len(samples)}.")
+        (choice,) = self._choices(X)
+        return Explanation.of(
+            joined(samples)[0],
+            proba=self._answer(X)[0][0],
+            choice=choice,
+            database=fitted.database,
+            votes=fitted.database.votes(**self._rule())[choice.rows[0]],
+            classes=self.classes_,
+            texts=texts,
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_fitted")
+
+    def _open(self) -> Reader:
+        """Load the backbone as the parameters say."""
+        recipe = Recipe(
+            as_backbone(self.backbone),
+            self._template(),
+            self.max_length,
+            self.dtype,
+            as_encoder(self.encoder),
+        )
+        reader = recipe.open(self.device, self.batch_tokens)
+        check_encoder(recipe.encoder, reader.n_layers)
+        check_whole("min_exit", self.min_exit, least=0, most=reader.n_layers)
+        return reader
+
+    def _template(self) -> Template:
+        if isinstance(self.template, Template):
+            return self.template
+        return Template(self.template)
+
+    def _store(self, reader: Reader, sweep: LayerSweep, labels: Any) -> Self:
+        """Turn a sweep and labels into the database; nothing changes before the end."""
+        classes, codes = np.unique(labels, return_inverse=True)
+        _, token_ids = reader.label_tokens(self.label_words, classes)
+        proba = sweep.proba(token_ids)
+        standardize = Standardizer.fit(sweep.keys) if is_depth(reader.encoder) else None
+        database = Database.build(
+            sweep.keys if standardize is None else standardize(sweep.keys),
+            proba,
+            codes,
+            keep=self.database,
+            metric=self.metric,
+            method=self.index,
+            n_jobs=self.n_jobs,
+            random_state=check_random_state(self.random_state),
+        ).build_index(self.k)
+        self._fitted = Fitted(reader.recipe, token_ids, database, standardize)
+        self.classes_ = classes
+        self.n_layers_ = reader.n_layers
+        self.n_samples_fit_ = len(sweep)
+        self.layer_scores_ = (proba.argmax(axis=2) == codes[:, None]).mean(axis=0)
+        return self
+
+    def _check(self, X: Any) -> tuple[Fitted, list[Sample]]:
+        """Return what fit left and the texts; refuse what does not fit it."""
+        check_is_fitted(self)
+        check_parameters(self)
+        fields = self._fitted.recipe.template.fields
+        return self._fitted, check_texts(X, fields, allow_empty=True)
+
+    def _rule(self) -> dict[str, Any]:
+        return {
+            "tau": self.tau,
+            "below_tau": self.below_tau,
+            "min_exit": self.min_exit,
+        }
+
+    def _keys(self, X: Any) -> Iterator[FloatArray]:
+        """Yield the keys of X, part by part."""
+        fitted, samples = self._check(X)
+        reader = fitted.recipe.open(self.device, self.batch_tokens)
+        for part in reader.parts(samples):
+            yield fitted.standardized(reader.keys(part))[part.inverse]
+
+    def _choices(self, X: Any) -> Iterator[ExitChoice]:
+        """Yield where the texts of X stop, part by part."""
+        for keys in self._keys(X):
+            yield self._fitted.database.exits(keys, k=self.k, **self._rule())
+
+    def _answer(self, X: Any) -> tuple[FloatArray, IntArray]:
+        """Choose, exit, read: probabilities (n, C) and exits (n,) of X."""
+        fitted, samples = self._check(X)
+        run = Prediction(fitted, self.k, self._rule())
+        reader = fitted.recipe.open(self.device, self.batch_tokens)
+        with progress("predict", len(samples), self.verbose) as advance:
+            for part in reader.parts(samples):
+                run.answer(reader, part, advance)
+        return run.finished()

@@ -1,0 +1,178 @@
+"""Keys: the vectors by which texts are retrieved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import clone
+
+Float32Array = npt.NDArray[np.float32]
+
+# Sparse keys are made dense for the index; past this many bytes that is no good idea.
+_LARGEST_DENSE = 2**30
+
+
+def check_encoder(encoder: Any, n_layers: int) -> None:
+    """Refuse what cannot make keys.
+
+    Parameters
+    ----------
+    encoder : None, int, object with ``encode``, transformer, or callable
+        What `RAEEClassifier` was given.
+    n_layers : int
+        Number of layers m of the backbone.
+
+    Raises
+    ------
+    ValueError
+        If it is a depth outside 1..m.
+    TypeError
+        If it is none of these.
+    """
+    if isinstance(encoder, (int, np.integer)) and not isinstance(encoder, bool):
+        if not 1 <= encoder <= n_layers:
+            raise ValueError(
+                f"encoder={encoder} names no depth of this backbone; choose a depth "
+                f"from 1 to {n_layers}, or encoder=None for the mean of the text's "
+                "depth-0 states."
+            )
+        return
+    if encoder is None or _is_transformer(encoder) or hasattr(encoder, "encode"):
+        return
+    if isinstance(encoder, bool) or not callable(encoder):
+        raise TypeError(
+            "encoder must be None, a depth, the name or path of a sentence encoder, a "
+            "skraee.Encoder, a scikit-learn transformer or a callable, got "
+            f"{type(encoder).__name__}."
+        )
+
+
+def fit_encoder(encoder: Any, texts: Sequence[str]) -> Any:
+    """Return the encoder ready for use: a transformer is cloned and fitted.
+
+    Parameters
+    ----------
+    encoder : object
+        Accepted by `check_encoder`.
+    texts : sequence of str
+        The training texts.
+
+    Returns
+    -------
+    object
+    """
+    if not _is_transformer(encoder):
+        return encoder
+    return clone(encoder).fit(list(texts))
+
+
+def learns_from_texts(encoder: Any) -> bool:
+    """Whether its keys depend on the training texts of a fit.
+
+    Parameters
+    ----------
+    encoder : object
+        Accepted by `check_encoder`.
+    """
+    from sklearn.frozen import FrozenEstimator
+
+    return _is_transformer(encoder) and not isinstance(encoder, FrozenEstimator)
+
+
+def encode_texts(encoder: Any, texts: Sequence[str]) -> Float32Array:
+    """Turn texts into keys.
+
+    Parameters
+    ----------
+    encoder : object
+        A fitted transformer, an object with ``encode``, or a callable.
+    texts : sequence of n str
+
+    Returns
+    -------
+    keys : ndarray of shape (n, d), float32
+
+    Raises
+    ------
+    ValueError
+        If it does not return one row of numbers for every text.
+    """
+    if _is_transformer(encoder):
+        keys = encoder.transform(list(texts))
+    elif hasattr(encoder, "encode"):
+        keys = encoder.encode(list(texts))
+    else:
+        keys = encoder(list(texts))
+    dense = np.asarray(_dense(keys), dtype=np.float32)
+    if dense.ndim != 2 or len(dense) != len(texts):
+        raise ValueError(
+            f"the encoder must return an array of shape ({len(texts)}, d) for "
+            f"{len(texts)} texts, got shape {dense.shape}."
+        )
+    return np.ascontiguousarray(dense)
+
+
+@dataclass(frozen=True)
+class Standardizer:
+    """Brings states of one depth to mean 0 and deviation 1.
+
+    Attributes
+    ----------
+    mean, scale : ndarray of shape (H,), float32
+        Of the training keys; a constant component keeps scale 1.
+    """
+
+    mean: Float32Array
+    scale: Float32Array
+
+    @classmethod
+    def fit(cls, keys: Float32Array) -> Standardizer:
+        """Take mean and deviation of training keys (n, H)."""
+        exact = keys.astype(np.float64)
+        deviation = exact.std(axis=0)
+        scale = np.where(deviation > 1e-6 * np.abs(exact).max(), deviation, 1.0)
+        return cls(exact.mean(axis=0).astype(np.float32), scale.astype(np.float32))
+
+    def __call__(self, keys: Float32Array) -> Float32Array:
+        """Standardise keys (n, H)."""
+        return (keys - self.mean) / self.scale
+
+
+#: Encoders of a template's fields get them joined by this.
+FIELD_SEPARATOR = " "
+
+
+def joined(samples: Sequence[tuple[str, ...]]) -> list[str]:
+    """Join the fields of every sample for an encoder of plain texts.
+
+    Parameters
+    ----------
+    samples : sequence of tuple of str
+
+    Returns
+    -------
+    list of str
+    """
+    return [FIELD_SEPARATOR.join(fields) for fields in samples]
+
+
+def _is_transformer(encoder: Any) -> bool:
+    return hasattr(encoder, "transform") and hasattr(encoder, "fit")
+
+
+def _dense(keys: Any) -> Any:
+    to_dense: Callable[[], Any] | None = getattr(keys, "toarray", None)
+    if to_dense is None:
+        return keys
+    size = 4 * keys.shape[0] * keys.shape[1]
+    if size > _LARGEST_DENSE:
+        raise ValueError(
+            f"the encoder's sparse keys of shape {keys.shape} would take "
+            f"{size / 2**30:.1f} GiB when made dense; reduce them, for example with "
+            "make_pipeline(TfidfVectorizer(), TruncatedSVD(256))."
+        )
+    return to_dense()

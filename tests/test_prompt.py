@@ -1,0 +1,572 @@
+"""Templates, prompts and label words, on six kinds of tokenizers."""
+
+import pickle
+import re
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+from transformers import AddedToken
+
+from skraee.exceptions import TruncationWarning
+from skraee.text.label_words import label_token_ids, label_words_for
+from skraee.text.prompt import PromptEncoder
+from skraee.text.template import Template
+from skraee.text.tokenizer import TextTokenizer
+from tests.tokenizers_zoo import ZOO, byte_level, sentences, wordpiece
+
+MASKED = [
+    "{text} It was {mask}.",
+    "{text} This is {mask}.",
+    "{mask}: {text}",
+    "{mask} {text}",
+    "Is the sentence {text} okay? {mask}",
+]
+CAUSAL = [
+    "What is the sentiment of the sentence {text} ? Print negative or positive. The "
+    "answer is",
+    "Print the category for the sentence {text} : description, entity. The answer is",
+    "Is the sentence {text} grammatically acceptable? Print no or yes. The answer is",
+    "{text}",
+    "text:\n{text}\nanswer:",
+]
+ODD = [
+    "café ☃ 😀",
+    "(x)",
+    "...",
+    "'s well",
+    "-1",
+    "\u0301a",
+    "中文",
+    "x",
+    "Ǆ ﬁ ½ a\u200bb",
+]
+HOSTILE = [
+    "{text}",
+    "{mask}",
+    "{{",
+    "}}",
+    "{",
+    "\x00",
+    "a\x00b",
+    "\x07\x1b[0m",
+    "\ufffd",
+]
+
+
+@pytest.fixture(scope="module")
+def zoo():
+    """Every toy tokenizer, as Hugging Face's and as skraee's."""
+    made = {name: make() for name, make in ZOO.items()}
+    return {name: (hf, TextTokenizer.from_hf(hf)) for name, hf in made.items()}
+
+
+@pytest.fixture(params=ZOO)
+def pair(request, zoo):
+    return zoo[request.param]
+
+
+def encoder(template, tokenizer, kind="masked", max_length=None, limit=None, **kwargs):
+    return PromptEncoder(
+        Template(template),
+        tokenizer,
+        kind=kind,
+        max_length=max_length,
+        position_limit=limit,
+        **kwargs,
+    )
+
+
+def encode_one(template, tokenizer, *fields, **kwargs):
+    [prompt] = encoder(template, tokenizer, **kwargs).encode([fields])
+    return prompt
+
+
+def without_closing(ids, tokenizer):
+    return ids[: len(ids) - len(tokenizer.suffix_ids)]
+
+
+# Template
+
+
+def test_template_is_cut_into_pieces_with_the_space_on_the_right():
+    template = Template("Is \n{text} It was {mask} {next}{{.}} \n")
+    assert template.pieces == (
+        ("literal", "Is", ""),
+        ("field", "text", " \n"),
+        ("literal", " It was ", ""),
+        ("mask", "", ""),
+        ("field", "next", " "),
+        ("literal", "{.}", ""),
+    )
+    assert template.fields == ("text", "next")
+    assert template.n_masks == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("{{{text}}}", "{}"), ("{{text}} {text}", "{text}"), ("{text}}}{{", "}{")],
+)
+def test_template_with_doubled_braces_has_literal_ones(text, words):
+    template = Template(text)
+    assert "".join(p.text for p in template.pieces if p.kind == "literal") == words
+    assert template.fields == ("text",)
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("{text} {", "stray '{' at position 7"),
+        ("} {text}", "stray '}' at position 0"),
+        ("{text}}", "stray '}' at position 6"),
+        ("{{text}", "stray '}' at position 6"),
+        ("{text} {}", "got '{}' at position 7"),
+        ("{text!r}", "got '{text!r}' at position 0"),
+        ("{text:>9}", "got '{text:>9}' at position 0"),
+        ("{ text }", "got '{ text }' at position 0"),
+        ("{0}", "got '{0}' at position 0"),
+        ("{a.b}", "got '{a.b}' at position 0"),
+        ("It was {mask}.", "must have a place for the text"),
+        ("", "must have a place for the text"),
+        ("{text} and {text}", "'{text}' 2 times"),
+    ],
+)
+def test_template_that_is_malformed_raises(text, match):
+    with pytest.raises(ValueError, match=re.escape(match)):
+        Template(text)
+
+
+def test_template_of_no_string_raises():
+    with pytest.raises(TypeError, match=r"must be a string .* got NoneType"):
+        Template(None)
+
+
+def test_template_is_a_value():
+    template = Template("{text} It was {mask}.")
+    assert template == Template(template.text) == pickle.loads(pickle.dumps(template))
+    assert template != Template("{text}")
+    assert template != template.text
+    assert len({template, Template(template.text)}) == 1
+    assert eval(repr(template)) == template
+
+
+# Ids
+
+
+@pytest.mark.parametrize("template", MASKED)
+def test_masked_ids_equal_one_call_on_the_filled_template(pair, template):
+    hf, tokenizer = pair
+    texts = [*sentences(60, seed=1), *ODD]
+    prompts = encoder(template, tokenizer).encode([(text,) for text in texts])
+    for text, prompt in zip(texts, prompts, strict=True):
+        filled = template.replace("{text}", text).replace("{mask}", hf.mask_token)
+        assert list(prompt.ids) == hf(filled)["input_ids"]
+        assert prompt.ids[prompt.read] == hf.mask_token_id
+
+
+@pytest.mark.parametrize("kind", ["causal", "seq2seq"])
+@pytest.mark.parametrize("template", [*CAUSAL, "{text} \n"])
+def test_unmasked_ids_equal_one_call_on_the_filled_template(pair, template, kind):
+    hf, tokenizer = pair
+    texts = [*sentences(60, seed=2), *ODD]
+    samples = [(text,) for text in texts]
+    prompts = encoder(template, tokenizer, kind).encode(samples)
+    for text, prompt in zip(texts, prompts, strict=True):
+        whole = hf(template.rstrip().replace("{text}", text))["input_ids"]
+        open_ended = without_closing(whole, tokenizer)
+        assert list(prompt.ids) == (open_ended if kind == "causal" else whole)
+        assert prompt.read == len(open_ended) - 1
+
+
+def test_ids_of_two_fields_equal_one_call_on_the_filled_template(pair):
+    hf, tokenizer = pair
+    template = "{premise} ? {mask}, {hypothesis}"
+    texts = sentences(40, seed=3)
+    samples = list(zip(texts[::2], texts[1::2], strict=True))
+    for sample, prompt in zip(
+        samples, encoder(template, tokenizer).encode(samples), strict=True
+    ):
+        filled = f"{sample[0]} ? {hf.mask_token}, {sample[1]}"
+        assert list(prompt.ids) == hf(filled)["input_ids"]
+
+
+@pytest.mark.parametrize(
+    "opening", ["{special} {{text}} good", "{special}{{text}} good"]
+)
+def test_ids_behind_a_special_token_equal_one_call(pair, opening):
+    hf, tokenizer = pair
+    template = opening.format(special=hf.special_tokens_map["pad_token"])
+    for text in sentences(20, seed=4):
+        prompt = encode_one(template, tokenizer, text, kind="seq2seq")
+        assert list(prompt.ids) == hf(template.replace("{text}", text))["input_ids"]
+
+
+def test_ids_behind_a_special_token_that_swallows_space_equal_one_call():
+    hf = byte_level()
+    hf.add_tokens(
+        AddedToken("<|user|>", rstrip=True, special=True), special_tokens=True
+    )
+    prompt = encode_one(
+        "<|user|>\n{text} good", TextTokenizer.from_hf(hf), "a film", kind="seq2seq"
+    )
+    assert list(prompt.ids) == hf("<|user|>\na film good")["input_ids"]
+
+
+def test_ids_of_a_colon_and_a_line_break_stay_together():
+    # As in Llama 3 and Qwen, whose pre-tokenizers keep them in one piece.
+    rust = Tokenizer(models.WordLevel({"x:\n": 0, "x:": 1, "a": 2, "\n": 3}, "x:"))
+    rust.pre_tokenizer = pre_tokenizers.Split(Regex(r"\w:?\n*"), "isolated")
+    tokenizer = TextTokenizer(rust.to_str(), None, [])
+    prompt = encode_one("x:\n{text}", tokenizer, "a", kind="causal")
+    assert prompt.ids == (0, 2)
+
+
+# Read position and spans
+
+
+@pytest.mark.parametrize("text", [*ODD, *HOSTILE, "", " ", "\n\n", " a film "])
+def test_read_position_and_spans_are_known_whatever_the_text_holds(pair, text):
+    hf, tokenizer = pair
+    prompt = encode_one("{a} It was {mask}. {b}", tokenizer, text, "good")
+    (start, stop), (next_start, next_stop) = prompt.spans
+    before, after = prompt.ids[:start], prompt.ids[stop:next_start]
+    assert before == tokenizer.prefix_ids
+    assert list(after) == tokenizer.literal(f" It was {hf.mask_token}.", first=False)
+    assert prompt.ids[next_stop:] == tokenizer.suffix_ids
+    assert prompt.read == stop + after.index(tokenizer.mask_id)
+    assert prompt.ids.count(tokenizer.mask_id) == 1
+
+
+def test_read_position_without_a_mask_is_the_first_token(zoo):
+    tokenizer = zoo["wordpiece"][1]
+    prompt = encode_one("{text} good", tokenizer, "a film", needs_mask=False)
+    assert prompt.read == 0
+    assert prompt.ids[0] == tokenizer.prefix_ids[0]
+
+
+def test_mask_written_out_in_the_template_is_read(pair):
+    hf, tokenizer = pair
+    written = encode_one(f"{{text}} It was {hf.mask_token}.", tokenizer, "a film")
+    assert written == encode_one("{text} It was {mask}.", tokenizer, "a film")
+
+
+def test_empty_text_leaves_the_template_alone(pair):
+    _, tokenizer = pair
+    prompt = encode_one("It {text} was", tokenizer, "", kind="seq2seq")
+    words = tokenizer.literal("It", first=True) + tokenizer.literal(" was", first=False)
+    assert prompt.ids == (*tokenizer.prefix_ids, *words, *tokenizer.suffix_ids)
+    [(start, stop)] = prompt.spans
+    assert start == stop
+
+
+def test_empty_text_in_an_empty_causal_prompt_raises(zoo):
+    tokenizer = zoo["unigram"][1]
+    assert encode_one("{text}", tokenizer, "", kind="seq2seq").read == 0
+    with pytest.raises(ValueError, match="a prompt must have at least one token"):
+        encode_one("{text}", tokenizer, "", kind="causal")
+
+
+def test_no_samples_give_no_prompts(pair):
+    assert encoder("{text} It was {mask}.", pair[1]).encode([]) == []
+
+
+# User text is data
+
+
+def special_tokens(hf):
+    return [*hf.all_special_tokens, "</s>", "<pad>", "[MASK]", "<extra_id_0>"]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_special_tokens_in_user_text_stay_plain(pair, first):
+    hf, tokenizer = pair
+    for token in special_tokens(hf):
+        for text in (token, f"a {token} film", f"x{token}{token}x", f" {token} "):
+            [ids] = tokenizer.plain([text], first=first)
+            assert tokenizer.control_ids.isdisjoint(set(ids) - {tokenizer.unk_id})
+
+
+def test_special_tokens_in_user_text_are_spelt_out(zoo):
+    hf, tokenizer = zoo["unigram"]
+    [ids] = tokenizer.plain(["film <pad>: (x"], first=True)
+    unknown = hf.unk_token  # The vocabulary has no angle brackets.
+    spelt = ["▁film", "▁", unknown, "p", "a", "d", unknown, ":", "▁", "(", "x"]
+    assert hf.convert_ids_to_tokens(ids) == spelt
+
+
+@pytest.mark.parametrize(("unknown", "ids"), [("?", [1, 2, 1]), (None, [1, 1])])
+def test_special_token_of_one_character_in_user_text_is_unknown(unknown, ids):
+    rust = Tokenizer(models.BPE({"☃": 0, "a": 1, "?": 2}, [], unk_token=unknown))
+    tokenizer = TextTokenizer(rust.to_str(), None, [0])
+    assert tokenizer.plain(["a☃a"], first=True) == [ids]
+
+
+def test_special_tokens_in_a_template_are_special(pair):
+    hf, tokenizer = pair
+    pad = hf.special_tokens_map["pad_token"]
+    assert hf.convert_tokens_to_ids(pad) in tokenizer.literal(f"a {pad}", first=False)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_braces_and_control_characters_in_user_text_are_text(pair, text):
+    _, tokenizer = pair
+    prompt = encode_one("{text} It was {mask}.", tokenizer, text)
+    [(start, stop)] = prompt.spans
+    assert [list(prompt.ids[start:stop])] == tokenizer.plain([text], first=True)
+
+
+def test_text_of_a_megabyte_is_encoded(pair):
+    _, tokenizer = pair
+    text = "a great film, it was. " * 48_000
+    assert len(text) > 2**20
+    whole = encode_one("it {text} was", tokenizer, text, kind="causal")
+    with pytest.warns(TruncationWarning):
+        cut = encode_one("it {text} was", tokenizer, text, kind="causal", limit=64)
+    [(start, stop)] = cut.spans
+    assert cut.ids[start:stop] == whole.ids[start:stop]
+
+
+@pytest.mark.parametrize(
+    ("merges", "tokens"),
+    [
+        ([], ["z"]),
+        ([("x", "z")], ["z"]),
+        ([("x", "z"), (".", "z"), ("▁", "z")], ["▁z"]),
+    ],
+)
+def test_text_that_merges_with_an_anchor_is_tried_behind_another(merges, tokens):
+    vocab = ["▁", "x", "z", ".", "xz", ".z", "▁z"]
+    rust = Tokenizer(models.BPE({t: i for i, t in enumerate(vocab)}, merges))
+    rust.normalizer = normalizers.Prepend("▁")
+    tokenizer = TextTokenizer(rust.to_str(), None, [])
+    [ids] = tokenizer.plain(["z"], first=False)
+    assert [tokenizer.token(i) for i in ids] == tokens
+
+
+# Truncation
+
+
+def test_truncation_cuts_text_only_and_from_its_end(pair):
+    _, tokenizer = pair
+    texts = [(" ".join(["good"] * 50),), ("good",), (" ".join(["bad"] * 50),)]
+    for kind, template in (
+        ("masked", "it {text} It was {mask}."),
+        ("causal", "it {text} It was"),
+        ("seq2seq", "it {text} It was"),
+    ):
+        whole = encoder(template, tokenizer, kind).encode(texts)
+        limited = encoder(template, tokenizer, kind, max_length=20, limit=512)
+        with pytest.warns(TruncationWarning, match=r"2 text.* prompts of 20 tokens"):
+            cut = limited.encode(texts)
+        assert [len(p.ids) for p in cut] == [20, len(whole[1].ids), 20]
+        for long, short in zip(whole, cut, strict=True):
+            [(start, stop)], [(_, end)] = short.spans, long.spans
+            assert short.ids[:stop] == long.ids[:stop]
+            assert short.ids[stop:] == long.ids[end:]
+            assert long.read - end == short.read - stop
+            assert start == long.spans[0][0]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "room", "kept"),
+    [
+        ((10, 20), 5, [3, 2]),
+        ((2, 20), 9, [2, 7]),
+        ((20, 2), 9, [7, 2]),
+        ((5, 5), 9, [5, 4]),
+        ((4, 9, 9), 12, [4, 4, 4]),
+        ((1, 9, 9), 12, [1, 6, 5]),
+        ((0, 9), 1, [0, 1]),
+    ],
+)
+def test_truncation_cuts_the_longest_field_first(zoo, lengths, room, kept):
+    tokenizer = zoo["wordpiece"][1]
+    names = "abc"[: len(lengths)]
+    template = " ".join(f"{{{name}}}" for name in names)
+    texts = tuple(" ".join(["good"] * n) for n in lengths)
+    limited = encoder(template, tokenizer, "seq2seq", max_length=room + 2)
+    with pytest.warns(TruncationWarning, match="1 text"):
+        [prompt] = limited.encode([texts])
+    assert [stop - start for start, stop in prompt.spans] == kept
+
+
+def test_truncation_of_nothing_does_not_warn(zoo):
+    prompt = encode_one("{text}", zoo["gemma"][1], "good", kind="causal", max_length=2)
+    assert len(prompt.ids) == 2
+
+
+def test_limit_is_the_smaller_of_both(zoo):
+    tokenizer = zoo["gemma"][1]
+    template, kind = "{text} It was", "causal"
+    assert encoder(template, tokenizer, kind, 30, 40).limit == 30
+    assert encoder(template, tokenizer, kind, None, 40).limit == 40
+    assert encoder(template, tokenizer, kind, 30, None).limit == 30
+    assert encoder(template, tokenizer, kind).limit is None
+
+
+# What a template may be for a model
+
+
+@pytest.mark.parametrize(
+    ("template", "kwargs", "match"),
+    [
+        ("{text} good", {}, r"must have a mask, got '\{text\} good'"),
+        ("{text} {mask} {mask}", {}, "must have one mask, got 2"),
+        ("{text} [MASK] {mask}", {}, "must have one mask, got 2"),
+        ("{text} {mask} {mask}", {"needs_mask": False}, "must have one mask, got 2"),
+        ("{text} {mask}", {"kind": "causal"}, "a causal model must have no mask"),
+        ("{text} {mask}", {"kind": "seq2seq"}, "a seq2seq model must have no mask"),
+        ("{text} [MASK]", {"kind": "causal"}, "a causal model must have no mask"),
+        ("{text} It was {mask}.", {"max_length": 6}, "got 6 tokens .* at most 6 in"),
+        ("{text} It was {mask}.", {"limit": 3}, "got 6 tokens .* of at most 3 in"),
+        (
+            "{text} {mask}",
+            {"max_length": 9, "limit": 8},
+            "max_length must be at most 8, .* got 9",
+        ),
+    ],
+)
+def test_template_that_does_not_suit_the_model_raises(zoo, template, kwargs, match):
+    with pytest.raises(ValueError, match=match):
+        encoder(template, zoo["wordpiece"][1], **kwargs)
+
+
+def test_template_with_a_mask_for_a_tokenizer_without_one_raises(zoo):
+    serialized = zoo["wordpiece"][0].backend_tokenizer.to_str()
+    with pytest.raises(ValueError, match="needs a tokenizer with a mask token"):
+        encoder("{text} {mask}", TextTokenizer(serialized, None, []))
+
+
+# The tokenizer
+
+
+def test_tokenizer_that_is_not_fast_raises():
+    with pytest.raises(ValueError, match=r"must be a fast one .* got SimpleNamespace"):
+        TextTokenizer.from_hf(SimpleNamespace(all_special_ids=[]))
+
+
+def test_tokenizer_leaves_the_original_alone():
+    hf = wordpiece()
+    hf.backend_tokenizer.enable_truncation(4)
+    hf.backend_tokenizer.enable_padding(length=9)
+    before = hf.backend_tokenizer.to_str()
+    tokenizer = TextTokenizer.from_hf(hf)
+    assert len(tokenizer.plain(["good " * 5], first=True)[0]) == 5
+    assert hf.backend_tokenizer.to_str() == before
+    hf.backend_tokenizer.no_truncation()
+    assert tokenizer.fingerprint == TextTokenizer.from_hf(hf).fingerprint
+
+
+@pytest.mark.parametrize("name", ["wordpiece", "byte_level", "gemma"])
+def test_tokenizer_that_writes_no_prefix_encodes_every_piece_in_one_pass(zoo, name):
+    assert zoo[name][1]._anchors == []
+
+
+def test_tokenizer_fingerprints_differ(zoo):
+    fingerprints = {tokenizer.fingerprint for _, tokenizer in zoo.values()}
+    assert len(fingerprints) == len(zoo)
+    hf = wordpiece()
+    hf.mask_token = "[PAD]"
+    assert TextTokenizer.from_hf(hf).fingerprint not in fingerprints
+
+
+def test_tokenizer_pickled_keeps_special_tokens_plain(pair):
+    hf, tokenizer = pair
+    copy = pickle.loads(pickle.dumps(tokenizer))
+    texts = special_tokens(hf)
+    assert copy.fingerprint == tokenizer.fingerprint
+    assert copy.plain(texts, first=False) == tokenizer.plain(texts, first=False)
+
+
+def test_tokenizer_in_sixteen_threads_gives_the_same_ids(pair):
+    hf, tokenizer = pair
+    texts = [*sentences(100, seed=6), *special_tokens(hf)]
+    written = f" It was {hf.mask_token}."
+
+    def work(_):
+        plain = [tokenizer.plain(texts, first=first) for first in (True, False)]
+        return plain, tokenizer.literal(written, first=False)
+
+    expected = work(0)
+    with ThreadPoolExecutor(16) as pool:
+        assert all(found == expected for found in pool.map(work, range(64)))
+
+
+# Label words
+
+
+def test_label_word_is_the_token_behind_a_space(pair):
+    hf, tokenizer = pair
+    words = {0: "terrible", 1: " great "}
+    tokens = label_token_ids(words, tokenizer, kind="masked")
+    for name, word in words.items():
+        assert (
+            tokens[name] == hf.encode("x " + word.strip(), add_special_tokens=False)[-1]
+        )
+
+
+@pytest.mark.parametrize("kind", ["causal", "seq2seq"])
+def test_label_word_of_several_tokens_serves_by_its_first(zoo, kind):
+    hf, tokenizer = zoo["byte_level"]
+    words = {"a": "terrible-good", "b": "great-good"}
+    tokens = label_token_ids(words, tokenizer, kind=kind)
+    assert hf.convert_ids_to_tokens(tokens["a"]) == "Ġterrible"
+    assert hf.convert_ids_to_tokens(tokens["b"]) == "Ġgreat"
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "kind", "match"),
+    [
+        ("byte_level", ["greatly"], "masked", r"'greatly' for .* 0 .*\['Ġgreat', 'l"),
+        ("byte_level", ["greatly", "great"], "causal", "both 0 .'greatly'. and 1"),
+        ("wordpiece", ["great", "Great"], "masked", "'great' for both 0 .*and 1 "),
+        ("wordpiece", ["中文"], "masked", r"known to the tokenizer, .*'\[UNK\]'"),
+        ("unigram", ["zé"], "seq2seq", "known to the tokenizer, got 'zé'"),
+        ("metaspace", [":a"], "causal", r"say something of it, got ':a' .*\['▁', ':'"),
+        ("metaspace", [":a"], "masked", r"one token, got ':a' .*\['▁', ':'"),
+        ("wordpiece", ["\x07"], "masked", "known to the tokenizer, got"),
+        ("wordpiece", [" "], "masked", "must not be empty, got ' ' for the class 0"),
+    ],
+)
+def test_label_word_that_does_not_serve_raises(zoo, name, words, kind, match):
+    with pytest.raises(ValueError, match=match):
+        label_token_ids(dict(enumerate(words)), zoo[name][1], kind=kind)
+
+
+def test_label_word_of_no_string_raises(zoo):
+    with pytest.raises(TypeError, match="must be a string, got 3 for the class 'a'"):
+        label_token_ids({"a": 3}, zoo["wordpiece"][1], kind="masked")
+
+
+@pytest.mark.parametrize(
+    ("classes", "label_words", "found"),
+    [
+        (["a", "b"], {"b": "bad", "a": "good", "c": "okay"}, {"a": "good", "b": "bad"}),
+        (np.array(["a", "b"]), {"a": "good", "b": "bad"}, {"a": "good", "b": "bad"}),
+        (np.array([0, 1]), {0: "bad", 1: "good"}, {0: "bad", 1: "good"}),
+        (np.array([False, True]), ("bad", "good"), {False: "bad", True: "good"}),
+        (["bad", "good"], None, {"bad": "bad", "good": "good"}),
+        (np.array(["bad", "good"], dtype=object), None, {"bad": "bad", "good": "good"}),
+    ],
+)
+def test_label_words_are_found_for_classes(classes, label_words, found):
+    words = label_words_for(classes, label_words)
+    assert words == found
+    assert not any(isinstance(name, np.generic) for name in words)
+
+
+@pytest.mark.parametrize(
+    ("classes", "label_words", "error", "match"),
+    [
+        ([0, 1], {0: "bad"}, ValueError, r"no word for 1 .*sorted order of classes_"),
+        ([0, 1], ["bad"], ValueError, r"got 1 words for 2 classes \[0, 1\]"),
+        (["a", 1], None, ValueError, "all classes are strings, got the class 1"),
+        ([0, 1], "bad", TypeError, "must be a dict .* got str"),
+        ([0, 1], {"bad", "good"}, TypeError, "must be a dict .* got set"),
+    ],
+)
+def test_label_words_that_leave_a_class_out_raise(classes, label_words, error, match):
+    with pytest.raises(error, match=match):
+        label_words_for(classes, label_words)
