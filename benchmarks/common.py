@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import sys
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -39,14 +39,14 @@ def read_task(task: str, part: str) -> tuple[list[str], np.ndarray]:
 def sample(
     texts: list[str], labels: np.ndarray, size: int, seed: int
 ) -> tuple[list[str], np.ndarray]:
-    """A seeded sample without replacement."""
+    """Draw without replacement, from a seed."""
     chosen = np.random.default_rng(seed).permutation(len(texts))[:size]
     return [texts[i] for i in chosen], labels[chosen]
 
 
 def record(file: str, **fields: Any) -> None:
     """Append a line to a results file and show it."""
-    line = {"when": datetime.now(timezone.utc).isoformat("T", "seconds"), **fields}
+    line = {"when": datetime.now(UTC).isoformat("T", "seconds"), **fields}
     RESULTS.mkdir(exist_ok=True)
     with (RESULTS / file).open("a", encoding="utf-8") as out:
         out.write(json.dumps(line | {"machine": machine()}) + "\n")

@@ -8,13 +8,18 @@
 array(['positive'], dtype='<U8')
 """
 
-from skraee import templates, toy
-from skraee.backbone.encoder import Encoder
-from skraee.backbone.handle import Backbone, clear_backbones
-from skraee.classifier import RAEEClassifier
-from skraee.sweep import LayerSweep
-from skraee.text.template import Template
-from skraee.versions import show_versions
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skraee import templates, toy
+    from skraee.backbone.encoder import Encoder
+    from skraee.backbone.handle import Backbone, clear_backbones
+    from skraee.classifier import RAEEClassifier
+    from skraee.sweep import LayerSweep
+    from skraee.sweep_cache import clear_sweeps
+    from skraee.text.template import Template
+    from skraee.versions import show_versions
 
 __version__ = "0.1.0"
 
@@ -25,7 +30,36 @@ __all__ = [
     "RAEEClassifier",
     "Template",
     "clear_backbones",
+    "clear_sweeps",
     "show_versions",
     "templates",
     "toy",
 ]
+
+# Name -> its module. They are imported when first asked for, so that the command line
+# answers at once and does not wait for torch.
+_HOMES = {
+    "Backbone": "skraee.backbone.handle",
+    "Encoder": "skraee.backbone.encoder",
+    "LayerSweep": "skraee.sweep",
+    "RAEEClassifier": "skraee.classifier",
+    "Template": "skraee.text.template",
+    "clear_backbones": "skraee.backbone.handle",
+    "clear_sweeps": "skraee.sweep_cache",
+    "show_versions": "skraee.versions",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+    elif name in __all__:
+        value = import_module(f"skraee.{name}")
+    else:
+        raise AttributeError(f"module 'skraee' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -19,7 +19,6 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skraee.backbone.batching import BatchTokens
@@ -30,6 +29,7 @@ from skraee.explanation import Explanation
 from skraee.fitted import Fitted, Prediction
 from skraee.parameters import check_parameters, check_whole
 from skraee.progress import progress
+from skraee.reading import Reader, Recipe, Sample, is_depth
 from skraee.retrieval.database import Database, ExitChoice
 from skraee.retrieval.exit_rule import exit_distribution
 from skraee.retrieval.keys import (
@@ -39,7 +39,7 @@ from skraee.retrieval.keys import (
     joined,
     learns_from_texts,
 )
-from skraee.sweep import LayerSweep, Reader, Recipe, Sample, is_depth, softmax
+from skraee.sweep import LayerSweep, softmax
 from skraee.text.inputs import check_labels, check_texts
 from skraee.text.label_words import LabelWords
 from skraee.text.template import Template
@@ -112,10 +112,15 @@ class RAEEClassifier(ClassifierMixin, BaseEstimator):
     dtype : {"auto", "bfloat16", "float16", "float32"}, default="auto"
         Numbers that the backbone computes in. "auto" is bfloat16 where the device has
         instructions for it, else float32. Resolved by fit, used by every predict.
+    memory : "process", None, str, Path or joblib.Memory, default="process"
+        Where sweeps and keys of texts are kept, so that no text passes the backbone
+        twice: in this process (256 MiB, least recently used), nowhere, or in a folder
+        for later processes and for several at once. `fit` writes there, `predict`
+        looks only. Give a folder for searches with `n_jobs` and to stop and go on.
     n_jobs : int or None, default=None
         Threads of the index, not of the backbone. None means 1.
     random_state : int, RandomState instance or None, default=None
-        Seeds the index.
+        Seeds the index. None is 0: nothing here gains by chance.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -168,6 +173,7 @@ class RAEEClassifier(ClassifierMixin, BaseEstimator):
         batch_tokens: BatchTokens = "auto",
         device: Device = "auto",
         dtype: str = "auto",
+        memory: Any = "process",
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -191,6 +197,7 @@ class RAEEClassifier(ClassifierMixin, BaseEstimator):
         self.batch_tokens = batch_tokens
         self.device = device
         self.dtype = dtype
+        self.memory = memory
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -332,7 +339,7 @@ class RAEEClassifier(ClassifierMixin, BaseEstimator):
         fitted, samples = self._check(X)
         if not samples:
             return np.zeros((0, self.n_layers_ + 1, len(self.classes_)))
-        reader = fitted.recipe.open(self.device, self.batch_tokens)
+        reader = fitted.recipe.open(self.device, self.batch_tokens, self.memory)
         with progress("sweep", len(samples), self.verbose) as advance:
             swept = reader.sweep(samples, fitted.token_ids, advance)
         return softmax(swept.logits)
@@ -479,7 +486,7 @@ class RAEEClassifier(ClassifierMixin, BaseEstimator):
             self.dtype,
             as_encoder(self.encoder),
         )
-        reader = recipe.open(self.device, self.batch_tokens)
+        reader = recipe.open(self.device, self.batch_tokens, self.memory)
         check_encoder(recipe.encoder, reader.n_layers)
         check_whole("min_exit", self.min_exit, least=0, most=reader.n_layers)
         return reader
@@ -503,7 +510,8 @@ class RAEEClassifier(ClassifierMixin, BaseEstimator):
             metric=self.metric,
             method=self.index,
             n_jobs=self.n_jobs,
-            random_state=check_random_state(self.random_state),
+            random_state=0 if self.random_state is None else self.random_state,
+            shared=self.memory is not None,
         ).build_index(self.k)
         self._fitted = Fitted(reader.recipe, token_ids, database, standardize)
         self.classes_ = classes
@@ -529,7 +537,7 @@ class RAEEClassifier(ClassifierMixin, BaseEstimator):
     def _keys(self, X: Any) -> Iterator[FloatArray]:
         """Yield the keys of X, part by part."""
         fitted, samples = self._check(X)
-        reader = fitted.recipe.open(self.device, self.batch_tokens)
+        reader = fitted.recipe.open(self.device, self.batch_tokens, self.memory)
         for part in reader.parts(samples):
             yield fitted.standardized(reader.keys(part))[part.inverse]
 
@@ -542,7 +550,7 @@ class RAEEClassifier(ClassifierMixin, BaseEstimator):
         """Choose, exit, read: probabilities (n, C) and exits (n,) of X."""
         fitted, samples = self._check(X)
         run = Prediction(fitted, self.k, self._rule())
-        reader = fitted.recipe.open(self.device, self.batch_tokens)
+        reader = fitted.recipe.open(self.device, self.batch_tokens, self.memory)
         with progress("predict", len(samples), self.verbose) as advance:
             for part in reader.parts(samples):
                 run.answer(reader, part, advance)

@@ -11,11 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from skraee.exceptions import UndecidedWarning
+from skraee.reading import Part, Reader, Recipe, is_depth
 from skraee.retrieval.database import Database, ExitChoice
 from skraee.retrieval.keys import Standardizer
-from skraee.sweep import Part, Reader, Recipe, is_depth, softmax
+from skraee.sweep import softmax
 
 Float32Array = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,13 +63,15 @@ class Prediction:
         self._fitted = fitted
         self._k = k
         self._rule = rule
-        self._logits = [np.zeros((0, len(fitted.token_ids)), dtype=np.float32)]
-        self._exits = [np.zeros(0, dtype=np.int64)]
-        self._undecided = [np.zeros(0, dtype=bool)]
+        self._parts = [
+            _Answers(
+                np.zeros((0, len(fitted.token_ids)), dtype=np.float32),
+                np.zeros(0, dtype=np.int64),
+                np.zeros(0, dtype=bool),
+            )
+        ]
 
-    def answer(
-        self, reader: Reader, part: Part, advance: Callable[[int], None] | None
-    ) -> None:
+    def answer(self, reader: Reader, part: Part, advance: Advance | None) -> None:
         """Choose, exit, read: some texts.
 
         Parameters
@@ -76,34 +81,79 @@ class Prediction:
         advance : callable or None
             Told how many more texts are done.
         """
+        n_texts, n_classes = len(part.samples), len(self._fitted.token_ids)
+        found = _Answers(
+            np.zeros((n_texts, n_classes), dtype=np.float32),
+            np.zeros(n_texts, dtype=np.int64),
+            np.zeros(n_texts, dtype=bool),
+        )
+        known = reader.recall(part, self._fitted.token_ids)
+        if len(known.rows):
+            choice = self.choose(np.stack(known.keys))
+            logits = np.stack(known.logits)[np.arange(len(known.rows)), choice.exits]
+            found.put(known.rows, logits, choice.exits, choice.undecided)
+        new = np.setdiff1d(np.arange(n_texts), known.rows)
+        if advance is not None:
+            advance(len(part.inverse) - len(new))
+        if len(new):
+            found.put(new, *self._run(reader, part, new, advance))
+        self._parts.append(found[part.inverse])
+
+    def _run(
+        self, reader: Reader, part: Part, rows: IntArray, advance: Advance | None
+    ) -> tuple[Float32Array, IntArray, npt.NDArray[np.bool_]]:
+        """Run some texts to their exits: logits (n, C), exits and undecided (n,)."""
+        prompts = reader.prompts_of(part, rows)
         head = reader.backbone.head(self._fitted.token_ids)
         if is_depth(reader.encoder):
-            logits, exits, undecided = reader.engine.run_deciding(
-                part.prompts, int(reader.encoder), self._decide, head, advance
+            depth = int(reader.encoder)
+            return reader.engine.run_deciding(
+                prompts, depth, self._decide, head, advance
             )
-        else:
-            choice = self.choose(reader.keys(part))
-            exits, undecided = choice.exits, choice.undecided
-            logits = reader.engine.run_to(part.prompts, exits, head, advance)
-        self._logits.append(logits[part.inverse])
-        self._exits.append(exits[part.inverse])
-        self._undecided.append(undecided[part.inverse])
-        part.tell_of_copies(advance)
+        choice = self.choose(reader.keys(part, rows))
+        logits = reader.engine.run_to(prompts, choice.exits, head, advance)
+        return logits, choice.exits, choice.undecided
 
     def choose(self, keys: Float32Array) -> ExitChoice:
         """Choose the exits of texts with these keys (n, d)."""
         keys = self._fitted.standardized(keys)
         return self._fitted.database.exits(keys, k=self._k, **self._rule)
 
-    def finished(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    def finished(self) -> tuple[Float32Array, IntArray]:
         """Return probabilities (n, C) and exits (n,); warn of undecided texts."""
-        _warn_of_undecided(np.flatnonzero(np.concatenate(self._undecided)))
-        proba = softmax(np.concatenate(self._logits))
-        return proba, np.concatenate(self._exits)
+        logits, exits, undecided = (
+            np.concatenate([getattr(part, name) for part in self._parts])
+            for name in ("logits", "exits", "undecided")
+        )
+        _warn_of_undecided(np.flatnonzero(undecided))
+        return softmax(logits), exits
 
-    def _decide(self, keys: Float32Array) -> tuple[np.ndarray, np.ndarray]:
+    def _decide(self, keys: Float32Array) -> tuple[IntArray, npt.NDArray[np.bool_]]:
         choice = self.choose(keys)
         return choice.exits, choice.undecided
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """Logits (n, C), exits (n,) and undecided (n,) of some texts."""
+
+    logits: Float32Array
+    exits: IntArray
+    undecided: npt.NDArray[np.bool_]
+
+    def put(
+        self,
+        rows: IntArray,
+        logits: Float32Array,
+        exits: IntArray,
+        undecided: npt.NDArray[np.bool_],
+    ) -> None:
+        self.logits[rows] = logits
+        self.exits[rows] = exits
+        self.undecided[rows] = undecided
+
+    def __getitem__(self, rows: IntArray) -> _Answers:
+        return _Answers(self.logits[rows], self.exits[rows], self.undecided[rows])
 
 
 def _warn_of_undecided(positions: npt.NDArray[np.int64]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     from skraee.classifier import RAEEClassifier
@@ -66,7 +67,7 @@ def check_whole(name: str, value: Any, *, least: int, most: int | None = None) -
     ValueError
         If it is out of the range.
     """
-    if not isinstance(value, Integral) or isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(
             f"{name} must be a whole number, got {value!r} of type "
             f"{type(value).__name__}."
@@ -81,7 +82,9 @@ def check_whole(name: str, value: Any, *, least: int, most: int | None = None) -
 
 
 def _check_share(name: str, value: Any) -> None:
-    if not isinstance(value, Real) or isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(
+        value, int | float | np.integer | np.floating
+    ):
         raise TypeError(
             f"{name} must be a number, got {value!r} of type {type(value).__name__}."
         )

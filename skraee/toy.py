@@ -32,11 +32,11 @@ TEMPLATES: dict[Kind, str] = {
 LABEL_WORDS = {"negative": "terrible", "positive": "great"}
 
 _WORDS = {
-    "positive": "great good lovely clever warm bright funny moving".split(),
-    "negative": "terrible bad dull cold slow clumsy empty tedious".split(),
+    "positive": tuple("great good lovely clever warm bright funny moving".split()),
+    "negative": tuple("terrible bad dull cold slow clumsy empty tedious".split()),
 }
-_THINGS = "film story meal hotel phone room camera journey waiter plot".split()
-_GLUE = "the a it was is and but very quite not so this my i found".split()
+_THINGS = tuple("film story meal hotel phone room camera journey waiter plot".split())
+_GLUE = tuple("the a it was is and but very quite not so this my i found".split())
 _SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "<s>", "</s>"]
 # Layers through which attention, and BERT's head, pass a state on.
 _CARRIERS = (
@@ -76,9 +76,7 @@ def backbone(kind: Kind = "masked", seed: int = 0) -> Backbone:
     array(['positive'], dtype='<U8')
     """
     if kind not in TEMPLATES:
-        raise ValueError(
-            f"kind must be 'masked', 'causal' or 'seq2seq', got {kind!r}."
-        )
+        raise ValueError(f"kind must be 'masked', 'causal' or 'seq2seq', got {kind!r}.")
     return _ToyBackbone(kind, seed)
 
 

@@ -37,6 +37,7 @@ def classifier(kind: Any = "masked", **params: Any) -> RAEEClassifier:
         "template": toy.TEMPLATES[kind],
         "label_words": toy.LABEL_WORDS,
         "k": 5,
+        "memory": None,  # so that predict really runs; test_sweep_cache.py has the rest
     }
     return RAEEClassifier(**{**defaults, **params})
 
@@ -158,7 +159,7 @@ def test_predict_runs_each_text_through_its_exit_layers_only(
 
     monkeypatch.setattr(views.Gate, "forward", counting)
     clf.predict(X_NEW)
-    distinct = {text: exit_ for text, exit_ in zip(X_NEW, exits, strict=True)}
+    distinct = dict(zip(X_NEW, exits, strict=True))
     assert rows == sum(distinct.values())
 
 
@@ -191,7 +192,7 @@ def test_predict_in_chunks_equals_predict_at_once(
 ) -> None:
     clf = classifier().fit(X, Y)
     expected, exits = clf.predict_proba(X_NEW, return_exit_layers=True)
-    monkeypatch.setattr("skraee.sweep._PART", 7)
+    monkeypatch.setattr("skraee.reading._PART", 7)
     found, in_chunks = clf.predict_proba(X_NEW, return_exit_layers=True)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     np.testing.assert_array_equal(in_chunks, exits)
@@ -380,7 +381,7 @@ def test_one_truncation_warning_for_many_chunks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clf = classifier(max_length=20).fit(X, Y)
-    monkeypatch.setattr("skraee.sweep._PART", 2)
+    monkeypatch.setattr("skraee.reading._PART", 2)
     texts = [f"lovely {i} " * 20 for i in range(7)]
     for method in (clf.predict, clf.exit_layers, clf.layer_proba, clf.kneighbors):
         with pytest.warns(TruncationWarning, match=r"^7 text\(s\)") as caught:

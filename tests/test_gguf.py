@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -39,6 +40,7 @@ def tiny_file(tmp_path: Path) -> Path:
 
 def write_gguf(path: Path, weights: dict[str, torch.Tensor]) -> None:
     library = pytest.importorskip("gguf")
+    pytest.importorskip("accelerate")
     config = tiny_model(FAMILY).config
     writer = library.GGUFWriter(path, FAMILY)
     writer.add_context_length(config.max_position_embeddings)
@@ -188,6 +190,8 @@ def test_missing_reader_is_an_import_error_that_names_the_extra(
 ) -> None:
     file = tmp_path / "any.gguf"
     file.write_bytes(b"GGUF")
+    for other in {"gguf", "accelerate"} - {package}:
+        monkeypatch.setitem(sys.modules, other, ModuleType(other))
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImportError, match=rf"{package}'.*pip install 'skraee\[gguf\]'"):
         Backbone(file).load()

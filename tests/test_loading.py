@@ -24,6 +24,7 @@ from transformers.utils import logging as library_logging
 from skraee.backbone import loading
 from skraee.backbone.engine import Engine
 from skraee.backbone.handle import Backbone, LoadedBackbone, clear_backbones
+from skraee.backbone.quiet import quiet_loading
 from tests.checkpoints import (
     COMMIT,
     change_settings,
@@ -441,26 +442,32 @@ def test_loading_prints_nothing_and_leaves_the_librarys_settings(
     assert "LOAD REPORT" in caplog.text
 
 
-def test_loading_is_quiet_for_its_own_thread_only(tmp_path: Path) -> None:
-    from skraee.backbone.quiet import quiet_loading
-
-    made: list[bool] = []
+def test_loading_is_quiet_for_its_own_thread_only(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)
+    made: list[str] = []
 
     def users_hook(factory: Any, args: Any, options: Any) -> Any:
-        made.append(True)
+        made.append(threading.current_thread().name)
         return factory(*args, **options, disable=True)
+
+    def load_something() -> None:
+        logger = logging.getLogger("transformers.modeling_utils")
+        logger.warning("LOAD REPORT of %s", threading.current_thread().name)
+        assert list(library_logging.tqdm([1])) == [1]
 
     library_logging.set_tqdm_hook(users_hook)
     try:
         with quiet_loading():
-            assert list(library_logging.tqdm([1])) == [1]
-            assert made == []
-            other = threading.Thread(target=lambda: list(library_logging.tqdm([1])))
+            load_something()
+            other = threading.Thread(target=load_something, name="another")
             other.start()
             other.join()
-            assert made == [True]
     finally:
         assert library_logging.set_tqdm_hook(None) is users_hook
+    assert made == ["another"]
+    assert set(caplog.messages) == {"LOAD REPORT of another"}
 
 
 # Heads that the file decides
@@ -519,6 +526,15 @@ def test_elasticbert_loads_headless_and_runs(
                 out = bert(torch.tensor([prompt.ids]), output_hidden_states=True)
             expected = out.hidden_states[depth][0, prompt.read]
             np.testing.assert_allclose(state, expected, atol=1e-5)
+
+
+def test_elasticbert_in_a_pytorch_file_loads_with_one_warning(tmp_path: Path) -> None:
+    bert = tiny_model("bert").bert
+    with_weights(tmp_path, bert.config, bert.state_dict(), "bin")
+    change_settings(tmp_path, model_type="elasticbert")
+    with pytest.warns(UserWarning, match=r"pytorch_model\.bin only") as caught:
+        load(tmp_path)
+    assert len(caught) == 1
 
 
 def test_elasticbert_without_one_weight_is_a_clear_error(tmp_path: Path) -> None:
@@ -623,6 +639,8 @@ ON_THE_HUB = [
     "original/consolidated.00.pth",
     "openvino/openvino_model.bin",
     "1_Pooling/config.json",
+    "2_Dense/model.safetensors",
+    "2_Dense/pytorch_model.bin",
 ]
 
 
@@ -644,13 +662,8 @@ def test_hub_is_asked_for_one_form_of_the_weights_only(
     saved(tmp_path)
     fetched = _record_fetches(monkeypatch, tmp_path)
     Backbone("org/tiny").load(dtype="float32")
-    settings = [
-        *ON_THE_HUB[:4],
-        "model.safetensors.index.json",
-        "1_Pooling/config.json",
-    ]
-    assert len(fetched) == 1
-    assert sorted(fetched[0]) == sorted([*settings, *ON_THE_HUB[4:7]])
+    steps = ["1_Pooling/config.json", "2_Dense/model.safetensors"]
+    assert fetched == [[*ON_THE_HUB[:8], *steps]]
 
 
 def test_hub_is_asked_for_pytorch_files_where_there_is_nothing_else(
@@ -662,7 +675,7 @@ def test_hub_is_asked_for_pytorch_files_where_there_is_nothing_else(
         Backbone("org/tiny").load(dtype="float32")
     assert len(caught) == 1
     weights = [file for file in fetched[1] if file.endswith((".bin", ".safetensors"))]
-    assert weights == ["pytorch_model.bin", "pytorch_model-00001-of-00001.bin"]
+    assert weights == [*ON_THE_HUB[8:10], "2_Dense/pytorch_model.bin"]
 
 
 @pytest.mark.parametrize("listed", [False, True])

@@ -107,10 +107,9 @@ def test_slow_dtype_is_warned_of_once_per_load(
 ) -> None:
     saved(tmp_path)
     with_bfloat16(monkeypatch, False)
-    with pytest.warns(UserWarning, match="right but slow") as caught:
+    with pytest.warns(UserWarning, match="right but slow"):
         Backbone(tmp_path).load(dtype="bfloat16")
-        Backbone(tmp_path).load(dtype="bfloat16")
-    assert len(caught) == 1
+    Backbone(tmp_path).load(dtype="bfloat16")  # a warning would be an error
     clear_backbones()
 
 

@@ -5,26 +5,32 @@ from __future__ import annotations
 import os
 import pickle
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from skraee.backbone import loading
 from skraee.backbone.batching import check_batch_tokens, run_batches
 from skraee.backbone.checkpoint import prefers_safetensors
 from skraee.backbone.fingerprint import fingerprint_of
-from skraee.backbone.naming import parse_name
+from skraee.backbone.naming import Uncopied, parse_name
 from skraee.backbone.precision import Device, resolve_device
+from skraee.backbone.quiet import quiet_loading
 from skraee.exceptions import BackboneChangedError
 
-_loaded: dict[tuple[Any, ...], Any] = {}
+Encode = Callable[[list[str]], Any]
+
+_loaded: dict[tuple[Any, ...], LoadedEncoder] = {}
 _loading = threading.RLock()
 
 
-class Encoder:
+class Encoder(Uncopied):
     """A frozen sentence encoder, whose vectors are keys for retrieval.
 
     A sentence-transformers folder runs through that library (extra ``encoder``); any
@@ -39,9 +45,9 @@ class Encoder:
         Hub name (``org/name`` or ``org/name@revision``), a local folder, or an object
         whose ``encode(texts)`` returns an array (n, d).
     revision : str, optional
-        Branch, tag or commit on the hub.
+        Branch, tag or commit on the hub. Give a commit to make results repeatable.
     device : str or torch.device, default="auto"
-        Where a named encoder runs.
+        Where a named encoder runs; "auto" is the first GPU, else the CPU.
 
     Examples
     --------
@@ -62,7 +68,7 @@ class Encoder:
         self._fingerprint: str | None = None
         if isinstance(name_or_model, (str, os.PathLike)):
             self._name, self._revision = parse_name(name_or_model, revision)
-        elif hasattr(name_or_model, "encode"):
+        elif callable(getattr(name_or_model, "encode", None)):
             self._model = name_or_model
             self._name, self._revision = _name_of(name_or_model), revision
         else:
@@ -73,10 +79,10 @@ class Encoder:
 
     @property
     def name(self) -> str:
-        """Hub name or absolute path."""
+        """Hub name or absolute path; empty for an object that names none."""
         return self._name
 
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
+    def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return one vector for every text.
 
         Parameters
@@ -87,33 +93,20 @@ class Encoder:
         -------
         vectors : ndarray of shape (n, d), float32
         """
-        texts = list(texts)
-        model = self._load()
-        if isinstance(model, _MeanPooled):
-            return model.encode(texts)
-        options = {"show_progress_bar": False} if _is_sentence_model(model) else {}
-        return np.asarray(model.encode(texts, **options), dtype=np.float32)
+        return np.asarray(self._load().encode(list(texts)), dtype=np.float32)
 
     def fingerprint(self) -> str:
-        """Return a name for what `encode` computes: the hash of the weights.
+        """Return a hash of the weights: what `encode` computes.
 
         Returns
         -------
         str
         """
-        model = self._load()
-        inner = model.model if isinstance(model, _MeanPooled) else model
-        if not isinstance(inner, torch.nn.Module):
-            return f"{type(inner).__qualname__}-{id(inner)}"
-        if self._fingerprint is None:
-            self._fingerprint = fingerprint_of(inner)
-        return self._fingerprint
+        return self._load().fingerprint
 
-    def _load(self) -> Any:
-        if self._model is not None:
-            return self._model
+    def _load(self) -> LoadedEncoder:
         device = resolve_device(self._device)
-        key = (self._name, self._revision, device)
+        key = (self._name, self._revision, id(self._model), device)
         with _loading:
             if key not in _loaded:
                 _loaded[key] = self._read(device)
@@ -121,57 +114,47 @@ class Encoder:
         self._check_fingerprint(loaded)
         return loaded
 
-    def _read(self, device: torch.device) -> Any:
+    def _read(self, device: torch.device) -> LoadedEncoder:
+        if self._model is not None:
+            return LoadedEncoder.of(self._model)
         folder = Path(self._name)
         if not folder.is_dir():
             folder = loading.snapshot(
                 self._name, self._revision, local_files_only=False
             )
         if (folder / "modules.json").is_file():
-            return _sentence_transformer(folder, device)
-        return _MeanPooled(folder, device)
+            return LoadedEncoder.of(_sentence_transformer(folder, device))
+        pooled = _MeanPooled(folder, device)
+        return LoadedEncoder(pooled.encode, fingerprint_of(pooled.model))
 
-    def _check_fingerprint(self, loaded: Any) -> None:
-        inner = loaded.model if isinstance(loaded, _MeanPooled) else loaded
-        if self._fingerprint is None or not isinstance(inner, torch.nn.Module):
-            return
-        if getattr(inner, "_skraee_fingerprint", None) is None:
-            object.__setattr__(inner, "_skraee_fingerprint", fingerprint_of(inner))
-        if inner._skraee_fingerprint != self._fingerprint:
+    def _check_fingerprint(self, loaded: LoadedEncoder) -> None:
+        if self._fingerprint is None:
+            self._fingerprint = loaded.fingerprint
+        if self._fingerprint != loaded.fingerprint:
             raise BackboneChangedError(
                 f"the weights of encoder {self._name!r} are not those that the "
                 "estimator was fitted with; restore them (give the revision), or fit "
                 "again."
             )
 
-    def __sklearn_clone__(self) -> Self:
-        return self
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self
-
     def __reduce__(self) -> tuple[Any, ...]:
-        fingerprint = self._fingerprint
         if self._model is not None:
-            fingerprint = self._check_that_name_leads_here()
-        return _restore, (self._name, self._revision, str(self._device), fingerprint)
+            self._check_that_name_leads_here()
+        state = (self._name, self._revision, str(self._device), self._fingerprint)
+        return _restore, state
 
-    def _check_that_name_leads_here(self) -> str:
-        mine = self.fingerprint()
+    def _check_that_name_leads_here(self) -> None:
         try:
-            same = bool(self._name) and Encoder(self._name).fingerprint() == mine
+            twin = Encoder(self._name, self._revision) if self._name else None
+            same = twin is not None and twin.fingerprint() == self.fingerprint()
         except (OSError, ValueError, ImportError):
             same = False
         if not same:
             raise pickle.PicklingError(
-                f"the encoder {type(self._model).__name__} names no folder with its "
-                "weights, so it cannot be pickled; save it and pass the folder: "
-                "encoder='path/of/folder'."
+                f"the encoder {type(self._model).__name__} names no folder that leads "
+                "to its weights, so it cannot be pickled; save it and pass the folder "
+                "(encoder='path/of/folder')."
             )
-        return mine
 
     def __repr__(self) -> str:
         if self._model is not None:
@@ -180,14 +163,44 @@ class Encoder:
         return f"Encoder({self._name!r}{revision})"
 
 
+@dataclass(frozen=True)
+class LoadedEncoder:
+    """An encoder in memory.
+
+    Attributes
+    ----------
+    encode : callable
+        List of texts -> array (n, d).
+    fingerprint : str
+        Hash of its weights; of a foreign object, what tells it from others in this
+        process.
+    model : object
+        Kept so that no other object gets its id.
+    """
+
+    encode: Encode
+    fingerprint: str
+    model: Any = None
+
+    @classmethod
+    def of(cls, model: Any) -> LoadedEncoder:
+        """Take an object with an ``encode`` method."""
+        encode = model.encode
+        if _is_sentence_transformer(model):
+            encode = partial(model.encode, show_progress_bar=False)
+        if isinstance(model, torch.nn.Module):
+            return cls(encode, fingerprint_of(model), model)
+        return cls(encode, f"{type(model).__qualname__} {id(model)}", model)
+
+
 class _MeanPooled:
-    """A plain checkpoint, averaged over its tokens."""
+    """A plain checkpoint, averaged over all its tokens."""
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         from transformers import AutoModel, AutoTokenizer
 
-        self.model = (
-            AutoModel.from_pretrained(
+        with quiet_loading():
+            self.model = AutoModel.from_pretrained(
                 folder,
                 dtype=torch.float32,
                 use_safetensors=prefers_safetensors(folder),
@@ -195,39 +208,38 @@ class _MeanPooled:
                 trust_remote_code=False,
                 local_files_only=True,
             )
-            .eval()
-            .to(device)
-        )
-        self._tokenizer = AutoTokenizer.from_pretrained(
-            folder, trust_remote_code=False, local_files_only=True
-        )
+            self._tokenizer = AutoTokenizer.from_pretrained(
+                folder, trust_remote_code=False, local_files_only=True
+            )
+        self.model.eval().to(device)
         positions = getattr(self.model.config, "max_position_embeddings", 512)
         self._limit = min(positions, self._tokenizer.model_max_length, 512)
-        self._lock = threading.Lock()
+        self._tokenizing = threading.Lock()  # its truncation is shared by threads
+
+    def encode(self, texts: list[str]) -> npt.NDArray[np.float32]:
+        with self._tokenizing:
+            encoded = self._tokenizer(texts, truncation=True, max_length=self._limit)
+        ids: list[list[int]] = encoded["input_ids"]
+        vectors = np.zeros((len(texts), self.model.config.hidden_size), np.float32)
+
+        def run(rows: npt.NDArray[np.int64]) -> None:
+            vectors[rows] = self._mean([ids[i] for i in rows]).cpu().numpy()
+
+        budget = check_batch_tokens("auto", self.model.device)
+        run_batches([len(row) for row in ids], budget, run)
+        return vectors
 
     @torch.no_grad()
-    def encode(self, texts: list[str]) -> np.ndarray:
-        with self._lock:  # a tokenizer's truncation setting is shared by its threads
-            ids = self._tokenizer(texts, truncation=True, max_length=self._limit)
-        rows = ids["input_ids"]
-        vectors = np.zeros((len(texts), self.model.config.hidden_size), np.float32)
+    def _mean(self, ids: list[list[int]]) -> torch.Tensor:
         device = self.model.device
-
-        def run(batch: np.ndarray) -> None:
-            width = max(len(rows[i]) for i in batch)
-            filled = [rows[i] + rows[i][-1:] * (width - len(rows[i])) for i in batch]
-            lengths = torch.tensor([len(rows[i]) for i in batch])
-            mask = (torch.arange(width) < lengths[:, None]).long().to(device)
-            states = self.model(
-                input_ids=torch.tensor(filled, device=device), attention_mask=mask
-            ).last_hidden_state
-            share = mask / mask.sum(1, keepdim=True)
-            vectors[batch] = torch.einsum("bt,bth->bh", share, states).cpu().numpy()
-
-        run_batches(
-            [len(row) for row in rows], check_batch_tokens("auto", device), run
-        )
-        return vectors
+        width = max(len(row) for row in ids)
+        lengths = torch.tensor([len(row) for row in ids], device=device)
+        mask = torch.arange(width, device=device) < lengths[:, None]
+        padded = [row + row[-1:] * (width - len(row)) for row in ids]
+        states = self.model(
+            input_ids=torch.tensor(padded, device=device), attention_mask=mask.long()
+        ).last_hidden_state
+        return torch.einsum("bt,bth->bh", mask / lengths[:, None], states)
 
 
 def as_encoder(encoder: Any) -> Any:
@@ -241,11 +253,10 @@ def as_encoder(encoder: Any) -> Any:
     -------
     object
     """
-    if isinstance(encoder, Encoder):
-        return encoder
     if isinstance(encoder, (str, os.PathLike)):
         return Encoder(encoder)
-    if hasattr(encoder, "encode") and not hasattr(encoder, "fit"):
+    is_foreign = not isinstance(encoder, Encoder) and not hasattr(encoder, "transform")
+    if is_foreign and callable(getattr(encoder, "encode", None)):
         return Encoder(encoder)
     return encoder
 
@@ -264,24 +275,23 @@ def _sentence_transformer(folder: Path, device: torch.device) -> Any:
             f"{str(folder)!r} is a sentence-transformers model; install the library "
             "that runs it with: pip install 'skraee[encoder]'"
         ) from error
-    return SentenceTransformer(
-        str(folder),
-        device=str(device),
-        trust_remote_code=False,
-        local_files_only=True,
-    )
+    with quiet_loading():
+        return SentenceTransformer(
+            str(folder),
+            device=str(device),
+            trust_remote_code=False,
+            local_files_only=True,
+        )
 
 
-def _is_sentence_model(model: Any) -> bool:
-    return any(
-        parent.__module__.startswith("sentence_transformers")
-        for parent in type(model).__mro__
-    )
+def _is_sentence_transformer(model: Any) -> bool:
+    modules = {parent.__module__ for parent in type(model).__mro__}
+    return any(name.startswith("sentence_transformers") for name in modules)
 
 
 def _name_of(model: Any) -> str:
     for owner in (model, getattr(model, "transformers_model", None)):
-        if isinstance(name := getattr(owner, "name_or_path", None), str):
+        if isinstance(name := getattr(owner, "name_or_path", None), str) and name:
             return name
     return ""
 

@@ -324,7 +324,9 @@ class Engine:
         for stack in range(len(self._stack_layers)):
             here = [r for r in landing.readings if self.in_decoder(r[0]) == bool(stack)]
             if here:
-                numbers = np.concatenate([landing.batch.numbers[at] for _, at, _ in here])
+                numbers = np.concatenate(
+                    [landing.batch.numbers[at] for _, at, _ in here]
+                )
                 logits.put(numbers, head(torch.cat([s for _, _, s in here]), stack))
 
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 import threading
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from skraee.backbone import gguf, loading
 from skraee.backbone.families import Family, family_of
 from skraee.backbone.fingerprint import fingerprint_of
-from skraee.backbone.naming import parse_name
+from skraee.backbone.naming import Uncopied, parse_name
 from skraee.backbone.precision import (
     Device,
     name_of,
@@ -36,7 +38,7 @@ _loaded: dict[tuple[Any, ...], LoadedBackbone] = {}
 _loading = threading.RLock()
 
 
-class Backbone:
+class Backbone(Uncopied):
     """A frozen language model, by name or as objects.
 
     It is loaded when it is first needed, once per process and dtype, and shared by
@@ -216,15 +218,6 @@ class Backbone:
                 "again with a new Backbone."
             )
 
-    def __sklearn_clone__(self) -> Self:
-        return self
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self
-
     def __reduce__(self) -> tuple[Any, ...]:
         if self._model is not None:
             self._check_that_name_leads_here()
@@ -285,6 +278,11 @@ class LoadedBackbone:
     fingerprint: str
     _source: tuple[Any, ...] = ()
     _heads: dict[tuple[int, ...] | None, LabelHead] = field(default_factory=dict)
+
+    @cached_property
+    def config_hash(self) -> str:
+        """SHA-256 of the configuration, in hexadecimal."""
+        return hashlib.sha256(self.model.config.to_json_string().encode()).hexdigest()
 
     @property
     def position_limit(self) -> int | None:

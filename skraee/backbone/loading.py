@@ -29,11 +29,19 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 _SETTINGS = ("*.json", "*.txt", "*.model")
-_SAFETENSORS = ("model.safetensors", "model-*-of-*.safetensors")
-_PYTORCH = ("pytorch_model.bin", "pytorch_model-*-of-*.bin")
+_SAFETENSORS = (
+    "model.safetensors",
+    "model-*-of-*.safetensors",
+    "[0-9]_*/model.safetensors",
+)
+_PYTORCH = (
+    "pytorch_model.bin",
+    "pytorch_model-*-of-*.bin",
+    "[0-9]_*/pytorch_model.bin",
+)
 
 # The patterns of the hub match across folders, and what lies in folders is the same
-# model once more for other programs. Numbered ones hold a sentence encoder's pooling.
+# model once more for other programs. Numbered ones are a sentence encoder's steps.
 _FOLDERS = ("[!0-9]*/*",)
 
 _VOCABULARIES = ("tokenizer.json", "vocab.*", "*.model")

@@ -94,7 +94,7 @@ def _head_view(
         given.embeddings = nn.Module()
         given.embeddings.word_embeddings = _rows(weight, None, token_ids)
         lm_head = view_of(model.lm_predictions.lm_head, {})
-        bias = lm_head.bias
+        bias = lm_head.get_parameter("bias")
         lm_head._parameters = {"bias": _parameter(bias, token_ids)}
         replaced["lm_predictions.lm_head"] = lm_head
     else:

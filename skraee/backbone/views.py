@@ -72,9 +72,7 @@ def gated_stack(
     return view
 
 
-def view_of(
-    module: nn.Module, replaced: Mapping[str, nn.Module | None]
-) -> nn.Module:
+def view_of(module: nn.Module, replaced: Mapping[str, nn.Module | None]) -> nn.Module:
     """Return a shallow copy of a module in which the modules at some paths differ.
 
     Parameters
@@ -97,7 +95,7 @@ def view_of(
     return view
 
 
-class Landed(Exception):  # noqa: N818 - a signal, not an error
+class Landed(Exception):
     """No row of the batch wants a deeper layer: the pass is over."""
 
 
@@ -216,7 +214,7 @@ def _uncycle(view: nn.Module, family: Family) -> None:
     owner = view.get_submodule(family.layers.rpartition(".")[0])
     config = copy(owner.config)
     config.num_hidden_groups = config.num_hidden_layers  # type: ignore[union-attr]
-    owner.config = config  # type: ignore[assignment]
+    owner.config = config
 
 
 def _shallow_copy(module: nn.Module) -> nn.Module:

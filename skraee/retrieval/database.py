@@ -16,9 +16,19 @@ from skraee.retrieval.exit_rule import (
     neighbor_weights,
     select_votes,
 )
-from skraee.retrieval.neighbors import IntArray, Method, Metric, NeighborIndex
+from skraee.retrieval.neighbors import (
+    IntArray,
+    Method,
+    Metric,
+    NeighborIndex,
+    check_keys,
+)
+from skraee.retrieval.reuse import shared_index, shared_search
 
 Keep = Literal["all", "correct"]
+
+# Neighbours that every search looks for at least.
+_NARROWEST = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +77,9 @@ class Database:
         What `NeighborIndex` takes.
     seed : int
         Seeds its graph.
+    shared : bool
+        Whether the index and what it found are shared with other databases of the
+        same keys (`skraee.retrieval.reuse`).
     """
 
     keys: npt.NDArray[np.float32]
@@ -77,21 +90,13 @@ class Database:
     method: Method = "hnsw"
     n_jobs: int | None = None
     seed: int = 0
-    _index: NeighborIndex = field(init=False, repr=False)
+    shared: bool = False
+    _index: NeighborIndex | None = field(init=False, repr=False, default=None)
     # The votes of the last setting. One pair, replaced whole, so that threads with
     # different settings never mix them up.
     _votes: tuple[tuple[float, str, int], FloatArray] | None = field(
         init=False, repr=False, default=None
     )
-
-    def __post_init__(self) -> None:
-        self._index = NeighborIndex(
-            self.keys,
-            metric=self.metric,
-            method=self.method,
-            n_jobs=self.n_jobs,
-            random_state=self.seed,
-        )
 
     @classmethod
     def build(
@@ -105,6 +110,7 @@ class Database:
         method: Method = "hnsw",
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = 0,
+        shared: bool = False,
     ) -> Self:
         """Check and store what fit found out about n labelled texts.
 
@@ -121,6 +127,8 @@ class Database:
             the paper's RAEE without corrective information (Table 2).
         metric, method, n_jobs, random_state
             What `NeighborIndex` takes.
+        shared : bool, default=False
+            Whether to share the index with other databases of the same keys.
 
         Returns
         -------
@@ -135,6 +143,7 @@ class Database:
         """
         vectors = np.ascontiguousarray(keys, dtype=np.float32)
         sweeps = np.ascontiguousarray(proba, dtype=np.float32)
+        check_keys(vectors)
         _check_sweeps(vectors, sweeps, n_labels=len(np.asarray(labels)))
         codes = _compact_codes(labels, n_classes=sweeps.shape[2])
         kept = None
@@ -145,7 +154,7 @@ class Database:
             raise ValueError(f"database must be 'all' or 'correct', got {keep!r}")
         # Drawn once, so that every copy of this database builds the same graph.
         seed = int(check_random_state(random_state).randint(2**31 - 1))
-        return cls(vectors, sweeps, codes, kept, metric, method, n_jobs, seed)
+        return cls(vectors, sweeps, codes, kept, metric, method, n_jobs, seed, shared)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -182,7 +191,13 @@ class Database:
         rows : ndarray of int64 of shape (q, min(k, n))
             Rows of the stored arrays, ascending where distances are equal.
         """
-        return self._index.search(queries, k)
+        # The next power of two: k = 8 after k = 12 finds the same search done, and the
+        # same k finds the same neighbours whatever was searched before.
+        wide = max(_NARROWEST, 1 << (k - 1).bit_length())
+        index = self._neighbor_index()
+        search = shared_search if self.shared else NeighborIndex.search
+        distances, rows = search(index, np.asarray(queries, dtype=np.float32), wide)
+        return distances[:, :k], rows[:, :k]
 
     def kneighbors(self, queries: npt.ArrayLike, k: int) -> tuple[FloatArray, IntArray]:
         """Find the k stored texts nearest to each query, by their place in fit.
@@ -216,7 +231,7 @@ class Database:
         -------
         self
         """
-        self._index.build(k)
+        self._neighbor_index().build(max(_NARROWEST, 1 << (k - 1).bit_length()))
         return self
 
     def votes(
@@ -276,13 +291,22 @@ class Database:
         return ExitChoice(exits, undecided, scores, distances, rows)
 
     def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__ | {"_votes": None}
-        del state["_index"]
-        return state
+        return self.__dict__ | {"_votes": None, "_index": None}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self.__post_init__()
+    def _neighbor_index(self) -> NeighborIndex:
+        if self._index is None:
+            settings: dict[str, Any] = {
+                "metric": self.metric,
+                "method": self.method,
+                "n_jobs": self.n_jobs,
+            }
+            if self.shared:
+                self._index = shared_index(self.keys, self.seed, **settings)
+            else:
+                self._index = NeighborIndex(
+                    self.keys, random_state=self.seed, **settings
+                )
+        return self._index
 
 
 def _check_sweeps(

@@ -72,9 +72,7 @@ class NeighborIndex:
     ) -> None:
         _check_choice("metric", metric, get_args(Metric))
         _check_choice("method", method, get_args(Method))
-        self.keys = _finite_rows("keys", keys)
-        if self.keys.size == 0:
-            raise ValueError(f"keys must not be empty, got shape {self.keys.shape}")
+        self.keys = check_keys(keys)
         self.metric = metric
         self.method = method
         self.n_jobs = n_jobs
@@ -414,6 +412,28 @@ def _finite_rows(
             "or mend the encoder that made them"
         )
     return vectors
+
+
+def check_keys(keys: npt.ArrayLike) -> Float32Array:
+    """Return keys as finite, contiguous float32 rows.
+
+    Parameters
+    ----------
+    keys : array-like of shape (n, d)
+
+    Returns
+    -------
+    ndarray of float32 of shape (n, d)
+
+    Raises
+    ------
+    ValueError
+        If there are none, or if some hold NaN or infinity.
+    """
+    rows = _finite_rows("keys", keys)
+    if rows.size == 0:
+        raise ValueError(f"keys must not be empty, got shape {rows.shape}")
+    return rows
 
 
 def _check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:

@@ -1,0 +1,147 @@
+"""What the command ``skraee`` takes."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+_TRUST = "loading a model file runs code in it, so take it from a trusted source only"
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line.
+
+    Returns
+    -------
+    argparse.ArgumentParser
+        Its result names the command in ``command``.
+    """
+    whole = argparse.ArgumentParser(
+        prog="skraee",
+        description="Classify text with a frozen language model that stops early, at "
+        "the layer where similar labelled texts were answered rightly (RAEE).",
+    )
+    commands = whole.add_subparsers(
+        dest="command", title="commands", required=True, metavar="COMMAND"
+    )
+    _add_demo(commands)
+    _add_fit(commands)
+    _add_predict(commands)
+    commands.add_parser("versions", help="versions for a bug report")
+    return whole
+
+
+def _add_demo(commands: Any) -> None:
+    about = "RAEE with Gemma 3 270M, measured and explained (needs the extra 'demo')"
+    demo = commands.add_parser("demo", help=about, description=about + ".")
+    demo.add_argument(
+        "--data",
+        type=Path,
+        metavar="CSV",
+        help="your own labelled texts, of which a fifth is kept for testing; by "
+        "default the synthetic reviews written for this project",
+    )
+    demo.add_argument(
+        "--template", help="prompt for --data, with {text}; by default a question"
+    )
+    _add_label_words(demo)
+    _add_columns(demo, "text", "label")
+
+
+def _add_fit(commands: Any) -> None:
+    about = "fit a classifier on a CSV file of labelled texts"
+    fit = commands.add_parser("fit", help=about, description=about + ".")
+    fit.add_argument("train", type=Path, metavar="TRAIN_CSV")
+    fit.add_argument(
+        "--backbone", required=True, help="hub name, model folder or .gguf file"
+    )
+    fit.add_argument(
+        "--template",
+        required=True,
+        help="prompt with {text} and, for masked models, {mask}",
+    )
+    _add_label_words(fit)
+    fit.add_argument(
+        "--k", type=int, default=12, help="neighbours that vote (%(default)s)"
+    )
+    fit.add_argument(
+        "--tau",
+        type=float,
+        default=0.9,
+        help="least probability of the right class that votes (%(default)s)",
+    )
+    fit.add_argument(
+        "--encoder",
+        type=_encoder,
+        help="what makes the keys: a depth of the backbone, or a sentence encoder's "
+        "hub name or folder; by default depth-0 means",
+    )
+    fit.add_argument(
+        "--min-exit", type=int, default=0, help="smallest exit layer (%(default)s)"
+    )
+    _add_columns(fit, "text", "label")
+    fit.add_argument(
+        "--dtype",
+        choices=["auto", "bfloat16", "float16", "float32"],
+        default="auto",
+        help="numbers that the backbone computes in (%(default)s)",
+    )
+    fit.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="MODEL",
+        help="model file to write, such as model.joblib",
+    )
+
+
+def _add_predict(commands: Any) -> None:
+    about = "classify the texts of a CSV file"
+    predict = commands.add_parser(
+        "predict", help=about, description=f"{about}; {_TRUST}."
+    )
+    predict.add_argument(
+        "model", type=Path, metavar="MODEL", help=f"from skraee fit; {_TRUST}"
+    )
+    predict.add_argument("new", type=Path, metavar="NEW_CSV")
+    _add_columns(predict, "text")
+    predict.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="CSV",
+        help="where to write text, label, exit_layer and probability; by default the "
+        "standard output",
+    )
+
+
+def _add_label_words(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--label-words",
+        type=_label_words,
+        metavar="CLASS=WORD,...",
+        help="the word that the model says for each class, as in "
+        "negative=terrible,positive=great; by default the class names",
+    )
+
+
+def _add_columns(parser: argparse.ArgumentParser, *columns: str) -> None:
+    for name in columns:
+        parser.add_argument(
+            f"--{name}-column", default=name, help="its name (%(default)s)"
+        )
+
+
+def _label_words(written: str) -> dict[str, str]:
+    pairs = [part.rpartition("=") for part in written.split(",")]
+    if not all(name and word for name, _, word in pairs):
+        raise argparse.ArgumentTypeError(
+            f"write class=word,class=word, not {written!r}"
+        )
+    return {name.strip(): word.strip() for name, _, word in pairs}
+
+
+def _encoder(written: str) -> int | str:
+    return int(written) if written.isdecimal() else written

@@ -1,0 +1,182 @@
+"""The command ``skraee``: demo, fit, predict and versions.
+
+Everything heavy is imported inside the commands, so that ``skraee --help`` is instant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skraee.arguments import parser
+from skraee.tables import read_table, write_table
+
+if TYPE_CHECKING:
+    from skraee.classifier import RAEEClassifier
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        What follows ``skraee``; that of the process by default.
+
+    Returns
+    -------
+    int
+        The exit status: 0, or 2 after one line on the standard error when files,
+        columns, names or words do not fit.
+
+    Examples
+    --------
+    >>> from skraee.cli import main
+    >>> main(["predict", "no-such-model.joblib", "new.csv"])  # doctest: +SKIP
+    skraee: error: there is no file 'no-such-model.joblib'; check the path.
+    2
+    """
+    arguments = parser().parse_args(argv)
+    try:
+        with _short_warnings():
+            _COMMANDS[arguments.command](arguments)
+    except (ImportError, OSError, ValueError, MemoryError) as error:
+        _tell(f"error: {' '.join(str(error).split())}")
+        return 2
+    return 0
+
+
+def _demo(arguments: argparse.Namespace) -> None:
+    from skraee import demo
+
+    if arguments.data is None:
+        task = demo.shipped_task()
+    else:
+        task = demo.task_from(
+            read_table(arguments.data),
+            text_column=arguments.text_column,
+            label_column=arguments.label_column,
+            label_words=arguments.label_words,
+            template=arguments.template,
+        )
+    demo.run(task)
+
+
+def _fit(arguments: argparse.Namespace) -> None:
+    _check_folder(arguments.output)
+    table = read_table(arguments.train)
+    texts = table.column(arguments.text_column)
+    labels = table.column(arguments.label_column)
+
+    import joblib
+
+    from skraee.classifier import RAEEClassifier
+
+    clf = RAEEClassifier(
+        arguments.backbone,
+        arguments.template,
+        k=arguments.k,
+        tau=arguments.tau,
+        label_words=arguments.label_words,
+        encoder=arguments.encoder,
+        min_exit=arguments.min_exit,
+        dtype=arguments.dtype,
+        random_state=0,
+        verbose=1,
+    )
+    start = time.perf_counter()
+    clf.fit(texts, labels)
+    seconds = time.perf_counter() - start
+    joblib.dump(clf, arguments.output)
+    print(_summary(clf, labels, seconds))
+    size = arguments.output.stat().st_size / 1e6
+    print(f"wrote {arguments.output} ({size:.1f} MB)")
+
+
+def _predict(arguments: argparse.Namespace) -> None:
+    if arguments.output is not None:
+        _check_folder(arguments.output)
+    texts = read_table(arguments.new).column(arguments.text_column)
+    clf = _load(arguments.model).set_params(verbose=1)
+    start = time.perf_counter()
+    proba, exits = clf.predict_proba(texts, return_exit_layers=True)
+    seconds = time.perf_counter() - start
+    labels = clf.classes_[proba.argmax(axis=1)]
+    best = [f"{p:.4f}" for p in proba.max(axis=1)]
+    rows = zip(texts, labels, exits, best, strict=True)
+    write_table(arguments.output, ["text", "label", "exit_layer", "probability"], rows)
+    mean = f", mean exit layer {exits.mean():.1f} of {clf.n_layers_}" if texts else ""
+    _tell(f"{len(texts)} texts in {seconds:.1f} s{mean}")
+
+
+def _versions(arguments: argparse.Namespace) -> None:
+    from skraee.versions import show_versions
+
+    show_versions()
+
+
+def _summary(clf: RAEEClassifier, labels: list[str], seconds: float) -> str:
+    counts = [f"{name} {labels.count(name)}" for name in clf.classes_]
+    best = int(clf.layer_scores_.argmax())
+    return "\n".join(
+        [
+            f"fitted on {len(labels)} texts in {seconds:.1f} s: {', '.join(counts)}",
+            "accuracy of single layers on these texts, without retrieval: "
+            f"{clf.layer_scores_[-1]:.3f} at full depth ({clf.n_layers_}), "
+            f"{clf.layer_scores_[best]:.3f} at the best ({best})",
+        ]
+    )
+
+
+def _load(path: Path) -> RAEEClassifier:
+    import joblib
+
+    from skraee.classifier import RAEEClassifier
+
+    if not path.is_file():
+        raise OSError(f"there is no file {str(path)!r}; check the path.")
+    try:
+        clf = joblib.load(path)
+    except Exception as error:  # a file that is no pickle can raise anything
+        raise ValueError(
+            f"{path} cannot be read as a model ({type(error).__name__}: {error}); "
+            "make one with: skraee fit"
+        ) from error
+    if not isinstance(clf, RAEEClassifier):
+        raise ValueError(
+            f"{path} holds a {type(clf).__name__}, not a fitted RAEEClassifier; make "
+            "one with: skraee fit"
+        )
+    return clf
+
+
+def _check_folder(output: Path) -> None:
+    # Before the work, not after it.
+    if not output.absolute().parent.is_dir():
+        raise OSError(
+            f"there is no folder {str(output.parent)!r} to write to; make it."
+        )
+
+
+def _tell(message: str) -> None:
+    print(f"skraee: {message}", file=sys.stderr)
+
+
+@contextmanager
+def _short_warnings() -> Iterator[None]:
+    """Show warnings without the source line that they come from."""
+    before = warnings.formatwarning
+    warnings.formatwarning = lambda message, *_, **__: f"skraee: warning: {message}\n"
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
+
+
+_COMMANDS = {"demo": _demo, "fit": _fit, "predict": _predict, "versions": _versions}

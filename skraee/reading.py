@@ -1,0 +1,486 @@
+"""Texts to layer sweeps and keys, each text once.
+
+A :class:`Recipe` says how an estimator reads texts and is part of its pickle; a
+:class:`Reader` is a recipe with the backbone in memory. What was read before is found
+in the store of :mod:`skraee.sweep_cache`: fit writes there, predict looks only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from skraee.backbone.batching import BatchTokens, distinct
+from skraee.backbone.encoder import Encoder
+from skraee.backbone.engine import Engine
+from skraee.backbone.handle import Backbone, LoadedBackbone
+from skraee.backbone.precision import Device, name_of
+from skraee.retrieval.keys import encode_texts, joined
+from skraee.sweep import Float32Array, LayerSweep
+from skraee.sweep_cache import Arrays, Store, record_keys, store_for
+from skraee.text.label_words import LabelWords, label_token_ids, label_words_for
+from skraee.text.prompt import Prompt, PromptEncoder
+from skraee.text.template import Template
+
+Advance = Callable[[int], None]
+Sample = tuple[str, ...]
+IntArray = npt.NDArray[np.int64]
+
+# Texts that are worked on at a time, so that memory does not grow with X.
+_PART = 4096
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an estimator reads texts; what a pickle needs to read them so again.
+
+    Attributes
+    ----------
+    backbone : Backbone
+    template : Template
+    max_length : int or None
+    dtype : str
+        "auto" until the backbone has been loaded once.
+    encoder : object
+        None for depth-0 keys, an int for those of a depth, or an encoder.
+    """
+
+    backbone: Backbone
+    template: Template
+    max_length: int | None = None
+    dtype: str = "auto"
+    encoder: Any = None
+
+    def open(
+        self, device: Device, batch_tokens: BatchTokens, memory: Any = None
+    ) -> Reader:
+        """Load the backbone (once per process) and check that the template fits it.
+
+        Parameters
+        ----------
+        device : str or torch.device
+        batch_tokens : int or "auto"
+        memory : object
+            As `RAEEClassifier` was given it.
+
+        Returns
+        -------
+        Reader
+        """
+        store = store_for(memory)
+        loaded = self.backbone.load(self.dtype, device)
+        prompts = PromptEncoder(
+            self.template,
+            loaded.tokenizer,
+            kind=loaded.family.kind,
+            max_length=self.max_length,
+            position_limit=loaded.position_limit,
+        )
+        return Reader(self, loaded, prompts, Engine(loaded, batch_tokens), store)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A recipe with its backbone in memory.
+
+    Attributes
+    ----------
+    recipe : Recipe
+    backbone : LoadedBackbone
+    prompts : PromptEncoder
+    engine : Engine
+    store : Store or None
+        What was read before.
+    """
+
+    recipe: Recipe
+    backbone: LoadedBackbone
+    prompts: PromptEncoder
+    engine: Engine
+    store: Store | None = None
+
+    @property
+    def n_layers(self) -> int:
+        """Number of layers m."""
+        return self.engine.n_layers
+
+    @property
+    def encoder(self) -> Any:
+        """What makes the keys."""
+        return self.recipe.encoder
+
+    def with_encoder(self, encoder: Any) -> Reader:
+        """Return a reader with the encoder as fitted, and "auto" resolved."""
+        dtype = name_of(self.backbone.dtype)
+        return replace(self, recipe=replace(self.recipe, dtype=dtype, encoder=encoder))
+
+    def label_tokens(
+        self, label_words: LabelWords, classes: npt.NDArray[Any] | None = None
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the tokens of all words that are named, and those of the classes.
+
+        Parameters
+        ----------
+        label_words : dict, list or None
+            As `RAEEClassifier` was given it.
+        classes : ndarray of shape (C,), optional
+            Sorted; None where they are not known yet.
+
+        Returns
+        -------
+        all_ids : tuple of int
+            Tokens to sweep; a dict may name more classes than there are.
+        class_ids : tuple of int
+            Tokens of `classes`, in their order; empty where they are not known.
+        """
+        if classes is None and label_words is None:
+            raise ValueError(
+                "without labels the class names are not known; give label_words to "
+                "sweep texts on their own."
+            )
+        words = {} if classes is None else label_words_for(list(classes), label_words)
+        named = dict(words)
+        if isinstance(label_words, Mapping):
+            named = {**label_words, **words}
+        elif classes is None:
+            named = dict(enumerate(label_words or ()))
+        tokens = label_token_ids(
+            named, self.backbone.tokenizer, kind=self.backbone.family.kind
+        )
+        return tuple(tokens.values()), tuple(tokens[name] for name in words)
+
+    def parts(self, samples: Sequence[Sample]) -> Iterator[Part]:
+        """Cut texts into parts of bounded length.
+
+        Parameters
+        ----------
+        samples : sequence of n tuples of str
+
+        Yields
+        ------
+        Part
+
+        Warns
+        -----
+        TruncationWarning
+            Once, after the last part, if texts had to be cut.
+        """
+        n_cut = 0
+        for start in range(0, len(samples), _PART):
+            part = Part(*distinct(samples[start : start + _PART]))
+            yield part
+            n_cut += part.n_cut
+        self.prompts.warn_of_cuts(n_cut)
+
+    def sweep(
+        self,
+        samples: Sequence[Sample],
+        token_ids: Sequence[int],
+        advance: Advance | None = None,
+    ) -> LayerSweep:
+        """Read every depth of every text, and its key; run what is not known yet.
+
+        Parameters
+        ----------
+        samples : sequence of n tuples of str
+            At least one.
+        token_ids : sequence of int
+            Tokens of the label words.
+        advance : callable, optional
+            Told how many more texts are done.
+
+        Returns
+        -------
+        LayerSweep
+        """
+        return LayerSweep.concatenate(
+            [self._sweep_part(part, token_ids, advance) for part in self.parts(samples)]
+        )
+
+    def recall(self, part: Part, token_ids: Sequence[int]) -> Recalled:
+        """Find the texts whose sweep is known; no layer runs.
+
+        Parameters
+        ----------
+        part : Part
+        token_ids : sequence of int
+
+        Returns
+        -------
+        Recalled
+        """
+        sweeps = self._stored_sweeps(part, token_ids)
+        keys = self._stored("key", self._key_context(), part.samples)
+        known = np.array([sweep is not None for sweep in sweeps])
+        keyless = known & np.array([key is None for key in keys])
+        if is_depth(self.encoder):  # a key costs a pass, which may as well go on
+            known &= ~keyless
+        elif keyless.any():
+            rows = np.flatnonzero(keyless)
+            for row, key in zip(rows, self.keys(part, rows), strict=True):
+                keys[row] = {"key": key}
+        rows = np.flatnonzero(known)
+        found = [(sweeps[row] or {}, keys[row] or {}) for row in rows]
+        part.note_cuts(rows, [bool(sweep["is_cut"]) for sweep, _ in found])
+        return Recalled(
+            rows=rows,
+            keys=[key["key"] for _, key in found],
+            logits=[_columns(sweep, token_ids) for sweep, _ in found],
+        )
+
+    def keys(self, part: Part, rows: IntArray | None = None) -> Float32Array:
+        """Return the keys of texts, running no more layers than they need.
+
+        Parameters
+        ----------
+        part : Part
+        rows : ndarray of n int, optional
+            Which of its distinct texts; all by default.
+
+        Returns
+        -------
+        keys : ndarray of shape (n, d), float32
+        """
+        rows = np.arange(len(part.samples)) if rows is None else rows
+        if is_foreign(self.encoder):
+            return encode_texts(self.encoder, joined([part.samples[i] for i in rows]))
+        prompts = self.prompts_of(part, rows)
+        if self.encoder is None:
+            return self.engine.text_means(prompts)
+        return self.engine.states_at(prompts, int(self.encoder))
+
+    def prompts_of(self, part: Part, rows: IntArray) -> list[Prompt]:
+        """Return the prompts of some distinct texts; note which were cut.
+
+        Parameters
+        ----------
+        part : Part
+        rows : ndarray of n int
+
+        Returns
+        -------
+        list of n Prompt
+        """
+        prompts = self.prompts.encode([part.samples[i] for i in rows], warn=False)
+        part.note_cuts(rows, [prompt.is_cut for prompt in prompts])
+        return prompts
+
+    def _sweep_part(
+        self, part: Part, token_ids: Sequence[int], advance: Advance | None
+    ) -> LayerSweep:
+        sweeps = self._stored_sweeps(part, token_ids)
+        keys = self._stored("key", self._key_context(), part.samples)
+        self._run_unknown(part, token_ids, sweeps, keys, advance)
+        unknown = np.array([i for i, key in enumerate(keys) if key is None], np.int64)
+        if len(unknown):
+            self._keep_keys(part, unknown, self.keys(part, unknown), keys)
+        cuts = [bool(sweep["is_cut"]) for sweep in sweeps if sweep is not None]
+        part.note_cuts(range(len(sweeps)), cuts)
+        logits = np.stack([_columns(sweep, token_ids) for sweep in sweeps])
+        stacked = np.stack([key["key"] for key in keys if key is not None])
+        return LayerSweep(stacked[part.inverse], logits[part.inverse], tuple(token_ids))
+
+    def _run_unknown(
+        self,
+        part: Part,
+        token_ids: Sequence[int],
+        sweeps: list[Arrays | None],
+        keys: list[Arrays | None],
+        advance: Advance | None,
+    ) -> None:
+        """Sweep the texts that have no record, and fill in what that finds."""
+        rows = np.array([i for i, s in enumerate(sweeps) if s is None], np.int64)
+        if advance is not None:
+            advance(len(part.inverse) - len(rows))
+        if len(rows) == 0:
+            return
+        depth = None if self.encoder is None else self.encoder
+        swept = self.engine.sweep(
+            self.prompts_of(part, rows),
+            self.backbone.head(token_ids),
+            text_means=self.encoder is None,
+            state_depth=None if is_foreign(self.encoder) else depth,
+            advance=advance,
+        )
+        found = swept.text_means if self.encoder is None else swept.states
+        if found is not None:
+            self._keep_keys(part, rows, found, keys)
+        tokens = np.array(token_ids, dtype=np.int64)
+        for row, logits in zip(rows, swept.logits, strict=True):
+            is_cut = np.array(part.is_cut[row])
+            sweeps[row] = {"tokens": tokens, "logits": logits, "is_cut": is_cut}
+        self._keep_sweeps(part, rows, sweeps)
+
+    def _stored_sweeps(
+        self, part: Part, token_ids: Sequence[int]
+    ) -> list[Arrays | None]:
+        """Return the records that hold logits for all of these tokens."""
+        wanted = set(token_ids)
+        return [
+            record
+            if record is not None and wanted <= set(record["tokens"].tolist())
+            else None
+            for record in self._stored("sweep", self._context(), part.samples)
+        ]
+
+    def _keep_sweeps(
+        self, part: Part, rows: IntArray, sweeps: Sequence[Arrays | None]
+    ) -> None:
+        """Write sweeps; words that were named earlier stay in their records."""
+        if self.store is None:
+            return
+        samples = [part.samples[row] for row in rows]
+        names = record_keys("sweep", self._context(), samples)
+        older = self.store.read(names)
+        self.store.write(
+            {
+                name: _merged(sweeps[row], old)
+                for name, row, old in zip(names, rows, older, strict=True)
+            }
+        )
+
+    def _keep_keys(
+        self,
+        part: Part,
+        rows: IntArray,
+        found: Float32Array,
+        keys: list[Arrays | None],
+    ) -> None:
+        """Fill in keys that were found, and write them where they can be named."""
+        for row, key in zip(rows, found, strict=True):
+            keys[row] = {"key": key}
+        context = self._key_context()
+        if self.store is not None and context is not None:
+            samples = [part.samples[row] for row in rows]
+            names = record_keys("key", context, samples)
+            made = [{"key": key} for key in found]
+            self.store.write(dict(zip(names, made, strict=True)))
+
+    def _stored(
+        self, kind: str, context: list[Any] | None, samples: Sequence[Sample]
+    ) -> list[Arrays | None]:
+        if self.store is None or context is None:
+            return [None] * len(samples)
+        return self.store.read(record_keys(kind, context, samples))
+
+    def _context(self) -> list[Any]:
+        """Return what a sweep depends on beside the text."""
+        backbone = self.backbone
+        return [
+            backbone.fingerprint,
+            backbone.config_hash,
+            backbone.tokenizer.fingerprint,
+            self.recipe.template.text,
+            self.prompts.limit,
+        ]
+
+    def _key_context(self) -> list[Any] | None:
+        """Return what a key depends on beside the text; None where none can tell."""
+        if isinstance(self.encoder, Encoder):
+            return ["encoder", self.encoder.fingerprint()]
+        if is_foreign(self.encoder):
+            return None
+        return ["depth", self.encoder and int(self.encoder), *self._context()]
+
+
+@dataclass
+class Part:
+    """Some texts, each distinct one once.
+
+    Attributes
+    ----------
+    samples : list of tuple of str
+        The distinct texts.
+    inverse : ndarray of int
+        For every text, copies included, the number of its equal in `samples`.
+    is_cut : ndarray of bool
+        Which distinct texts were too long, as far as that has been seen.
+    """
+
+    samples: list[Sample]
+    inverse: IntArray
+    is_cut: npt.NDArray[np.bool_] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.is_cut = np.zeros(len(self.samples), dtype=bool)
+
+    @property
+    def n_cut(self) -> int:
+        """Number of texts that were too long."""
+        return int(self.is_cut[self.inverse].sum())
+
+    @property
+    def n_copies(self) -> int:
+        """Number of texts that equal an earlier one."""
+        return len(self.inverse) - len(self.samples)
+
+    def note_cuts(self, rows: Any, cuts: Sequence[bool]) -> None:
+        """Note which of some distinct texts were cut."""
+        self.is_cut[list(rows)] = cuts
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """Texts of a part that need no pass.
+
+    Attributes
+    ----------
+    rows : ndarray of n int
+        Which of the distinct texts.
+    keys : list of n ndarray of shape (d,)
+    logits : list of n ndarray of shape (m + 1, n_words)
+    """
+
+    rows: IntArray
+    keys: list[Float32Array]
+    logits: list[Float32Array]
+
+
+def is_depth(encoder: Any) -> bool:
+    """Whether an encoder stands for the backbone's own states at a depth.
+
+    Parameters
+    ----------
+    encoder : object
+        Accepted by `skraee.retrieval.keys.check_encoder`.
+    """
+    return isinstance(encoder, (int, np.integer))
+
+
+def is_foreign(encoder: Any) -> bool:
+    """Whether keys come from something other than the backbone.
+
+    Parameters
+    ----------
+    encoder : object
+        Accepted by `skraee.retrieval.keys.check_encoder`.
+    """
+    return encoder is not None and not is_depth(encoder)
+
+
+def _columns(sweep: Arrays | None, token_ids: Sequence[int]) -> Float32Array:
+    """Return the logits (m + 1, n_words) of these tokens."""
+    assert sweep is not None
+    tokens = sweep["tokens"].tolist()
+    if tokens == list(token_ids):
+        return sweep["logits"]
+    return sweep["logits"][:, [tokens.index(token) for token in token_ids]]
+
+
+def _merged(new: Arrays | None, old: Arrays | None) -> Arrays:
+    """Add the columns of an older record that the new one lacks."""
+    assert new is not None
+    if old is None:
+        return new
+    extra = ~np.isin(old["tokens"], new["tokens"])
+    if not extra.any():
+        return new
+    return {
+        "tokens": np.concatenate([new["tokens"], old["tokens"][extra]]),
+        "logits": np.concatenate([new["logits"], old["logits"][:, extra]], axis=1),
+        "is_cut": new["is_cut"],
+    }

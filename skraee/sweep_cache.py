@@ -1,0 +1,327 @@
+"""Keeps sweeps and keys per text, so that no text passes the backbone twice.
+
+Records are per text and not per call, because the folds of a search shuffle texts.
+A record's key is a hash of everything that it depends on; its value is a few named
+arrays. Two stores share one interface: one in memory, one in a folder (SQLite).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+_PROCESS_BYTES = 2**28
+_FOLDER_BYTES = 2**32
+_AT_ONCE = 500  # SQLite takes 999 values in a statement
+
+
+class Store(Protocol):
+    """What a place for records can do."""
+
+    def read(self, keys: Sequence[bytes]) -> list[Arrays | None]:
+        """Return the records of these keys; None where there is none."""
+
+    def write(self, records: Mapping[bytes, Arrays]) -> None:
+        """Keep records; those that are there are replaced."""
+
+    def clear(self) -> None:
+        """Forget all records."""
+
+
+class MemoryStore:
+    """Records of this process; the least recently used go first.
+
+    Parameters
+    ----------
+    max_bytes : int, default=268435456
+        Bytes of arrays to keep.
+    """
+
+    def __init__(self, max_bytes: int = _PROCESS_BYTES) -> None:
+        self.max_bytes = max_bytes
+        self.n_bytes = 0
+        self._records: OrderedDict[bytes, Arrays] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def read(self, keys: Sequence[bytes]) -> list[Arrays | None]:
+        """Return the records of these keys; None where there is none."""
+        with self._lock:
+            found = [self._records.get(key) for key in keys]
+            for key, record in zip(keys, found, strict=True):
+                if record is not None:
+                    self._records.move_to_end(key)
+            return found
+
+    def write(self, records: Mapping[bytes, Arrays]) -> None:
+        """Keep records; those that are there are replaced."""
+        with self._lock:
+            for key, record in records.items():
+                self._drop(key)
+                self._records[key] = record
+                self.n_bytes += _size(record)
+            while self.n_bytes > self.max_bytes:
+                self._drop(next(iter(self._records)))
+
+    def clear(self) -> None:
+        """Forget all records."""
+        with self._lock:
+            self._records.clear()
+            self.n_bytes = 0
+
+    def _drop(self, key: bytes) -> None:
+        if (record := self._records.pop(key, None)) is not None:
+            self.n_bytes -= _size(record)
+
+
+class FolderStore:
+    """Records in a folder, for later processes and for several at once.
+
+    A SQLite file in write-ahead mode: what a crash interrupts is not there, and what
+    is damaged is computed anew. Nothing in it is ever unpickled.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Made where it is not there. Give each machine of a cluster its own: SQLite
+        does not lock reliably on network drives.
+    max_bytes : int, default=4294967296
+        Size of the file at which the oldest records go.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = FolderStore(folder)
+    ...     store.write({b"text": {"key": np.zeros(3)}})
+    ...     FolderStore(folder).read([b"text", b"other"])
+    [{'key': array([0., 0., 0.])}, None]
+    """
+
+    def __init__(
+        self, folder: str | os.PathLike[str], max_bytes: int = _FOLDER_BYTES
+    ) -> None:
+        self.folder = Path(folder).expanduser().resolve()
+        self.max_bytes = max_bytes
+
+    @property
+    def path(self) -> Path:
+        """The SQLite file."""
+        return self.folder / "sweeps.sqlite"
+
+    def __len__(self) -> int:
+        with self._connection() as connection:
+            return int(connection.execute("SELECT COUNT(*) FROM records").fetchone()[0])
+
+    def read(self, keys: Sequence[bytes]) -> list[Arrays | None]:
+        """Return the records of these keys; None where there is none."""
+        if not self.path.is_file():
+            return [None] * len(keys)
+        found: dict[bytes, bytes] = {}
+        for start in range(0, len(keys), _AT_ONCE):
+            part = keys[start : start + _AT_ONCE]
+            marks = ",".join("?" * len(part))
+            query = f"SELECT key, value FROM records WHERE key IN ({marks})"
+            found |= dict(self._rows(query, part))
+        return [_unpack(found.get(key)) for key in keys]
+
+    def write(self, records: Mapping[bytes, Arrays]) -> None:
+        """Keep records; those that are there are replaced."""
+        if not records:
+            return
+        rows = [(key, _pack(record)) for key, record in records.items()]
+        try:
+            with self._connection() as connection, connection:
+                connection.executemany("REPLACE INTO records VALUES (?, ?)", rows)
+                self._shrink(connection)
+        except sqlite3.DatabaseError as error:
+            self._set_aside(error)
+
+    def clear(self) -> None:
+        """Forget all records and give the space back."""
+        if self.path.is_file():
+            with self._connection() as connection:
+                connection.execute("DELETE FROM records")
+                connection.commit()
+                connection.execute("VACUUM")
+
+    def _rows(self, query: str, values: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+        try:
+            with self._connection() as connection:
+                return connection.execute(query, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            self._set_aside(error)
+            return []
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        # One for each call: a connection outlives neither its thread nor a fork.
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(self.path, timeout=60)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS records (key BLOB PRIMARY KEY, value BLOB)"
+            )
+            yield connection
+
+    def _shrink(self, connection: sqlite3.Connection) -> None:
+        """Drop the oldest records until a tenth of the space is free."""
+        while _used_bytes(connection) > self.max_bytes:
+            connection.execute(
+                "DELETE FROM records WHERE rowid IN (SELECT rowid FROM records ORDER BY"
+                " rowid LIMIT (SELECT MAX(1, COUNT(*) / 10) FROM records))"
+            )
+
+    def _set_aside(self, error: sqlite3.DatabaseError) -> None:
+        """Move a file that SQLite cannot read out of the way; it is only a cache."""
+        if isinstance(error, sqlite3.OperationalError):  # locked, read-only, disk full
+            raise error
+        aside = self.path.with_suffix(".damaged")
+        for suffix in ("-wal", "-shm"):
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        self.path.replace(aside)
+        warnings.warn(
+            f"the sweeps in {str(self.folder)!r} were damaged ({error}) and are "
+            f"computed anew; the file was moved to {aside.name}.",
+            UserWarning,
+            stacklevel=2,
+        )
+
+
+_process_store = MemoryStore()
+
+
+def store_for(memory: Any) -> Store | None:
+    """Return the store that the parameter ``memory`` stands for.
+
+    Parameters
+    ----------
+    memory : "process", None, str, Path, joblib.Memory or Store
+        "process": the one of this process; None: none; a folder, or an object with
+        the ``location`` of one.
+
+    Returns
+    -------
+    Store or None
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+    """
+    if memory is None:
+        return None
+    if isinstance(memory, str) and memory == "process":
+        return _process_store
+    if isinstance(memory, (str, os.PathLike)):
+        return FolderStore(memory)
+    if hasattr(memory, "read") and hasattr(memory, "write"):
+        return memory  # type: ignore[no-any-return]
+    if hasattr(memory, "location"):
+        return None if memory.location is None else FolderStore(memory.location)
+    raise TypeError(
+        "memory must be 'process', None, a folder or a joblib.Memory, got "
+        f"{type(memory).__name__}."
+    )
+
+
+def clear_sweeps(memory: Any = "process") -> None:
+    """Forget the sweeps and keys that were kept.
+
+    Parameters
+    ----------
+    memory : "process", str, Path, joblib.Memory or Store, default="process"
+        As given to the estimator.
+    """
+    store = store_for(memory)
+    if store is not None:
+        store.clear()
+
+
+def record_keys(
+    kind: str, context: Sequence[Any], samples: Sequence[tuple[str, ...]]
+) -> list[bytes]:
+    """Return the keys of records.
+
+    Parameters
+    ----------
+    kind : str
+        What the records hold.
+    context : sequence
+        Everything beside the text on which they depend.
+    samples : sequence of n tuples of str
+        The texts, field by field.
+
+    Returns
+    -------
+    list of n bytes
+    """
+    start = hashlib.blake2b(json.dumps([kind, *context]).encode(), digest_size=20)
+    keys = []
+    for fields in samples:
+        digest = start.copy()
+        for field in fields:
+            data = field.encode("utf-8", "surrogatepass")
+            digest.update(len(data).to_bytes(8, "little"))
+            digest.update(data)
+        keys.append(digest.digest())
+    return keys
+
+
+def _size(record: Arrays) -> int:
+    return sum(array.nbytes for array in record.values())
+
+
+def _used_bytes(connection: sqlite3.Connection) -> int:
+    pages, free, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - free) * size)
+
+
+def _pack(record: Arrays) -> bytes:
+    """Lay arrays out as: checksum, length of the header, header, their bytes."""
+    header = json.dumps(
+        [(name, array.dtype.str, array.shape) for name, array in record.items()]
+    ).encode()
+    parts = [np.ascontiguousarray(array).tobytes() for array in record.values()]
+    body = b"".join([len(header).to_bytes(4, "little"), header, *parts])
+    return _checksum(body) + body
+
+
+def _unpack(data: bytes | None) -> Arrays | None:
+    """Return the arrays; None for a damaged record, which is as good as missing."""
+    if data is None or _checksum(data[16:]) != data[:16]:
+        return None
+    length = int.from_bytes(data[16:20], "little")
+    start = 20 + length
+    record = {}
+    for name, dtype, shape in json.loads(data[20:start]):
+        count = int(np.prod(shape))
+        array = np.frombuffer(data, np.dtype(dtype), count, start).reshape(shape)
+        record[name] = array
+        start += array.nbytes
+    return record
+
+
+def _checksum(body: bytes) -> bytes:
+    return hashlib.blake2b(body, digest_size=16).digest()
