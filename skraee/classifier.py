@@ -28,7 +28,12 @@ from skraee.backbone.precision import Device
 from skraee.explanation import Explanation
 from skraee.fitted import Fitted, Prediction
 from skraee.parameters import check_parameters, check_whole
-from skraee.progress import progress
+from skraee.progress import (
+    CallbackSupportMixin,
+    fit_progress,
+    progress,
+    with_callbacks,
+)
 from skraee.reading import Reader, Recipe, Sample, is_depth
 from skraee.retrieval.database import Database, ExitChoice
 from skraee.retrieval.exit_rule import exit_distribution
@@ -48,7 +53,7 @@ FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.int64]
 
 
-class RAEEClassifier(ClassifierMixin, BaseEstimator):
+class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
     """Classify text with a frozen language model that stops early.
 
     ``fit`` looks at every labelled text once and remembers at which layers the model
@@ -202,6 +207,7 @@ class RAEEClassifier(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
+    @with_callbacks
     def fit(self, X: Any, y: Any) -> Self:
         """Sweep the labelled texts once and store what the model knew where.
 
@@ -228,9 +234,47 @@ class RAEEClassifier(ClassifierMixin, BaseEstimator):
         reader = self._open()
         token_ids, _ = reader.label_tokens(self.label_words, np.unique(labels))
         reader = reader.with_encoder(fit_encoder(reader.encoder, joined(samples)))
+        with fit_progress(self, X, y, len(samples)) as advance:
+            sweep = reader.sweep(samples, token_ids, advance)
+            return self._store(reader, sweep, labels)
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
+        """Add labelled texts to the database; only they pass the backbone.
+
+        The outcome is that of `fit` on all texts, but that a scikit-learn transformer
+        as `encoder` keeps what it learned from the first of them.
+
+        Parameters
+        ----------
+        X : sequence of n str, or DataFrame
+            New texts.
+        y : array-like of shape (n,)
+            Their classes.
+        classes : array-like of shape (C,), optional
+            All classes that will ever come; required on the first call.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If `classes` is missing on the first call, or a class is unknown; the
+            estimator is then as it was.
+        """
+        check_parameters(self)
+        before: Fitted | None = getattr(self, "_fitted", None)
+        samples = check_texts(X, self._template().fields)
+        labels = check_labels(y, len(samples))
+        classes = self._classes_for(labels, classes)
+        reader = self._open() if before is None else self._reopen(before)
+        token_ids, _ = reader.label_tokens(self.label_words, classes)
+        if before is None:
+            reader = reader.with_encoder(fit_encoder(reader.encoder, joined(samples)))
         with progress("sweep", len(samples), self.verbose) as advance:
             sweep = reader.sweep(samples, token_ids, advance)
-        return self._store(reader, sweep, labels)
+        return self._store(reader, sweep, labels, classes=classes, before=before)
 
     def predict(self, X: Any, return_exit_layers: bool = False) -> Any:
         """Classify texts, each with as many layers as its neighbours needed.
@@ -339,7 +383,7 @@ class RAEEClassifier(ClassifierMixin, BaseEstimator):
         fitted, samples = self._check(X)
         if not samples:
             return np.zeros((0, self.n_layers_ + 1, len(self.classes_)))
-        reader = fitted.recipe.open(self.device, self.batch_tokens, self.memory)
+        reader = self._reopen(fitted)
         with progress("sweep", len(samples), self.verbose) as advance:
             swept = reader.sweep(samples, fitted.token_ids, advance)
         return softmax(swept.logits)
@@ -491,19 +535,54 @@ class RAEEClassifier(ClassifierMixin, BaseEstimator):
         check_whole("min_exit", self.min_exit, least=0, most=reader.n_layers)
         return reader
 
+    def _reopen(self, fitted: Fitted) -> Reader:
+        """Load the backbone as fit had it."""
+        return fitted.recipe.open(self.device, self.batch_tokens, self.memory)
+
+    def _classes_for(self, labels: Any, classes: Any) -> npt.NDArray[Any]:
+        """Return the classes of partial_fit; refuse labels that are none of them."""
+        known = getattr(self, "classes_", None)
+        if known is None and classes is None:
+            raise ValueError(
+                "the first call of partial_fit must name all classes; pass "
+                "classes=np.unique(y_all)."
+            )
+        found = known if classes is None else np.unique(np.asarray(classes))
+        if known is not None and not np.array_equal(found, known):
+            raise ValueError(
+                f"classes are {known.tolist()} since the first call, got "
+                f"{found.tolist()}; leave classes out or call fit on all texts."
+            )
+        unknown = np.setdiff1d(labels, found)
+        if len(unknown):
+            raise ValueError(
+                f"y holds classes that partial_fit was not told of: "
+                f"{unknown.tolist()} (known: {found.tolist()}); call fit on all texts."
+            )
+        return found
+
     def _template(self) -> Template:
         if isinstance(self.template, Template):
             return self.template
         return Template(self.template)
 
-    def _store(self, reader: Reader, sweep: LayerSweep, labels: Any) -> Self:
+    def _store(
+        self,
+        reader: Reader,
+        sweep: LayerSweep,
+        labels: Any,
+        *,
+        classes: npt.NDArray[Any] | None = None,
+        before: Fitted | None = None,
+    ) -> Self:
         """Turn a sweep and labels into the database; nothing changes before the end."""
-        classes, codes = np.unique(labels, return_inverse=True)
+        classes = np.unique(labels) if classes is None else classes
+        codes = np.searchsorted(classes, labels)
         _, token_ids = reader.label_tokens(self.label_words, classes)
         proba = sweep.proba(token_ids)
-        standardize = Standardizer.fit(sweep.keys) if is_depth(reader.encoder) else None
+        standardizer = Standardizer.fit(sweep.keys) if is_depth(reader.encoder) else None
         database = Database.build(
-            sweep.keys if standardize is None else standardize(sweep.keys),
+            sweep.keys if standardizer is None else standardizer(sweep.keys),
             proba,
             codes,
             keep=self.database,
@@ -512,12 +591,21 @@ class RAEEClassifier(ClassifierMixin, BaseEstimator):
             n_jobs=self.n_jobs,
             random_state=0 if self.random_state is None else self.random_state,
             shared=self.memory is not None,
-        ).build_index(self.k)
-        self._fitted = Fitted(reader.recipe, token_ids, database, standardize)
+        )
+        fitted = Fitted(reader.recipe, token_ids, database, standardizer)
+        scores = (proba.argmax(axis=2) == codes[:, None]).mean(axis=0)
+        n_samples = len(sweep)
+        if before is not None:
+            fitted = before.joined(fitted, self.n_samples_fit_)
+            n_samples += self.n_samples_fit_
+            gain = (scores - self.layer_scores_) * len(sweep) / n_samples
+            scores = self.layer_scores_ + gain
+        fitted.database.build_index(self.k)
+        self._fitted = fitted
         self.classes_ = classes
         self.n_layers_ = reader.n_layers
-        self.n_samples_fit_ = len(sweep)
-        self.layer_scores_ = (proba.argmax(axis=2) == codes[:, None]).mean(axis=0)
+        self.n_samples_fit_ = n_samples
+        self.layer_scores_ = scores
         return self
 
     def _check(self, X: Any) -> tuple[Fitted, list[Sample]]:
@@ -537,7 +625,7 @@ class RAEEClassifier(ClassifierMixin, BaseEstimator):
     def _keys(self, X: Any) -> Iterator[FloatArray]:
         """Yield the keys of X, part by part."""
         fitted, samples = self._check(X)
-        reader = fitted.recipe.open(self.device, self.batch_tokens, self.memory)
+        reader = self._reopen(fitted)
         for part in reader.parts(samples):
             yield fitted.standardized(reader.keys(part))[part.inverse]
 
@@ -550,7 +638,7 @@ class RAEEClassifier(ClassifierMixin, BaseEstimator):
         """Choose, exit, read: probabilities (n, C) and exits (n,) of X."""
         fitted, samples = self._check(X)
         run = Prediction(fitted, self.k, self._rule())
-        reader = fitted.recipe.open(self.device, self.batch_tokens, self.memory)
+        reader = self._reopen(fitted)
         with progress("predict", len(samples), self.verbose) as advance:
             for part in reader.parts(samples):
                 run.answer(reader, part, advance)

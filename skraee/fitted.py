@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,29 @@ class Fitted:
     token_ids: tuple[int, ...]
     database: Database
     standardizer: Standardizer | None = None
+
+    def joined(self, new: Fitted, n_seen: int) -> Fitted:
+        """Return what a fit on these texts and the new ones would leave.
+
+        Parameters
+        ----------
+        new : Fitted
+            Of the new texts, with the same recipe.
+        n_seen : int
+            Texts that were fitted before.
+
+        Returns
+        -------
+        Fitted
+        """
+        ours, theirs = self.database, new.database
+        if self.standardizer is None or new.standardizer is None:
+            return replace(self, database=ours.joined(theirs, n_seen))
+        standardizer = self.standardizer.joined(new.standardizer)
+        ours = replace(ours, keys=standardizer(self.standardizer.undo(ours.keys)))
+        theirs = replace(theirs, keys=standardizer(new.standardizer.undo(theirs.keys)))
+        database = ours.joined(theirs, n_seen)
+        return replace(self, database=database, standardizer=standardizer)
 
     def standardized(self, keys: Float32Array) -> Float32Array:
         """Return keys (n, d) as the database has them."""

@@ -49,7 +49,7 @@ class LayerSweep:
     @property
     def n_layers(self) -> int:
         """Number of layers m."""
-        return self.logits.shape[1] - 1
+        return int(self.logits.shape[1]) - 1
 
     def proba(self, token_ids: Sequence[int]) -> Float32Array:
         """Softmax over the logits of some of the words.

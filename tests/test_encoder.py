@@ -197,3 +197,13 @@ def test_standardizer_leaves_constant_components_alone() -> None:
     standardize = Standardizer.fit(keys)
     np.testing.assert_allclose(standardize(keys), [[-1, 0], [1, 0]])
     np.testing.assert_allclose(standardize(keys + 1), [[0, 1], [2, 1]])
+    np.testing.assert_allclose(standardize.undo(standardize(keys)), keys)
+
+
+def test_standardizers_join_to_that_of_all_keys() -> None:
+    keys = np.random.default_rng(0).normal(3, 2, size=(50, 4)).astype(np.float32)
+    joined = Standardizer.fit(keys[:20]).joined(Standardizer.fit(keys[20:]))
+    whole = Standardizer.fit(keys)
+    np.testing.assert_allclose(joined.mean, whole.mean, rtol=1e-12)
+    np.testing.assert_allclose(joined.scale, whole.scale, rtol=1e-12)
+    assert joined.count == 50

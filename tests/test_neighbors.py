@@ -11,7 +11,7 @@ import pytest
 from scipy.spatial.distance import cdist
 from sklearn.neighbors import NearestNeighbors
 
-from skraee.retrieval import neighbors
+from skraee.retrieval import exact_search, neighbors
 from skraee.retrieval.neighbors import NeighborIndex
 
 METRICS = ["sqeuclidean", "euclidean", "cosine"]
@@ -227,8 +227,9 @@ def test_search_alone_equals_search_in_a_batch_bit_for_bit(metric, method):
 def test_search_in_small_chunks_finds_the_same(method, monkeypatch):
     keys, queries = mixture(2000, n_queries=50, d=32, rank=8)
     expected = NeighborIndex(keys, method=method).search(queries, 12)
-    monkeypatch.setattr(neighbors, "MAX_SCORES", 7000)
-    monkeypatch.setattr(neighbors, "MAX_COORDINATES", 100)
+    monkeypatch.setattr(exact_search, "MAX_SCORES", 7000)
+    monkeypatch.setattr(exact_search, "MAX_COORDINATES", 100)
+    monkeypatch.setattr(exact_search, "MAX_QUERIES", 8)
     monkeypatch.setattr(neighbors, "MAX_QUERIES", 8)
     distances, indices = NeighborIndex(keys, method=method).search(queries, 12)
     np.testing.assert_array_equal(distances, expected[0])
@@ -239,7 +240,7 @@ def test_method_decides_whether_there_is_a_graph():
     keys, _ = mixture(300, d=4, rank=4)
     assert isinstance(graph_of(NeighborIndex(keys)), neighbors._GraphProposer)
     exact = NeighborIndex(keys, method="exact")
-    assert isinstance(graph_of(exact), neighbors._ExactProposer)
+    assert isinstance(graph_of(exact), exact_search.ExactProposer)
 
 
 def test_build_makes_the_graph_before_the_first_search():
@@ -247,6 +248,32 @@ def test_build_makes_the_graph_before_the_first_search():
     assert index._built is None
     assert index.build(5)._built is not None
     assert 5 in graph_of(index).breadths
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_grown_index_equals_one_built_at_once(metric):
+    keys, queries = mixture(900, n_queries=60, d=16, rank=8)
+    small = NeighborIndex(keys[:300], metric=metric, random_state=5).build(12)
+    before = small.search(queries, 12)
+    grown = small.grown(keys[:500]).grown(keys)
+    graph = graph_of(grown).graph
+    assert graph is graph_of(small).graph
+    assert graph._graph.get_current_count() == len(np.unique(keys, axis=0))
+    assert graph._graph.get_max_elements() >= 2 * len(np.unique(keys[:500], axis=0))
+    found = grown.search(queries, 12)
+    exact = NeighborIndex(keys, metric=metric, method="exact").search(queries, 12)
+    assert np.mean(found[0] <= exact[0][:, -1:]) >= 0.99
+    again = small.search(queries, 12)  # blind to what was added
+    assert again[1].max() < 300
+    assert np.mean(again[0] <= before[0][:, -1:]) >= 0.99
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_grown_index_that_was_not_built_finds_the_same(method):
+    keys, queries = mixture(300, n_queries=20, d=8, rank=4)
+    grown = NeighborIndex(keys[:100], method=method).grown(keys)
+    expected = NeighborIndex(keys, method="exact").search(queries, 5)
+    np.testing.assert_array_equal(grown.search(queries, 5)[0], expected[0])
 
 
 @pytest.mark.slow
@@ -355,11 +382,11 @@ class _FailsFor:
         self.point = index._parts().space.points(query[None])
         self.walked = 0
 
-    def knn_query(self, points, breadth, num_threads):
+    def walk(self, points, breadth, n_jobs):
         if (points == self.point).all(axis=1).any():
             raise RuntimeError("Cannot return the results in a contiguous 2D array.")
         self.walked += len(points)
-        return self.graph.knn_query(points, breadth, num_threads=num_threads)
+        return self.graph.walk(points, breadth, n_jobs)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -218,7 +218,7 @@ def test_ids_of_a_colon_and_a_line_break_stay_together():
     # As in Llama 3 and Qwen, whose pre-tokenizers keep them in one piece.
     rust = Tokenizer(models.WordLevel({"x:\n": 0, "x:": 1, "a": 2, "\n": 3}, "x:"))
     rust.pre_tokenizer = pre_tokenizers.Split(Regex(r"\w:?\n*"), "isolated")
-    tokenizer = TextTokenizer(rust.to_str(), None, [])
+    tokenizer = TextTokenizer(rust, None, [])
     prompt = encode_one("x:\n{text}", tokenizer, "a", kind="causal")
     assert prompt.ids == (0, 2)
 
@@ -299,7 +299,7 @@ def test_special_tokens_in_user_text_are_spelt_out(zoo):
 @pytest.mark.parametrize(("unknown", "ids"), [("?", [1, 2, 1]), (None, [1, 1])])
 def test_special_token_of_one_character_in_user_text_is_unknown(unknown, ids):
     rust = Tokenizer(models.BPE({"☃": 0, "a": 1, "?": 2}, [], unk_token=unknown))
-    tokenizer = TextTokenizer(rust.to_str(), None, [0])
+    tokenizer = TextTokenizer(rust, None, [0])
     assert tokenizer.plain(["a☃a"], first=True) == [ids]
 
 
@@ -340,7 +340,7 @@ def test_text_that_merges_with_an_anchor_is_tried_behind_another(merges, tokens)
     vocab = ["▁", "x", "z", ".", "xz", ".z", "▁z"]
     rust = Tokenizer(models.BPE({t: i for i, t in enumerate(vocab)}, merges))
     rust.normalizer = normalizers.Prepend("▁")
-    tokenizer = TextTokenizer(rust.to_str(), None, [])
+    tokenizer = TextTokenizer(rust, None, [])
     [ids] = tokenizer.plain(["z"], first=False)
     assert [tokenizer.token(i) for i in ids] == tokens
 
@@ -436,7 +436,7 @@ def test_template_that_does_not_suit_the_model_raises(zoo, template, kwargs, mat
 def test_template_with_a_mask_for_a_tokenizer_without_one_raises(zoo):
     serialized = zoo["wordpiece"][0].backend_tokenizer.to_str()
     with pytest.raises(ValueError, match="needs a tokenizer with a mask token"):
-        encoder("{text} {mask}", TextTokenizer(serialized, None, []))
+        encoder("{text} {mask}", TextTokenizer(Tokenizer.from_str(serialized), None, []))
 
 
 # The tokenizer

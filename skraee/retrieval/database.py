@@ -1,6 +1,6 @@
 """What fit remembers of the labelled texts, and the exits that follow from it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -155,6 +155,34 @@ class Database:
         # Drawn once, so that every copy of this database builds the same graph.
         seed = int(check_random_state(random_state).randint(2**31 - 1))
         return cls(vectors, sweeps, codes, kept, metric, method, n_jobs, seed, shared)
+
+    def joined(self, new: Self, n_seen: int) -> Self:
+        """Return a database of these texts and new ones; both stay as they are.
+
+        Parameters
+        ----------
+        new : Database
+            Of the same depths and classes.
+        n_seen : int
+            Texts that were fitted before, whether they were kept or not.
+
+        Returns
+        -------
+        Database
+            With the settings of this one; its index grows out of this one's.
+        """
+        kept = None
+        if self.kept is not None or new.kept is not None:
+            kept = np.concatenate([self.positions, new.positions + n_seen])
+        larger = replace(
+            self,
+            keys=np.concatenate([self.keys, new.keys]),
+            proba=np.concatenate([self.proba, new.proba]),
+            labels=np.concatenate([self.labels, new.labels]),
+            kept=kept,
+        )
+        larger._index = self._neighbor_index().grown(larger.keys)
+        return larger
 
     def __len__(self) -> int:
         return len(self.keys)

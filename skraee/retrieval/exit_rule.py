@@ -117,7 +117,10 @@ def neighbor_weights(distances: npt.NDArray[np.floating]) -> FloatArray:
 
 
 def exit_scores(
-    weights: FloatArray, votes: FloatArray, neighbors: npt.NDArray[np.integer]
+    weights: FloatArray,
+    votes: FloatArray,
+    neighbors: npt.NDArray[np.integer],
+    start: FloatArray | None = None,
 ) -> FloatArray:
     """Add up the neighbours' weighted votes for every depth (equation 4).
 
@@ -129,13 +132,17 @@ def exit_scores(
         What `select_votes` returns, one row for each stored text.
     neighbors : ndarray of int of shape (q, k)
         The rows of `votes` that are each query's neighbours.
+    start : ndarray of shape (q, m + 1), optional
+        What still nearer neighbours have added up to. So one pass over the neighbours
+        serves several k, each with the sums that it would have alone.
 
     Returns
     -------
     ndarray of float64 of shape (q, m + 1)
         F[l], summed in the order of the neighbours.
     """
-    scores = np.zeros((len(weights), votes.shape[1]))
+    shape = len(weights), votes.shape[1]
+    scores = np.zeros(shape) if start is None else start.copy()
     # One neighbour after the other: a matrix product may sum in an order that depends
     # on the batch, and would need the votes of all neighbours at once.
     for i in range(weights.shape[1]):

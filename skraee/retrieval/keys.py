@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -122,24 +122,44 @@ class Standardizer:
 
     Attributes
     ----------
-    mean, scale : ndarray of shape (H,), float32
-        Of the training keys; a constant component keeps scale 1.
+    mean, variance : ndarray of shape (H,), float64
+        Of the training keys.
+    count : int
+        How many there were.
     """
 
-    mean: Float32Array
-    scale: Float32Array
+    mean: npt.NDArray[np.float64]
+    variance: npt.NDArray[np.float64]
+    count: int
 
     @classmethod
-    def fit(cls, keys: Float32Array) -> Standardizer:
-        """Take mean and deviation of training keys (n, H)."""
+    def fit(cls, keys: Float32Array) -> Self:
+        """Take mean and variance of training keys (n, H)."""
         exact = keys.astype(np.float64)
-        deviation = exact.std(axis=0)
-        scale = np.where(deviation > 1e-6 * np.abs(exact).max(), deviation, 1.0)
-        return cls(exact.mean(axis=0).astype(np.float32), scale.astype(np.float32))
+        return cls(exact.mean(axis=0), exact.var(axis=0), len(keys))
+
+    @property
+    def scale(self) -> npt.NDArray[np.float64]:
+        """Deviation of each component; 1 where it is constant but for rounding."""
+        deviation = np.sqrt(self.variance)
+        return np.where(deviation > 1e-6 * np.abs(self.mean).max(), deviation, 1.0)
+
+    def joined(self, other: Self) -> Self:
+        """Return mean and variance of two sets of keys together (Chan et al.)."""
+        count = self.count + other.count
+        share = other.count / count
+        gap = other.mean - self.mean
+        variance = (1 - share) * self.variance + share * other.variance
+        variance += share * (1 - share) * gap**2
+        return type(self)(self.mean + share * gap, variance, count)
 
     def __call__(self, keys: Float32Array) -> Float32Array:
         """Standardise keys (n, H)."""
-        return (keys - self.mean) / self.scale
+        return ((keys - self.mean) / self.scale).astype(np.float32)
+
+    def undo(self, keys: Float32Array) -> Float32Array:
+        """Return standardised keys (n, H) to what they were."""
+        return (keys * self.scale + self.mean).astype(np.float32)
 
 
 #: Encoders of a template's fields get them joined by this.

@@ -6,6 +6,8 @@ itself at exactly 0, and a query gets the same answer alone and in any batch. hn
 is used in this module only.
 """
 
+from __future__ import annotations
+
 import threading
 import warnings
 from functools import cache
@@ -16,19 +18,25 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils import check_random_state
 
-Metric = Literal["sqeuclidean", "euclidean", "cosine"]
+from skraee.retrieval.exact_search import (
+    MAX_QUERIES,
+    Copies,
+    ExactProposer,
+    Float32Array,
+    FloatArray,
+    IntArray,
+    Metric,
+    Pairs,
+    Space,
+    batches,
+    k_best,
+    pair_distances,
+)
+
 Method = Literal["hnsw", "exact"]
-FloatArray = npt.NDArray[np.float64]
-Float32Array = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
-# Candidates: the row of a query and the number of a key, pair by pair.
-Pairs = tuple[IntArray, IntArray]
 
 MIN_RECALL = 0.99
 MAX_PROBES = 256
-MAX_QUERIES = 1_024
-MAX_SCORES = 2**24  # 64 MiB of float32
-MAX_COORDINATES = 2**21  # 16 MiB of float64
 
 
 class NeighborIndex:
@@ -112,7 +120,7 @@ class NeighborIndex:
         vectors = _finite_rows("queries", queries, n_dimensions=self.keys.shape[1])
         shape = len(vectors), min(k, len(self))
         distances, indices = np.empty(shape), np.empty(shape, dtype=np.int64)
-        for batch in _batches(len(vectors), self._parts().proposer.max_queries):
+        for batch in batches(len(vectors), self._parts().proposer.max_queries):
             distances[batch], indices[batch] = self._search(vectors[batch], shape[1])
         return distances, indices
 
@@ -133,6 +141,26 @@ class NeighborIndex:
         self.search(self.keys[:1], k)
         return self
 
+    def grown(self, keys: npt.ArrayLike) -> Self:
+        """Return an index over these keys and more; this one stays as it is.
+
+        Parameters
+        ----------
+        keys : array-like of shape (n', d)
+            Begins with the keys of this index. A graph that is built takes only what
+            is new, and makes room by doubling.
+
+        Returns
+        -------
+        NeighborIndex
+        """
+        settings = {"metric": self.metric, "method": self.method}
+        larger = type(self)(keys, n_jobs=self.n_jobs, **settings)
+        larger.seed = self.seed
+        if self._built is not None:
+            larger._built = _Built(larger, self._built)
+        return larger
+
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_built": None, "_lock": None}
 
@@ -144,12 +172,12 @@ class NeighborIndex:
         points = built.space.points(queries)
         rows, numbers = built.proposer.propose(points, min(k, len(built.copies.first)))
         keys = built.copies.first[numbers]
-        distances = _distances(queries, rows, self.keys, keys, self.metric)
-        return _k_best(
+        distances = pair_distances(queries, rows, self.keys, keys, self.metric)
+        return k_best(
             *built.copies.expand(rows, numbers, distances, k), len(queries), k
         )
 
-    def _parts(self) -> "_Built":
+    def _parts(self) -> _Built:
         with self._lock:
             if self._built is None:
                 self._built = _Built(self)
@@ -159,100 +187,50 @@ class NeighborIndex:
 class _Built:
     """What an index builds at its first search and never pickles."""
 
-    def __init__(self, index: NeighborIndex) -> None:
-        self.copies = _Copies(index.keys)
+    def __init__(self, index: NeighborIndex, smaller: _Built | None = None) -> None:
+        self.copies = Copies(index.keys)
         distinct = index.keys[self.copies.first]
-        self.space = _Space(distinct, index.metric)
-        exact = _ExactProposer(self.space.points(distinct))
-        self.proposer: _ExactProposer | _GraphProposer = exact
+        # Distances do not depend on the origin, so a grown index keeps its points.
+        self.space = Space(distinct, index.metric) if smaller is None else smaller.space
+        exact = ExactProposer(self.space.points(distinct))
+        self.proposer: ExactProposer | _GraphProposer = exact
         if index.method == "hnsw" and _hnswlib():
-            self.proposer = _GraphProposer(exact, index.n_jobs, index.seed)
+            graph = None if smaller is None else smaller.graph
+            self.proposer = _GraphProposer(exact, index.n_jobs, index.seed, graph)
+
+    @property
+    def graph(self) -> _Graph | None:
+        proposer = self.proposer
+        return proposer.graph if isinstance(proposer, _GraphProposer) else None
 
 
-class _Copies:
-    """The distinct keys, numbered as they first appear, and the rows that hold them.
+class _Graph:
+    """An HNSW graph that may grow while smaller indexes still search it."""
 
-    Many copies of one key cut a graph to pieces, and whichever of them a search met
-    would be its neighbours; so only distinct keys are searched.
-    """
+    def __init__(self, n_dimensions: int, n_points: int, seed: int) -> None:
+        self._graph = _hnswlib().Index("l2", n_dimensions)
+        self._graph.init_index(n_points, random_seed=seed)
+        self._lock = threading.Lock()
 
-    def __init__(self, keys: Float32Array) -> None:
-        # As bytes -0.0 is not 0.0; the sum makes it so.
-        as_bytes = (keys + np.float32(0)).view(f"V{4 * keys.shape[1]}")[:, 0]
-        _, first, group = np.unique(as_bytes, return_index=True, return_inverse=True)
-        number = first.argsort().argsort()[group]
-        self.first = np.sort(first)
-        self.rows = np.argsort(number, kind="stable")
-        self.counts = np.bincount(number)
-        self.starts = np.cumsum(self.counts) - self.counts
+    def hold(self, points: Float32Array) -> None:
+        """Insert the points that are not there yet; the first ones are."""
+        with self._lock:
+            n_held = self._graph.get_current_count()
+            if len(points) > self._graph.get_max_elements():
+                self._graph.resize_index(max(len(points), 2 * n_held))
+            if len(points) > n_held:
+                # Several threads would insert in another order each time.
+                self._graph.add_items(points[n_held:], num_threads=1)
 
-    def expand(
-        self, rows: IntArray, numbers: IntArray, distances: FloatArray, k: int
-    ) -> tuple[IntArray, FloatArray, IntArray]:
-        """Turn each distinct key into the first k of its copies."""
-        counts = np.minimum(self.counts[numbers], k)
-        nth_copy = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)
-        keys = self.rows[np.repeat(self.starts[numbers], counts) + nth_copy]
-        return np.repeat(rows, counts), np.repeat(distances, counts), keys
-
-
-class _Space:
-    """Float32 points whose Euclidean distances rank keys as the metric does.
-
-    They are centred: the large mean that vectors of language models share would drown
-    their differences in float32.
-    """
-
-    def __init__(self, keys: Float32Array, metric: Metric) -> None:
-        self.metric = metric
-        batches = _batches(len(keys), MAX_QUERIES)
-        totals = [_embed(keys[rows], metric).sum(axis=0) for rows in batches]
-        self.mean: FloatArray = np.sum(totals, axis=0) / len(keys)
-
-    def points(self, vectors: Float32Array) -> Float32Array:
-        n_extra = len(self.mean) - vectors.shape[1]
-        points = np.pad(vectors, ((0, 0), (0, n_extra)))
-        for rows in _batches(len(vectors), MAX_QUERIES):
-            points[rows] = _embed(vectors[rows], self.metric) - self.mean
-        return points
-
-
-class _ExactProposer:
-    """Proposes every point that may be among the k nearest, by a matrix product.
-
-    |a - b|^2 = |a|^2 - 2 a.b + |b|^2 loses digits in float32, so a point is left out
-    only where the bound on that loss rules it out.
-    """
-
-    def __init__(self, points: Float32Array) -> None:
-        self.points = points
-        self.squares = np.einsum("ij,ij->i", points, points, dtype=np.float64)
-        self.max_queries = min(MAX_QUERIES, max(1, MAX_SCORES // len(points)))
-
-    def propose(self, queries: Float32Array, k: int) -> Pairs:
-        pairs = []
-        with np.errstate(all="ignore"):  # scores may overflow, see below
-            for batch in _batches(len(queries), self.max_queries):
-                pair = np.argwhere(self._candidates(queries[batch], k))
-                pairs.append(pair + np.array([batch.start, 0]))
-        rows, numbers = np.concatenate(pairs).T
-        return rows, numbers
-
-    def _candidates(self, queries: Float32Array, k: int) -> npt.NDArray[np.bool_]:
-        # s_j = |a_j|^2 - 2 a_j.b is wrong by at most e (|a_j|^2 + |b|^2). The k-th
-        # smallest upper bound is no nearer than the k-th neighbour, so a neighbour's
-        # lower bound is not above it; e |b|^2 is added once, for both bounds.
-        dimensions = queries.shape[1]
-        e = (dimensions + 32) * np.finfo(np.float32).eps / 2
-        underflow = 4 * dimensions * np.finfo(np.float32).tiny
-        bounds = queries @ self.points.T
-        bounds *= -2
-        bounds += ((1 + e) * self.squares).astype(np.float32)
-        limit = np.partition(bounds, k - 1, axis=1)[:, k - 1].astype(np.float64)
-        limit += 2 * e * np.square(queries, dtype=np.float64).sum(axis=1) + underflow
-        bounds -= (2 * e * self.squares).astype(np.float32)
-        # Not <=: where a score has overflowed to NaN, nothing is ruled out.
-        return ~(bounds > limit.astype(np.float32)[:, None])
+    def walk(
+        self, queries: Float32Array, breadth: int, n_jobs: int
+    ) -> tuple[IntArray, Float32Array]:
+        """Return the nearest points met, their numbers and squared distances."""
+        with self._lock:
+            numbers, squares = self._graph.knn_query(
+                queries, breadth, num_threads=n_jobs
+            )
+        return numbers.astype(np.int64), squares
 
 
 class _GraphProposer:
@@ -265,14 +243,19 @@ class _GraphProposer:
 
     max_queries = MAX_QUERIES
 
-    def __init__(self, exact: _ExactProposer, n_jobs: int | None, seed: int) -> None:
+    def __init__(
+        self,
+        exact: ExactProposer,
+        n_jobs: int | None,
+        seed: int,
+        graph: _Graph | None = None,
+    ) -> None:
         self.exact = exact
         self.n_jobs = n_jobs
         self.seed = seed
-        self.graph = _hnswlib().Index("l2", exact.points.shape[1])
-        self.graph.init_index(len(exact.points), random_seed=seed)
-        # Several threads would insert in another order each time.
-        self.graph.add_items(exact.points, num_threads=1)
+        n_points, n_dimensions = exact.points.shape
+        self.graph = graph or _Graph(n_dimensions, n_points, seed)
+        self.graph.hold(exact.points)
         self.breadths: dict[int, int | None] = {}
         self._lock = threading.Lock()
 
@@ -304,20 +287,23 @@ class _GraphProposer:
         self, probes: Float32Array, pairs: Pairs, k: int
     ) -> tuple[FloatArray, IntArray]:
         rows, numbers = pairs
-        distances = _distances(probes, rows, self.exact.points, numbers, "sqeuclidean")
-        return _k_best(rows, distances, numbers, len(probes), k)
+        distances = pair_distances(probes, rows, self.exact.points, numbers, "sqeuclidean")
+        return k_best(rows, distances, numbers, len(probes), k)
 
     def _walk(self, queries: Float32Array, k: int, breadth: int) -> Pairs:
         n_jobs = joblib.effective_n_jobs(self.n_jobs)
         try:
-            numbers, squares = self.graph.knn_query(
-                queries, breadth, num_threads=n_jobs
-            )
+            numbers, squares = self.graph.walk(queries, breadth, n_jobs)
         except RuntimeError:  # a walk met fewer points than the breadth
             return self._walk_alone(queries, k, breadth)
+        # Points that the graph got for a larger index are none of this one.
+        squares = np.where(numbers < len(self.exact.points), squares, np.inf)
+        kth = np.partition(squares, k - 1, axis=1)[:, k - 1 : k]
+        if not np.isfinite(kth).all():
+            return self._walk_alone(queries, k, breadth)
         # Ties at the k-th neighbour stay in, whatever float32 made of them.
-        rows, columns = np.nonzero(squares <= squares[:, k - 1 : k] * np.float32(1.001))
-        return rows, numbers[rows, columns].astype(np.int64)
+        rows, columns = np.nonzero(squares <= kth * np.float32(1.001))
+        return rows, numbers[rows, columns]
 
     def _walk_alone(self, queries: Float32Array, k: int, breadth: int) -> Pairs:
         if len(queries) == 1:
@@ -342,57 +328,6 @@ def _hnswlib() -> Any:
         )
         return None
     return hnswlib
-
-
-def _embed(vectors: Float32Array, metric: Metric) -> FloatArray:
-    """Map vectors to where half the squared distance is the cosine distance.
-
-    That is their unit vectors, with one more coordinate in which the zero vector is 1
-    and all others 0. The Euclidean metrics need no such map.
-    """
-    embedded = vectors.astype(np.float64)
-    if metric != "cosine":
-        return embedded
-    norms = np.sqrt(np.square(embedded).sum(axis=1, keepdims=True))
-    is_zero = norms == 0
-    return np.hstack([embedded / np.where(is_zero, 1.0, norms), is_zero])
-
-
-def _distances(
-    queries: Float32Array,
-    rows: IntArray,
-    keys: Float32Array,
-    numbers: IntArray,
-    metric: Metric,
-) -> FloatArray:
-    """Compute the distance of each pair in float64, in difference form."""
-    squares = np.empty(len(rows))
-    size = max(1, MAX_COORDINATES // keys.shape[1])
-    for part in _batches(len(rows), size):
-        query, key = (
-            _embed(queries[rows[part]], metric),
-            _embed(keys[numbers[part]], metric),
-        )
-        squares[part] = np.square(query - key).sum(axis=1)
-        if metric == "cosine":  # with a zero vector: 1, which rounding may miss
-            squares[part][query[:, -1] != key[:, -1]] = 2.0
-    if metric == "cosine":
-        return squares / 2
-    return np.sqrt(squares) if metric == "euclidean" else squares
-
-
-def _k_best(
-    rows: IntArray, distances: FloatArray, numbers: IntArray, n_rows: int, k: int
-) -> tuple[FloatArray, IntArray]:
-    """Sort each row's pairs by (distance, number) and keep the first k."""
-    order = np.lexsort((numbers, distances, rows))
-    starts = np.searchsorted(rows[order], np.arange(n_rows))
-    best = order[starts[:, None] + np.arange(k)]
-    return distances[best], numbers[best]
-
-
-def _batches(n: int, size: int) -> list[slice]:
-    return [slice(start, start + size) for start in range(0, n, size)]
 
 
 def _finite_rows(
