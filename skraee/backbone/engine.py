@@ -13,10 +13,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from skraee.backbone.batching import BatchTokens, check_batch_tokens, run_batches
+from skraee.backbone.passes import (
+    Batch,
+    Collector,
+    Decide,
+    DecidedLanding,
+    Landing,
+)
 from skraee.backbone.readout import LabelHead
 from skraee.backbone.views import Flight, Keep, Landed, Visit, gated_stack, layers_of
 
@@ -25,7 +33,8 @@ if TYPE_CHECKING:
     from skraee.text.prompt import Prompt
 
 Advance = Callable[[int], None]
-Decide = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+IntArray = npt.NDArray[np.int64]
+Float32Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -42,9 +51,9 @@ class Sweep:
         Read-position states at the depth that was asked for.
     """
 
-    logits: np.ndarray
-    text_means: np.ndarray | None = None
-    states: np.ndarray | None = None
+    logits: Float32Array
+    text_means: Float32Array | None = None
+    states: Float32Array | None = None
 
 
 class Engine:
@@ -100,10 +109,10 @@ class Engine:
         -------
         Sweep
         """
-        means, states = _Collector(len(prompts)), _Collector(len(prompts))
-        logits = _Collector(len(prompts))
+        means, states = Collector(len(prompts)), Collector(len(prompts))
+        logits = Collector(len(prompts))
 
-        def run(batch: _Batch) -> None:
+        def run(batch: Batch) -> None:
             read: list[Tensor] = []
 
             def visit(depth: int, hidden: Tensor, rows: Tensor) -> Keep:
@@ -122,7 +131,7 @@ class Engine:
 
     def text_means(
         self, prompts: Sequence[Prompt], advance: Advance | None = None
-    ) -> np.ndarray:
+    ) -> Float32Array:
         """Average the depth-0 states over each text's own tokens; no layer runs.
 
         Returns
@@ -130,9 +139,9 @@ class Engine:
         means : ndarray of shape (n, H), float32
             Zero where a text has no token.
         """
-        means = _Collector(len(prompts))
+        means = Collector(len(prompts))
 
-        def run(batch: _Batch) -> None:
+        def run(batch: Batch) -> None:
             def visit(depth: int, hidden: Tensor, rows: Tensor) -> Keep:
                 means.put(batch.numbers, batch.text_mean(hidden))
                 return 0
@@ -144,16 +153,16 @@ class Engine:
 
     def states_at(
         self, prompts: Sequence[Prompt], depth: int, advance: Advance | None = None
-    ) -> np.ndarray:
+    ) -> Float32Array:
         """Run all prompts to one depth and return their read-position states.
 
         Returns
         -------
         states : ndarray of shape (n, H), float32
         """
-        states = _Collector(len(prompts))
+        states = Collector(len(prompts))
 
-        def run(batch: _Batch) -> None:
+        def run(batch: Batch) -> None:
             def visit(at: int, hidden: Tensor, rows: Tensor) -> Keep:
                 if at < depth:
                     return None
@@ -168,10 +177,10 @@ class Engine:
     def run_to(
         self,
         prompts: Sequence[Prompt],
-        depths: np.ndarray,
+        depths: IntArray,
         head: LabelHead,
         advance: Advance | None = None,
-    ) -> np.ndarray:
+    ) -> Float32Array:
         """Run each prompt to its own depth and score it there.
 
         Rows stand in the order of their depths, deepest first, so that after each
@@ -189,15 +198,14 @@ class Engine:
         -------
         logits : ndarray of shape (n, n_tokens), float32
         """
-        logits = _Collector(len(prompts))
+        logits = Collector(len(prompts))
 
-        def run(batch: _Batch) -> None:
-            batch = batch.reordered(np.argsort(-depths[batch.numbers], kind="stable"))
-            landing = _Landing(batch, depths[batch.numbers])
+        def run(batch: Batch) -> None:
+            landing = Landing(batch, depths[batch.numbers])
             self._fly(batch, landing.visit)
             self._score_landed(head, landing, logits)
 
-        self._run(prompts, run, advance)
+        self._run(prompts, run, advance, depths)
         return logits.found()
 
     def run_deciding(
@@ -207,7 +215,7 @@ class Engine:
         decide: Decide,
         head: LabelHead,
         advance: Advance | None = None,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    ) -> tuple[Float32Array, IntArray, npt.NDArray[np.bool_]]:
         """Run to a depth, choose each prompt's exit from its state there, go on.
 
         Nothing is computed twice: exits below ``decide_at`` are scored from states
@@ -230,12 +238,12 @@ class Engine:
         exits : ndarray of shape (n,), int
         undecided : ndarray of shape (n,), bool
         """
-        logits = _Collector(len(prompts))
+        logits = Collector(len(prompts))
         exits = np.zeros(len(prompts), dtype=np.int64)
         undecided = np.zeros(len(prompts), dtype=bool)
 
-        def run(batch: _Batch) -> None:
-            landing = _DecidedLanding(batch, decide_at, decide)
+        def run(batch: Batch) -> None:
+            landing = DecidedLanding(batch, decide_at, decide)
             self._fly(batch, landing.visit)
             exits[batch.numbers] = landing.exits
             undecided[batch.numbers] = landing.undecided
@@ -247,17 +255,29 @@ class Engine:
     def _run(
         self,
         prompts: Sequence[Prompt],
-        run: Callable[[_Batch], None],
+        run: Callable[[Batch], None],
         advance: Advance | None,
+        depths: IntArray | None = None,
     ) -> None:
-        def run_rows(rows: np.ndarray) -> None:
-            run(_Batch([prompts[i] for i in rows], rows, self))
+        """Run batches; where depths are given, the rows of each deepest first."""
+
+        def run_rows(rows: IntArray) -> None:
+            if depths is not None:
+                rows = rows[np.argsort(-depths[rows], kind="stable")]
+            batch = Batch(
+                [prompts[i] for i in rows],
+                rows,
+                device=self.backbone.device,
+                sees_padding=self.backbone.family.kind != "causal",
+                first_stack=self._stack_layers[0],
+            )
+            run(batch)
 
         lengths = [len(prompt.ids) for prompt in prompts]
         with torch.no_grad():
             run_batches(lengths, self._batch_tokens, run_rows, advance)
 
-    def _fly(self, batch: _Batch, visit: Visit) -> None:
+    def _fly(self, batch: Batch, visit: Visit) -> None:
         try:
             if len(self._stack_layers) == 1:
                 self._fly_one_stack(batch, visit)
@@ -266,7 +286,7 @@ class Engine:
         except Landed:
             return
 
-    def _fly_one_stack(self, batch: _Batch, visit: Visit) -> None:
+    def _fly_one_stack(self, batch: Batch, visit: Visit) -> None:
         model, family = self.backbone.model, self.backbone.family
         flight = Flight(visit, batch.rows)
         stack = gated_stack(model, family, family.stacks[0], flight, 0)
@@ -274,7 +294,7 @@ class Engine:
         out = stack(input_ids=batch.ids, attention_mask=batch.mask, **cache)
         flight.arrive(self.n_layers, out.last_hidden_state)
 
-    def _fly_encoder_decoder(self, batch: _Batch, visit: Visit) -> None:
+    def _fly_encoder_decoder(self, batch: Batch, visit: Visit) -> None:
         model, family = self.backbone.model, self.backbone.family
         handover = self._stack_layers[0]
         encoder, decoder = family.stacks
@@ -318,7 +338,7 @@ class Engine:
         return torch.cat(scored).transpose(0, 1)
 
     def _score_landed(
-        self, head: LabelHead, landing: _Landing, logits: _Collector
+        self, head: LabelHead, landing: Landing, logits: Collector
     ) -> None:
         """Score what a batch has read, in one call per stack."""
         for stack in range(len(self._stack_layers)):
@@ -328,133 +348,3 @@ class Engine:
                     [landing.batch.numbers[at] for _, at, _ in here]
                 )
                 logits.put(numbers, head(torch.cat([s for _, _, s in here]), stack))
-
-
-class _Batch:
-    """Prompts of like length as tensors on the model's device."""
-
-    def __init__(
-        self, prompts: list[Prompt], numbers: np.ndarray, engine: Engine
-    ) -> None:
-        self._prompts = prompts
-        self._engine = engine
-        self.numbers = numbers
-        device = engine.backbone.device
-        width = max(len(prompt.ids) for prompt in prompts)
-        # Filled up with the last token: a real id, so that no model takes it for a
-        # mark of its own. Causal models never look to the right; others are told by
-        # the mask.
-        ids = [p.ids + (p.ids[-1],) * (width - len(p.ids)) for p in prompts]
-        self.ids = torch.tensor(ids, device=device)
-        self.mask = self._padding_mask(width, device)
-        self.rows = torch.arange(len(prompts), device=device)
-        self._read_at = torch.tensor([p.read for p in prompts], device=device)
-
-    def _padding_mask(self, width: int, device: torch.device) -> Tensor | None:
-        lengths = torch.tensor([len(prompt.ids) for prompt in self._prompts])
-        if self._engine.backbone.family.kind == "causal" or int(lengths.min()) == width:
-            return None
-        return (torch.arange(width) < lengths[:, None]).long().to(device)
-
-    def reordered(self, order: np.ndarray) -> _Batch:
-        """Return the batch with its rows in another order."""
-        prompts = [self._prompts[i] for i in order]
-        return _Batch(prompts, self.numbers[order], self._engine)
-
-    def read(self, depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
-        """Return the read-position states (n, H) of some rows."""
-        if self._engine.in_decoder(depth):
-            return hidden[:, 0]
-        at = torch.arange(len(rows), device=hidden.device)
-        return hidden[at, self._read_at[rows]]
-
-    def text_mean(self, hidden: Tensor) -> Tensor:
-        """Average all rows' states over the text's own tokens: (b, H), float32.
-
-        Summed in float64, so that a text has the same key in whatever batch.
-        """
-        chosen = torch.zeros(hidden.shape[:2], dtype=torch.float64)
-        for row, prompt in enumerate(self._prompts):
-            for start, stop in prompt.spans:
-                chosen[row, start:stop] = 1
-        share = chosen / chosen.sum(1, keepdim=True).clamp(min=1)
-        total = torch.einsum("bt,bth->bh", share.to(hidden.device), hidden.double())
-        return total.float()
-
-
-class _Landing:
-    """Visitor that lets each row run to its own depth, deepest rows first.
-
-    Attributes
-    ----------
-    readings : list of (depth, rows of the batch, states)
-    """
-
-    def __init__(self, batch: _Batch, exits: np.ndarray) -> None:
-        self.batch = batch
-        self.exits = exits
-        self.readings: list[tuple[int, np.ndarray, Tensor]] = []
-        self._running = np.arange(len(exits))
-
-    def visit(self, depth: int, hidden: Tensor, rows: Tensor) -> Keep:
-        """Read the rows whose depth this is; the first rows go on."""
-        stay = int(np.count_nonzero(self.exits[self._running] > depth))
-        if stay == len(self._running):
-            return None
-        states = self.batch.read(depth, hidden[stay:], rows[stay:])
-        self.readings.append((depth, self._running[stay:], states))
-        self._running = self._running[:stay]
-        return stay
-
-
-class _DecidedLanding(_Landing):
-    """Visitor that chooses the exits at some depth, then lets rows run to them."""
-
-    def __init__(self, batch: _Batch, decide_at: int, decide: Decide) -> None:
-        super().__init__(batch, np.zeros(len(batch.numbers), dtype=np.int64))
-        self.undecided = np.zeros(len(batch.numbers), dtype=bool)
-        self._decide_at = decide_at
-        self._decide = decide
-        self._passed: list[Tensor] = []
-
-    def visit(self, depth: int, hidden: Tensor, rows: Tensor) -> Keep:
-        """Remember states on the way to the decision; land rows after it."""
-        if depth > self._decide_at:
-            return super().visit(depth, hidden, rows)
-        self._passed.append(self.batch.read(depth, hidden, rows))
-        if depth < self._decide_at:
-            return None
-        keys = self._passed[-1].float().cpu().numpy()
-        self.exits, self.undecided = self._decide(keys)
-        for passed, states in enumerate(self._passed):
-            at = np.flatnonzero(self.exits == passed)
-            if len(at):
-                self.readings.append((passed, at, states[torch.from_numpy(at)]))
-        deeper = np.argsort(-self.exits, kind="stable")
-        self._running = deeper[self.exits[deeper] > depth]
-        return torch.from_numpy(self._running).to(hidden.device)
-
-
-class _Collector:
-    """An array whose rows arrive in any order, batch by batch."""
-
-    def __init__(self, n_rows: int) -> None:
-        self._n_rows = n_rows
-        self._rows: np.ndarray | None = None
-
-    def put(self, numbers: np.ndarray, values: Tensor) -> None:
-        """Store the rows with these numbers."""
-        array = values.cpu().numpy()
-        if self._rows is None:
-            self._rows = np.zeros((self._n_rows, *array.shape[1:]), dtype=array.dtype)
-        self._rows[numbers] = array
-
-    def found_or_none(self) -> np.ndarray | None:
-        """Return the array, or None where nothing arrived."""
-        return self._rows
-
-    def found(self) -> np.ndarray:
-        """Return the array."""
-        if self._rows is None:
-            raise ValueError("no rows were run.")
-        return self._rows

@@ -1,0 +1,161 @@
+"""Batches and their visitors: what is read at which depth, and which rows go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from skraee.backbone.views import Keep
+
+if TYPE_CHECKING:
+    from skraee.text.prompt import Prompt
+
+IntArray = npt.NDArray[np.int64]
+#: Read-position states (b, H) of a batch -> exits (b,), and which are undecided (b,).
+Decide = Callable[[npt.NDArray[np.float32]], tuple[IntArray, npt.NDArray[np.bool_]]]
+
+
+class Batch:
+    """Prompts of like length as tensors on the model's device.
+
+    Parameters
+    ----------
+    prompts : list of b Prompt
+    numbers : ndarray of shape (b,)
+        Their numbers among all prompts of the call.
+    device : torch.device
+        Where the model runs.
+    sees_padding : bool
+        Whether the model would look at filled-up positions without a mask.
+    first_stack : int
+        Layers of the first stack; deeper states are a decoder's, read at its first
+        step.
+    """
+
+    def __init__(
+        self,
+        prompts: list[Prompt],
+        numbers: IntArray,
+        *,
+        device: torch.device,
+        sees_padding: bool,
+        first_stack: int,
+    ) -> None:
+        self.numbers = numbers
+        self._prompts = prompts
+        self._first_stack = first_stack
+        lengths = torch.tensor([len(prompt.ids) for prompt in prompts])
+        width = int(lengths.max())
+        # Filled up with the last token: a real id, so that no model takes it for a
+        # mark of its own. Causal models never look to the right; others are told by
+        # the mask.
+        ids = [p.ids + p.ids[-1:] * (width - len(p.ids)) for p in prompts]
+        self.ids = torch.tensor(ids, device=device)
+        self.mask: Tensor | None = None
+        if sees_padding and int(lengths.min()) < width:
+            self.mask = (torch.arange(width) < lengths[:, None]).long().to(device)
+        self.rows = torch.arange(len(prompts), device=device)
+        self._read_at = torch.tensor([p.read for p in prompts], device=device)
+
+    def read(self, depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
+        """Return the read-position states (n, H) of some rows."""
+        if depth > self._first_stack:
+            return hidden[:, 0]
+        at = torch.arange(len(rows), device=hidden.device)
+        return hidden[at, self._read_at[rows]]
+
+    def text_mean(self, hidden: Tensor) -> Tensor:
+        """Average all rows' states over the text's own tokens: (b, H), float32.
+
+        Summed in float64, so that a text has the same key in whatever batch.
+        """
+        chosen = torch.zeros(hidden.shape[:2], dtype=torch.float64)
+        for row, prompt in enumerate(self._prompts):
+            for start, stop in prompt.spans:
+                chosen[row, start:stop] = 1
+        share = chosen / chosen.sum(1, keepdim=True).clamp(min=1)
+        total = torch.einsum("bt,bth->bh", share.to(hidden.device), hidden.double())
+        return total.float()
+
+
+class Landing:
+    """Visitor that lets each row run to its own depth, deepest rows first.
+
+    Attributes
+    ----------
+    readings : list of (depth, rows of the batch, states)
+    """
+
+    def __init__(self, batch: Batch, exits: IntArray) -> None:
+        self.batch = batch
+        self.exits = exits
+        self.readings: list[tuple[int, IntArray, Tensor]] = []
+        self._running = np.arange(len(exits))
+
+    def visit(self, depth: int, hidden: Tensor, rows: Tensor) -> Keep:
+        """Read the rows whose depth this is; the first rows go on."""
+        stay = int(np.count_nonzero(self.exits[self._running] > depth))
+        if stay == len(self._running):
+            return None
+        states = self.batch.read(depth, hidden[stay:], rows[stay:])
+        self.readings.append((depth, self._running[stay:], states))
+        self._running = self._running[:stay]
+        return stay
+
+
+class DecidedLanding(Landing):
+    """Visitor that chooses the exits at some depth, then lets rows run to them."""
+
+    def __init__(self, batch: Batch, decide_at: int, decide: Decide) -> None:
+        super().__init__(batch, np.zeros(len(batch.numbers), dtype=np.int64))
+        self.undecided = np.zeros(len(batch.numbers), dtype=bool)
+        self._decide_at = decide_at
+        self._decide = decide
+        self._passed: list[Tensor] = []
+
+    def visit(self, depth: int, hidden: Tensor, rows: Tensor) -> Keep:
+        """Remember states on the way to the decision; land rows after it."""
+        if depth > self._decide_at:
+            return super().visit(depth, hidden, rows)
+        self._passed.append(self.batch.read(depth, hidden, rows))
+        if depth < self._decide_at:
+            return None
+        keys = self._passed[-1].float().cpu().numpy()
+        self.exits, self.undecided = self._decide(keys)
+        for passed, states in enumerate(self._passed):
+            at = np.flatnonzero(self.exits == passed)
+            if len(at):
+                self.readings.append((passed, at, states[torch.from_numpy(at)]))
+        deeper = np.argsort(-self.exits, kind="stable")
+        self._running = deeper[self.exits[deeper] > depth]
+        return torch.from_numpy(self._running).to(hidden.device)
+
+
+class Collector:
+    """An array whose rows arrive in any order, batch by batch."""
+
+    def __init__(self, n_rows: int) -> None:
+        self._n_rows = n_rows
+        self._rows: npt.NDArray[np.float32] | None = None
+
+    def put(self, numbers: IntArray, values: Tensor) -> None:
+        """Store the rows with these numbers."""
+        array = values.cpu().numpy()
+        if self._rows is None:
+            self._rows = np.zeros((self._n_rows, *array.shape[1:]), dtype=array.dtype)
+        self._rows[numbers] = array
+
+    def found_or_none(self) -> npt.NDArray[np.float32] | None:
+        """Return the array, or None where nothing arrived."""
+        return self._rows
+
+    def found(self) -> npt.NDArray[np.float32]:
+        """Return the array."""
+        if self._rows is None:
+            raise ValueError("no rows were run.")
+        return self._rows
