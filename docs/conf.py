@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from skraee import __version__
 
 project = "skraee"
@@ -26,14 +28,18 @@ html_theme_options = {
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings say types
-autodoc_default_options = {
-    "members": True,
-    # scikit-learn makes these, and documents them for its own reference.
-    "exclude-members": "set_predict_request, set_predict_proba_request, "
-    "set_score_request, set_fit_request",
-}
+autodoc_default_options = {"members": True}
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
 # Every reference must lead somewhere.
 nitpicky = True
+
+
+def setup(app: Any) -> None:
+    """Leave out ``set_fit_request`` and its like, which scikit-learn makes."""
+
+    def skip(app: Any, what: str, name: str, *_: Any) -> bool | None:
+        return True if name.startswith("set_") and name.endswith("_request") else None
+
+    app.connect("autodoc-skip-member", skip)

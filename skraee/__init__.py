@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from skraee.backbone.encoder import Encoder
     from skraee.backbone.handle import Backbone, clear_backbones
     from skraee.classifier import RAEEClassifier
+    from skraee.classifier_cv import RAEEClassifierCV
     from skraee.sweep import LayerSweep
     from skraee.sweep_cache import clear_sweeps
     from skraee.text.template import Template
@@ -28,6 +29,7 @@ __all__ = [
     "Encoder",
     "LayerSweep",
     "RAEEClassifier",
+    "RAEEClassifierCV",
     "Template",
     "clear_backbones",
     "clear_sweeps",
@@ -43,6 +45,7 @@ _HOMES = {
     "Encoder": "skraee.backbone.encoder",
     "LayerSweep": "skraee.sweep",
     "RAEEClassifier": "skraee.classifier",
+    "RAEEClassifierCV": "skraee.classifier_cv",
     "Template": "skraee.text.template",
     "clear_backbones": "skraee.backbone.handle",
     "clear_sweeps": "skraee.sweep_cache",

@@ -13,18 +13,21 @@ read    The label words are read there, through the model's own head.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skraee.backbone.batching import BatchTokens
 from skraee.backbone.encoder import as_encoder
 from skraee.backbone.handle import Backbone, as_backbone
-from skraee.backbone.precision import Device
+from skraee.backbone.precision import Device, resolve_device
+from skraee.clock import Clock, Timings
 from skraee.explanation import Explanation
 from skraee.fitted import Fitted, Prediction
 from skraee.parameters import check_parameters, check_whole
@@ -48,6 +51,7 @@ from skraee.sweep import LayerSweep, softmax
 from skraee.text.inputs import check_labels, check_texts
 from skraee.text.label_words import LabelWords
 from skraee.text.template import Template
+from skraee.versions import DOCS
 
 FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.int64]
@@ -156,6 +160,10 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
     array(['positive', 'negative'], dtype='<U8')
     """
 
+    # Where the "?" of scikit-learn's HTML display leads.
+    _doc_link_module = "skraee"
+    _doc_link_template = DOCS and f"{DOCS}/api.html#skraee.{{estimator_name}}"
+
     def __init__(
         self,
         backbone: str | Backbone,
@@ -238,6 +246,7 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
             sweep = reader.sweep(samples, token_ids, advance)
             return self._store(reader, sweep, labels)
 
+    @with_callbacks
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
         """Add labelled texts to the database; only they pass the backbone.
 
@@ -272,9 +281,9 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         token_ids, _ = reader.label_tokens(self.label_words, classes)
         if before is None:
             reader = reader.with_encoder(fit_encoder(reader.encoder, joined(samples)))
-        with progress("sweep", len(samples), self.verbose) as advance:
+        with fit_progress(self, X, y, len(samples)) as advance:
             sweep = reader.sweep(samples, token_ids, advance)
-        return self._store(reader, sweep, labels, classes=classes, before=before)
+            return self._store(reader, sweep, labels, classes=classes, before=before)
 
     def predict(self, X: Any, return_exit_layers: bool = False) -> Any:
         """Classify texts, each with as many layers as its neighbours needed.
@@ -409,9 +418,9 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         positions : ndarray of shape (n, n_neighbors), int
             Positions among the texts given to fit.
         """
-        n_neighbors = self.k if n_neighbors is None else n_neighbors
-        check_whole("n_neighbors", n_neighbors, least=1)
         database = self._check(X)[0].database
+        n_neighbors = self._k_and_tau()[0] if n_neighbors is None else n_neighbors
+        check_whole("n_neighbors", n_neighbors, least=1)
         width = min(n_neighbors, len(database))
         distances, positions = [np.zeros((0, width))], [np.zeros((0, width), np.int64)]
         for keys in self._keys(X):
@@ -480,6 +489,66 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
             )
         return self._store(reader.with_encoder(reader.encoder), sweep, labels)
 
+    def predict_iter(
+        self, texts: Iterable[Any], chunk_size: int = 1024
+    ) -> Iterator[npt.NDArray[Any]]:
+        """Classify a stream of texts, chunk by chunk.
+
+        Parameters
+        ----------
+        texts : iterable of str
+            May be a generator, and longer than memory.
+        chunk_size : int, default=1024
+            Texts to take at a time. Raise it where texts differ much in length: like
+            lengths run together.
+
+        Yields
+        ------
+        labels : ndarray of shape (chunk_size,)
+            The last one may be shorter.
+
+        Examples
+        --------
+        >>> from skraee import RAEEClassifier, toy
+        >>> X, y = toy.reviews(40)
+        >>> clf = RAEEClassifier(toy.backbone(), toy.TEMPLATES["masked"],
+        ...                      label_words=toy.LABEL_WORDS).fit(X, y)
+        >>> [len(labels) for labels in clf.predict_iter(iter(X[:5]), chunk_size=2)]
+        [2, 2, 1]
+        """
+        check_whole("chunk_size", chunk_size, least=1)
+        check_is_fitted(self)
+        if isinstance(texts, str):
+            raise ValueError(
+                "predict_iter takes an iterable of texts, got one string; put it in a "
+                "list."
+            )
+        stream = iter(texts)
+        while chunk := list(islice(stream, chunk_size)):
+            yield self.predict(chunk)
+
+    def timings(self, X: Any) -> Timings:
+        """Predict once and say where the time went; nothing of it is kept.
+
+        Parameters
+        ----------
+        X : sequence of n str, or DataFrame
+            Texts that fit has not seen: where `memory` knows a text, it is looked up.
+
+        Returns
+        -------
+        Timings
+            Seconds and shares of tokenising, key, search (with the exit rule),
+            layers and head, and the texts that were undecided or repeated.
+        """
+        check_is_fitted(self)
+        device = resolve_device(self.device)
+        clock = Clock(torch.cuda.synchronize if device.type == "cuda" else None)
+        run, reader = self._predict(X, clock)
+        seconds = clock.stop()
+        n_repeated = reader.engine.n_repeated
+        return Timings(seconds, run.n_texts, tuple(run.undecided.tolist()), n_repeated)
+
     def explain(self, text: Any, texts: Sequence[str] | None = None) -> Explanation:
         """Say why a text stopped where it did: its neighbours and their votes.
 
@@ -535,9 +604,9 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         check_whole("min_exit", self.min_exit, least=0, most=reader.n_layers)
         return reader
 
-    def _reopen(self, fitted: Fitted) -> Reader:
+    def _reopen(self, fitted: Fitted, clock: Clock | None = None) -> Reader:
         """Load the backbone as fit had it."""
-        return fitted.recipe.open(self.device, self.batch_tokens, self.memory)
+        return fitted.recipe.open(self.device, self.batch_tokens, self.memory, clock)
 
     def _classes_for(self, labels: Any, classes: Any) -> npt.NDArray[Any]:
         """Return the classes of partial_fit; refuse labels that are none of them."""
@@ -580,9 +649,12 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         codes = np.searchsorted(classes, labels)
         _, token_ids = reader.label_tokens(self.label_words, classes)
         proba = sweep.proba(token_ids)
-        standardizer = Standardizer.fit(sweep.keys) if is_depth(reader.encoder) else None
+        standardizer = (
+            Standardizer.fit(sweep.keys) if is_depth(reader.encoder) else None
+        )
+        keys = sweep.keys if standardizer is None else standardizer(sweep.keys)
         database = Database.build(
-            sweep.keys if standardizer is None else standardizer(sweep.keys),
+            keys,
             proba,
             codes,
             keep=self.database,
@@ -597,16 +669,35 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         n_samples = len(sweep)
         if before is not None:
             fitted = before.joined(fitted, self.n_samples_fit_)
+            database = fitted.database
+            keys, proba, codes = database.keys, database.proba, database.labels
             n_samples += self.n_samples_fit_
             gain = (scores - self.layer_scores_) * len(sweep) / n_samples
             scores = self.layer_scores_ + gain
-        fitted.database.build_index(self.k)
+        k, chosen = self._choose(database, keys, proba, codes, classes)
+        database.build_index(k)
         self._fitted = fitted
         self.classes_ = classes
         self.n_layers_ = reader.n_layers
         self.n_samples_fit_ = n_samples
         self.layer_scores_ = scores
+        self.__dict__.update(chosen)
         return self
+
+    def _choose(
+        self,
+        database: Database,
+        keys: npt.NDArray[np.float32],
+        proba: npt.NDArray[np.float32],
+        codes: npt.NDArray[np.integer],
+        classes: npt.NDArray[Any],
+    ) -> tuple[int, dict[str, Any]]:
+        """Return k and what fit chose, as attributes: `RAEEClassifierCV` has some."""
+        return self.k, {}
+
+    def _k_and_tau(self) -> tuple[int, float]:
+        """Return what predict uses; `RAEEClassifierCV` has its own."""
+        return self.k, self.tau
 
     def _check(self, X: Any) -> tuple[Fitted, list[Sample]]:
         """Return what fit left and the texts; refuse what does not fit it."""
@@ -617,7 +708,7 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
 
     def _rule(self) -> dict[str, Any]:
         return {
-            "tau": self.tau,
+            "tau": self._k_and_tau()[1],
             "below_tau": self.below_tau,
             "min_exit": self.min_exit,
         }
@@ -632,14 +723,19 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
     def _choices(self, X: Any) -> Iterator[ExitChoice]:
         """Yield where the texts of X stop, part by part."""
         for keys in self._keys(X):
-            yield self._fitted.database.exits(keys, k=self.k, **self._rule())
+            k, _ = self._k_and_tau()
+            yield self._fitted.database.exits(keys, k=k, **self._rule())
 
     def _answer(self, X: Any) -> tuple[FloatArray, IntArray]:
-        """Choose, exit, read: probabilities (n, C) and exits (n,) of X."""
+        """Return probabilities (n, C) and exits (n,) of X."""
+        return self._predict(X)[0].finished()
+
+    def _predict(self, X: Any, clock: Clock | None = None) -> tuple[Prediction, Reader]:
+        """Choose, exit, read, part by part."""
         fitted, samples = self._check(X)
-        run = Prediction(fitted, self.k, self._rule())
-        reader = self._reopen(fitted)
+        reader = self._reopen(fitted, clock)
+        run = Prediction(fitted, self._k_and_tau()[0], self._rule(), clock)
         with progress("predict", len(samples), self.verbose) as advance:
             for part in reader.parts(samples):
                 run.answer(reader, part, advance)
-        return run.finished()
+        return run, reader

@@ -1,10 +1,26 @@
 """Warnings and errors that a user may want to catch by name."""
 
-__all__ = ["BackboneChangedError", "TruncationWarning", "UndecidedWarning"]
+__all__ = [
+    "BackboneChangedError",
+    "BackboneDriftWarning",
+    "BackboneMissingError",
+    "FileFormatError",
+    "TruncationWarning",
+    "UndecidedWarning",
+    "VersionSkewWarning",
+]
 
 
 class BackboneChangedError(ValueError):
     """The backbone is not the one that the estimator was fitted with."""
+
+
+class BackboneMissingError(OSError):
+    """The backbone of a saved estimator is not where it was."""
+
+
+class FileFormatError(ValueError):
+    """A file is not what `RAEEClassifier.save` writes, damaged, or of a newer form."""
 
 
 class UndecidedWarning(UserWarning):
@@ -13,3 +29,11 @@ class UndecidedWarning(UserWarning):
 
 class TruncationWarning(UserWarning):
     """Some texts were longer than the limit and lost their end."""
+
+
+class BackboneDriftWarning(UserWarning):
+    """The same weights answer otherwise than when the estimator was saved."""
+
+
+class VersionSkewWarning(UserWarning):
+    """An estimator was pickled with other versions of skraee or transformers."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from skraee.clock import Clock, NoClock
 from skraee.exceptions import UndecidedWarning
 from skraee.reading import Part, Reader, Recipe, is_depth
 from skraee.retrieval.database import Database, ExitChoice
@@ -80,9 +81,14 @@ class Prediction:
         Neighbours that vote.
     rule : dict
         ``tau``, ``below_tau`` and ``min_exit`` of the exit rule.
+    clock : Clock, optional
+        Told where time goes.
     """
 
-    def __init__(self, fitted: Fitted, k: int, rule: dict[str, Any]) -> None:
+    def __init__(
+        self, fitted: Fitted, k: int, rule: dict[str, Any], clock: Clock | None = None
+    ) -> None:
+        self._clock = NoClock() if clock is None else clock
         self._fitted = fitted
         self._k = k
         self._rule = rule
@@ -133,23 +139,31 @@ class Prediction:
             return reader.engine.run_deciding(
                 prompts, depth, self._decide, head, advance
             )
-        choice = self.choose(reader.keys(part, rows))
+        choice = self.choose(reader.keys(part, rows, prompts))
         logits = reader.engine.run_to(prompts, choice.exits, head, advance)
         return logits, choice.exits, choice.undecided
 
     def choose(self, keys: Float32Array) -> ExitChoice:
         """Choose the exits of texts with these keys (n, d)."""
-        keys = self._fitted.standardized(keys)
-        return self._fitted.database.exits(keys, k=self._k, **self._rule)
+        with self._clock.part("search"):
+            keys = self._fitted.standardized(keys)
+            return self._fitted.database.exits(keys, k=self._k, **self._rule)
 
     def finished(self) -> tuple[Float32Array, IntArray]:
         """Return probabilities (n, C) and exits (n,); warn of undecided texts."""
-        logits, exits, undecided = (
-            np.concatenate([getattr(part, name) for part in self._parts])
-            for name in ("logits", "exits", "undecided")
-        )
-        _warn_of_undecided(np.flatnonzero(undecided))
-        return softmax(logits), exits
+        _warn_of_undecided(self.undecided)
+        logits = np.concatenate([part.logits for part in self._parts])
+        return softmax(logits), np.concatenate([part.exits for part in self._parts])
+
+    @property
+    def n_texts(self) -> int:
+        """Number of texts answered so far."""
+        return sum(len(part.exits) for part in self._parts)
+
+    @property
+    def undecided(self) -> IntArray:
+        """Positions of the texts for which no neighbour voted."""
+        return np.flatnonzero(np.concatenate([p.undecided for p in self._parts]))
 
     def _decide(self, keys: Float32Array) -> tuple[IntArray, npt.NDArray[np.bool_]]:
         choice = self.choose(keys)

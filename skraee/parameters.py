@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from skraee.scoring import scorer_for
 
 if TYPE_CHECKING:
     from skraee.classifier import RAEEClassifier
@@ -34,18 +38,15 @@ def check_parameters(estimator: RAEEClassifier) -> None:
     NotImplementedError
         For choices that are named but not built yet.
     """
-    check_whole("k", estimator.k, least=1)
-    _check_share("tau", estimator.tau)
-    check_whole("min_exit", estimator.min_exit, least=0)
-    if estimator.max_length is not None:
-        check_whole("max_length", estimator.max_length, least=1)
+    given = estimator.get_params(deep=False)
+    for name, check in _CHECKS.items():
+        if name in given:
+            check(name, given[name])
     for name, allowed in _CHOICES.items():
-        if getattr(estimator, name) not in allowed:
+        if given[name] not in allowed:
             options = ", ".join(map(repr, allowed))
-            raise ValueError(
-                f"{name} must be one of {options}, got {getattr(estimator, name)!r}."
-            )
-    _check_built(estimator)
+            raise ValueError(f"{name} must be one of {options}, got {given[name]!r}.")
+    _check_built(given)
 
 
 def check_whole(name: str, value: Any, *, least: int, most: int | None = None) -> None:
@@ -92,15 +93,55 @@ def _check_share(name: str, value: Any) -> None:
         raise ValueError(f"{name} must lie between 0 and 1, got {value}.")
 
 
-def _check_built(estimator: RAEEClassifier) -> None:
+def _check_length(name: str, value: Any) -> None:
+    if value is not None:
+        check_whole(name, value, least=1)
+
+
+def _check_ks(name: str, values: Any) -> None:
+    _check_not_empty(name, values)
+    for value in values:
+        check_whole(f"every k of {name}", value, least=1)
+
+
+def _check_taus(name: str, values: Any) -> None:
+    _check_not_empty(name, values)
+    for value in values:
+        _check_share(f"every tau of {name}", value)
+
+
+def _check_not_empty(name: str, values: Any) -> None:
+    if isinstance(values, str) or not isinstance(values, Sequence | np.ndarray):
+        raise TypeError(
+            f"{name} must be a sequence of numbers, got {values!r} of type "
+            f"{type(values).__name__}."
+        )
+    if len(values) == 0:
+        raise ValueError(f"{name} must hold at least one value, got {values!r}.")
+
+
+def _check_built(given: dict[str, Any]) -> None:
     wanted = {
-        "readout='ridge'": estimator.readout == "ridge",
-        "exit_by='confidence'": estimator.exit_by == "confidence",
-        f"budget={estimator.budget!r}": estimator.budget is not None,
+        "readout='ridge'": given["readout"] == "ridge",
+        "exit_by='confidence'": given["exit_by"] == "confidence",
     }
+    for name in given.keys() & {"budget", "budgets"}:
+        wanted[f"{name}={given[name]!r}"] = given[name] is not None
     for setting, is_wanted in wanted.items():
         if is_wanted:
             raise NotImplementedError(
                 f"{setting} is not built yet; leave readout, exit_by and budget at "
                 "their defaults."
             )
+
+
+# Checks of the parameters that have a range; an estimator has some of them.
+_CHECKS: dict[str, Callable[[str, Any], object]] = {
+    "k": partial(check_whole, least=1),
+    "tau": _check_share,
+    "ks": _check_ks,
+    "taus": _check_taus,
+    "min_exit": partial(check_whole, least=0),
+    "max_length": _check_length,
+    "scoring": lambda _, scoring: scorer_for(scoring),
+}

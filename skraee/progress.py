@@ -1,15 +1,27 @@
-"""Progress of long work, shown when the user asks for it."""
+"""Progress of long work: a bar for `verbose`, and scikit-learn's callbacks in fit."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
+
+try:
+    from sklearn.callback import CallbackSupportMixin as CallbackSupportMixin
+    from sklearn.callback import with_callbacks as _with_callbacks
+except ImportError:  # before scikit-learn 1.9, where searches have no callbacks either
+    CallbackSupportMixin, _with_callbacks = object, None
+
+Advance = Callable[[int], None]
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+# Steps that callbacks are told of. One for each batch would be no share of the whole:
+# how many batches there will be is known only in the end.
+_STEPS = 100
 
 
 @contextmanager
-def progress(
-    title: str, total: int, verbose: int
-) -> Iterator[Callable[[int], None] | None]:
+def progress(title: str, total: int, verbose: int) -> Iterator[Advance | None]:
     """Show a bar while texts are worked on.
 
     Parameters
@@ -33,3 +45,86 @@ def progress(
 
     with tqdm(total=total, desc=title, unit="text") as bar:
         yield bar.update
+
+
+def with_callbacks(method: Method) -> Method:
+    """Let a method that uses `fit_progress` take down its callbacks, come what may.
+
+    Parameters
+    ----------
+    method : callable
+        ``fit`` or ``partial_fit`` of a `CallbackSupportMixin`.
+
+    Returns
+    -------
+    callable
+    """
+    managed: Method = method if _with_callbacks is None else _with_callbacks(method)
+    return managed
+
+
+@contextmanager
+def fit_progress(estimator: Any, X: Any, y: Any, total: int) -> Iterator[Advance]:
+    """Show a bar and tell scikit-learn's callbacks while an estimator is fitted.
+
+    The callbacks see one task, nested in that of a search, with up to 100 equal steps;
+    each batch of the sweep ends the steps that its texts complete. A callback's wish
+    to stop early is not heard: half a sweep is no database.
+
+    Parameters
+    ----------
+    estimator : CallbackSupportMixin
+        With `verbose`; its attributes must be set when the block ends.
+    X, y : object
+        As fit was given them; callbacks may ask for them.
+    total : int
+        Number of texts to sweep.
+
+    Yields
+    ------
+    advance : callable
+        To be told how many more texts are done.
+    """
+    with progress("sweep", total, estimator.verbose) as show:
+        steps = _Steps(estimator, X, y, total)
+
+        def advance(n_texts: int) -> None:
+            if show is not None:
+                show(n_texts)
+            steps.advance(n_texts)
+
+        steps.begin()
+        yield advance
+        steps.end()
+
+
+class _Steps:
+    """Tells an estimator's callbacks, if it has any, of work in equal steps."""
+
+    def __init__(self, estimator: Any, X: Any, y: Any, total: int) -> None:
+        self._told = {"estimator": estimator, "X": X, "y": y}
+        self._total = total
+        self._n_steps = min(total, _STEPS)
+        self._n_texts_done = self._n_steps_done = 0
+        self._task: Any = None
+        # Without callbacks nothing is written to the estimator, not even for a while.
+        if hasattr(estimator, "_skl_callbacks"):
+            self._task = estimator._init_callback_context(max_subtasks=self._n_steps)
+
+    def begin(self) -> None:
+        if self._task is not None:
+            self._task.call_on_fit_task_begin(**self._told)
+
+    def advance(self, n_texts: int) -> None:
+        if self._task is None:
+            return
+        self._n_texts_done += n_texts
+        while self._n_steps_done < self._n_steps * self._n_texts_done // self._total:
+            step = self._task.subcontext(task_name="sweep")
+            step.call_on_fit_task_begin(**self._told)
+            step.call_on_fit_task_end(**self._told)
+            self._n_steps_done += 1
+
+    def end(self) -> None:
+        if self._task is not None:
+            self._task.call_on_fit_task_end(**self._told, reconstruction_attributes={})

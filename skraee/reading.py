@@ -19,6 +19,8 @@ from skraee.backbone.encoder import Encoder
 from skraee.backbone.engine import Engine
 from skraee.backbone.handle import Backbone, LoadedBackbone
 from skraee.backbone.precision import Device, name_of
+from skraee.clock import Clock
+from skraee.origin import Origin
 from skraee.retrieval.keys import encode_texts, joined
 from skraee.sweep import Float32Array, LayerSweep
 from skraee.sweep_cache import Arrays, Store, record_keys, store_for
@@ -47,6 +49,8 @@ class Recipe:
         "auto" until the backbone has been loaded once.
     encoder : object
         None for depth-0 keys, an int for those of a depth, or an encoder.
+    origin : Origin or None
+        Of an estimator that comes from a file: what the backbone must be.
     """
 
     backbone: Backbone
@@ -54,9 +58,14 @@ class Recipe:
     max_length: int | None = None
     dtype: str = "auto"
     encoder: Any = None
+    origin: Origin | None = None
 
     def open(
-        self, device: Device, batch_tokens: BatchTokens, memory: Any = None
+        self,
+        device: Device,
+        batch_tokens: BatchTokens,
+        memory: Any = None,
+        clock: Clock | None = None,
     ) -> Reader:
         """Load the backbone (once per process) and check that the template fits it.
 
@@ -66,13 +75,15 @@ class Recipe:
         batch_tokens : int or "auto"
         memory : object
             As `RAEEClassifier` was given it.
+        clock : Clock, optional
+            Told where time goes.
 
         Returns
         -------
         Reader
         """
         store = store_for(memory)
-        loaded = self.backbone.load(self.dtype, device)
+        loaded = self._load(device)
         prompts = PromptEncoder(
             self.template,
             loaded.tokenizer,
@@ -80,7 +91,16 @@ class Recipe:
             max_length=self.max_length,
             position_limit=loaded.position_limit,
         )
-        return Reader(self, loaded, prompts, Engine(loaded, batch_tokens), store)
+        engine = Engine(loaded, batch_tokens, clock)
+        reader = Reader(self, loaded, prompts, engine, store)
+        if self.origin is not None:
+            self.origin.check_answers(reader)
+        return reader
+
+    def _load(self, device: Device) -> LoadedBackbone:
+        if self.origin is None:
+            return self.backbone.load(self.dtype, device)
+        return self.origin.load(self.backbone, self.dtype, device)
 
 
 @dataclass(frozen=True)
@@ -232,7 +252,12 @@ class Reader:
             logits=[_columns(sweep, token_ids) for sweep, _ in found],
         )
 
-    def keys(self, part: Part, rows: IntArray | None = None) -> Float32Array:
+    def keys(
+        self,
+        part: Part,
+        rows: IntArray | None = None,
+        prompts: Sequence[Prompt] | None = None,
+    ) -> Float32Array:
         """Return the keys of texts, running no more layers than they need.
 
         Parameters
@@ -240,6 +265,8 @@ class Reader:
         part : Part
         rows : ndarray of n int, optional
             Which of its distinct texts; all by default.
+        prompts : sequence of n Prompt, optional
+            Theirs, where they are made already.
 
         Returns
         -------
@@ -247,8 +274,10 @@ class Reader:
         """
         rows = np.arange(len(part.samples)) if rows is None else rows
         if is_foreign(self.encoder):
-            return encode_texts(self.encoder, joined([part.samples[i] for i in rows]))
-        prompts = self.prompts_of(part, rows)
+            texts = joined([part.samples[i] for i in rows])
+            with self.engine.clock.part("key"):
+                return encode_texts(self.encoder, texts)
+        prompts = self.prompts_of(part, rows) if prompts is None else prompts
         if self.encoder is None:
             return self.engine.text_means(prompts)
         return self.engine.states_at(prompts, int(self.encoder))
@@ -265,7 +294,9 @@ class Reader:
         -------
         list of n Prompt
         """
-        prompts = self.prompts.encode([part.samples[i] for i in rows], warn=False)
+        samples = [part.samples[i] for i in rows]
+        with self.engine.clock.part("tokenize"):
+            prompts = self.prompts.encode(samples, warn=False)
         part.note_cuts(rows, [prompt.is_cut for prompt in prompts])
         return prompts
 

@@ -139,6 +139,9 @@ class _ToyBackbone(Backbone):
         model = _model(self.kind, self.seed, tokenizer)
         return model.to(dtype), tokenizer, family_of(model.config.model_type)
 
+    def description(self) -> dict[str, Any]:
+        return {"toy": self.kind, "seed": int(self.seed)}
+
     def __reduce__(self) -> tuple[Any, ...]:
         return backbone, (self.kind, self.seed)
 

@@ -1,10 +1,19 @@
-"""The versions that a bug report needs."""
+"""Versions of the packages in use: for bug reports, in pickles and in files."""
 
 from __future__ import annotations
 
 import platform
 import sys
+import warnings
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from skraee.exceptions import VersionSkewWarning
+
+# Public address of the documentation, without a slash at its end. The "?" of the HTML
+# display leads there; while it is empty the "?" is left out.
+DOCS = ""
 
 _PACKAGES = (
     "skraee",
@@ -20,6 +29,11 @@ _PACKAGES = (
 )
 
 
+# Package -> how many parts of its version must be the same for a pickle to be right.
+_TELLING = {"skraee": 2, "transformers": 1}
+_STAMP = "_versions"
+
+
 def show_versions() -> None:
     """Print the versions of Python, the machine and the packages in use.
 
@@ -31,9 +45,71 @@ def show_versions() -> None:
     ...
     """
     found = {"python": sys.version.split()[0], "machine": platform.platform()}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
+    found |= installed(_PACKAGES)
     sys.stdout.writelines(f"{name}: {value}\n" for name, value in found.items())
+
+
+def installed(packages: Iterable[str]) -> dict[str, str]:
+    """Return the versions of packages.
+
+    Parameters
+    ----------
+    packages : iterable of str
+
+    Returns
+    -------
+    dict
+        Name -> version, or "not installed".
+    """
+    return {name: _version(name) for name in packages}
+
+
+def stamped(state: dict[str, Any]) -> dict[str, Any]:
+    """Return an estimator's state for a pickle, with the versions that made it.
+
+    Parameters
+    ----------
+    state : dict
+    """
+    return {**state, _STAMP: installed(_TELLING)}
+
+
+def unstamped(state: dict[str, Any], estimator: str) -> dict[str, Any]:
+    """Return the state that `stamped` was given; warn if other versions made it.
+
+    Parameters
+    ----------
+    state : dict
+    estimator : str
+        Name of the class, for the warning.
+
+    Warns
+    -----
+    VersionSkewWarning
+        If skraee differs in its first two numbers, or transformers in its first.
+    """
+    made_with = state.get(_STAMP, {})
+    skew = [
+        f"{name} {made_with[name]} (here {now})"
+        for name, now in installed(_TELLING).items()
+        if name in made_with and _differ(made_with[name], now, _TELLING[name])
+    ]
+    if skew:
+        warnings.warn(
+            f"this {estimator} was pickled with {' and '.join(skew)}, so it may fail or "
+            "predict otherwise; go back to that version, or fit again.",
+            VersionSkewWarning,
+            stacklevel=3,
+        )
+    return {name: value for name, value in state.items() if name != _STAMP}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _differ(one: str, other: str, n_parts: int) -> bool:
+    return one.split(".")[:n_parts] != other.split(".")[:n_parts]

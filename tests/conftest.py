@@ -3,11 +3,53 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from typing import Any
 
+import pytest
 import torch
+
+from skraee.backbone.engine import Engine
 
 # Tests never ask a hub, whatever a test forgets to forbid.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 # Tiny models gain nothing by threads, and lose much where several tests run at once.
 torch.set_num_threads(1)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what tests counted: their properties of the name "counted"."""
+    reports = [report for found in terminalreporter.stats.values() for report in found]
+    counted = [
+        value
+        for report in reports
+        for name, value in getattr(report, "user_properties", ())
+        if name == "counted" and report.when == "call"
+    ]
+    if counted:
+        terminalreporter.section("counted")
+        for line in counted:
+            terminalreporter.line(line)
+
+
+@pytest.fixture
+def rows(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Rows that each way of running the backbone was given."""
+    counted: Counter[str] = Counter()
+    for name in ("sweep", "run_to", "run_deciding", "states_at", "text_means"):
+        run = getattr(Engine, name)
+
+        def counting(
+            self: Any,
+            prompts: Any,
+            *args: Any,
+            _run: Any = run,
+            _name: str = name,
+            **kw: Any,
+        ) -> Any:
+            counted[_name] += len(prompts)
+            return _run(self, prompts, *args, **kw)
+
+        monkeypatch.setattr(Engine, name, counting)
+    return counted

@@ -13,6 +13,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.decomposition import TruncatedSVD
 from sklearn.exceptions import NotFittedError
@@ -532,3 +533,96 @@ def test_a_wrong_parameter_is_one_clear_error(
 
 def test_the_constructor_checks_nothing() -> None:
     RAEEClassifier(None, None, k=-1, tau="x")  # type: ignore[arg-type]
+
+
+def test_predict_iter_takes_any_iterable_and_yields_chunks() -> None:
+    clf = classifier().fit(X, Y)
+    chunks = list(clf.predict_iter((text for text in X_NEW), chunk_size=16))
+    assert [len(chunk) for chunk in chunks] == [16, 16, 8]
+    np.testing.assert_array_equal(np.concatenate(chunks), clf.predict(X_NEW))
+    assert list(clf.predict_iter([])) == []
+
+
+def test_predict_iter_holds_no_more_than_a_chunk() -> None:
+    clf = classifier().fit(X, Y)
+    taken = 0
+
+    def endless() -> Any:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield X_NEW[taken % 40]
+
+    stream = clf.predict_iter(endless(), chunk_size=8)
+    next(stream)
+    assert taken == 8
+    next(stream)
+    assert taken == 16
+
+
+def test_predict_iter_of_one_string_is_refused() -> None:
+    clf = classifier().fit(X, Y)
+    with pytest.raises(ValueError, match="got one string"):
+        next(clf.predict_iter("a lovely film"))
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_timings_name_every_part_and_change_nothing(encoder: str) -> None:
+    clf = classifier(encoder=ENCODERS[encoder]).fit(X, Y)
+    before = joblib.hash(clf)
+    told = clf.timings(X_NEW)
+    parts = {"tokenize", "search", "layers", "head", "other"}
+    assert set(told.seconds) == parts | ({"key"} if encoder != "depth 2" else set())
+    assert min(told.seconds.values()) >= 0
+    assert sum(told.shares.values()) == pytest.approx(1)
+    assert (told.n_texts, told.undecided, told.n_repeated) == (40, (), 0)
+    assert "40 texts in" in str(told)
+    assert joblib.hash(clf) == before
+
+
+def test_timings_count_undecided_texts() -> None:
+    clf = classifier(tau=1.0, below_tau="skip").fit(X, Y)
+    assert clf.timings(X_NEW).undecided == tuple(range(40))
+
+
+@pytest.mark.parametrize("encoder", [None, 2])
+def test_logits_that_are_not_finite_are_computed_again_in_float32(
+    encoder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clf = classifier(dtype="bfloat16", encoder=encoder).fit(X, Y)
+    exact = classifier(dtype="float32").fit(X, Y).layer_proba(X_NEW)
+    landed, swept = Engine._score_landed, Engine._score_sweep
+
+    def overflowing(self: Any, head: Any, landing: Any, logits: Any) -> None:
+        landed(self, head, landing, logits)
+        if self.backbone.dtype == torch.bfloat16:
+            assert logits._rows is not None
+            logits._rows[3] = np.nan
+            logits._rows[7, 1] = np.inf
+
+    def overflowing_sweep(self: Any, head: Any, read: Any) -> Any:
+        logits = swept(self, head, read)
+        if self.backbone.dtype == torch.bfloat16:
+            logits[5, 2] = torch.nan
+        return logits
+
+    monkeypatch.setattr(Engine, "_score_landed", overflowing)
+    proba, exits = clf.predict_proba(X_NEW, return_exit_layers=True)
+    assert np.isfinite(proba).all()
+    np.testing.assert_allclose(proba[3], exact[3, exits[3]], atol=1e-2)
+    assert clf.timings(X_NEW).n_repeated == 2
+    monkeypatch.setattr(Engine, "_score_sweep", overflowing_sweep)
+    assert np.isfinite(clf.layer_proba(X_NEW)).all()
+
+
+def test_logits_that_are_not_finite_in_float32_are_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clf = classifier().fit(X, Y)
+
+    def broken(self: Any, head: Any, read: Any) -> Any:
+        return torch.full((len(read[0]), 5, 2), torch.nan)
+
+    monkeypatch.setattr(Engine, "_score_sweep", broken)
+    with pytest.raises(ValueError, match=r"not finite for 40 text.*even in float32"):
+        clf.layer_proba(X_NEW)

@@ -436,7 +436,9 @@ def test_template_that_does_not_suit_the_model_raises(zoo, template, kwargs, mat
 def test_template_with_a_mask_for_a_tokenizer_without_one_raises(zoo):
     serialized = zoo["wordpiece"][0].backend_tokenizer.to_str()
     with pytest.raises(ValueError, match="needs a tokenizer with a mask token"):
-        encoder("{text} {mask}", TextTokenizer(Tokenizer.from_str(serialized), None, []))
+        encoder(
+            "{text} {mask}", TextTokenizer(Tokenizer.from_str(serialized), None, [])
+        )
 
 
 # The tokenizer

@@ -20,7 +20,6 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from skraee import RAEEClassifier, clear_sweeps, toy
-from skraee.backbone.engine import Engine
 from skraee.exceptions import TruncationWarning
 from skraee.retrieval import neighbors, reuse
 from skraee.sweep_cache import FolderStore, MemoryStore, record_keys, store_for
@@ -47,28 +46,6 @@ def classifier(**params: Any) -> RAEEClassifier:
         "k": 4,
     }
     return RAEEClassifier(**{**defaults, **params})
-
-
-@pytest.fixture
-def rows(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """Rows that each way of running the backbone was given."""
-    counted: Counter[str] = Counter()
-    for name in ("sweep", "run_to", "run_deciding", "states_at", "text_means"):
-        run = getattr(Engine, name)
-
-        def counting(
-            self: Any,
-            prompts: Any,
-            *args: Any,
-            _run: Any = run,
-            _name: str = name,
-            **kw: Any,
-        ) -> Any:
-            counted[_name] += len(prompts)
-            return _run(self, prompts, *args, **kw)
-
-        monkeypatch.setattr(Engine, name, counting)
-    return counted
 
 
 @pytest.mark.parametrize("kind", ["process", "folder"])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import pickle
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +20,10 @@ from skraee.backbone.batching import check_batch_tokens, run_batches
 from skraee.backbone.checkpoint import prefers_safetensors
 from skraee.backbone.fingerprint import fingerprint_of
 from skraee.backbone.naming import Uncopied, parse_name
-from skraee.backbone.precision import Device, resolve_device
+from skraee.backbone.precision import Device, name_of, resolve_device
 from skraee.backbone.quiet import quiet_loading
 from skraee.exceptions import BackboneChangedError
+from skraee.text.tokenizer import TextTokenizer
 
 Encode = Callable[[list[str]], Any]
 
@@ -66,6 +67,7 @@ class Encoder(Uncopied):
         self._model: Any = None
         self._device = device
         self._fingerprint: str | None = None
+        self._saved: dict[str, Any] | None = None  # what a file tells of it
         if isinstance(name_or_model, (str, os.PathLike)):
             self._name, self._revision = parse_name(name_or_model, revision)
         elif callable(getattr(name_or_model, "encode", None)):
@@ -104,6 +106,38 @@ class Encoder(Uncopied):
         """
         return self._load().fingerprint
 
+    def description(self) -> dict[str, Any]:
+        """Return what leads to this encoder and what it is, in plain JSON values.
+
+        Returns
+        -------
+        dict
+
+        Raises
+        ------
+        PicklingError
+            If it was made of an object and no name leads to it.
+        """
+        if self._model is not None:
+            self._check_that_name_leads_here()
+        where = {"name": self._name, "revision": self._revision}
+        identity = self._saved or self._load().identity
+        return {**where, "device": str(self._device), **identity}
+
+    @classmethod
+    def from_description(cls, description: Mapping[str, Any]) -> Self:
+        """Return the encoder that `description` was asked of.
+
+        Parameters
+        ----------
+        description : mapping
+        """
+        rest = dict(description)
+        where = [rest.pop(name) for name in ("name", "revision", "device")]
+        encoder = cls(where[0], where[1], device=where[2])
+        encoder._fingerprint, encoder._saved = rest["fingerprint"], rest
+        return encoder
+
     def _load(self) -> LoadedEncoder:
         device = resolve_device(self._device)
         key = (self._name, self._revision, id(self._model), device)
@@ -125,7 +159,7 @@ class Encoder(Uncopied):
         if (folder / "modules.json").is_file():
             return LoadedEncoder.of(_sentence_transformer(folder, device))
         pooled = _MeanPooled(folder, device)
-        return LoadedEncoder(pooled.encode, fingerprint_of(pooled.model))
+        return LoadedEncoder(pooled.encode, fingerprint_of(pooled.model), pooled)
 
     def _check_fingerprint(self, loaded: LoadedEncoder) -> None:
         if self._fingerprint is None:
@@ -136,12 +170,18 @@ class Encoder(Uncopied):
                 "estimator was fitted with; restore them (give the revision), or fit "
                 "again."
             )
+        expected = self._saved and self._saved["tokenizer_hash"]
+        if expected and expected != loaded.identity["tokenizer_hash"]:
+            raise BackboneChangedError(
+                f"the tokenizer of encoder {self._name!r} is not the one that the "
+                "estimator was fitted with; restore it, or fit again."
+            )
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._model is not None:
             self._check_that_name_leads_here()
         state = (self._name, self._revision, str(self._device), self._fingerprint)
-        return _restore, state
+        return _restore, (*state, self._saved)
 
     def _check_that_name_leads_here(self) -> None:
         try:
@@ -149,12 +189,13 @@ class Encoder(Uncopied):
             same = twin is not None and twin.fingerprint() == self.fingerprint()
         except (OSError, ValueError, ImportError):
             same = False
-        if not same:
+        if twin is None or not same:
             raise pickle.PicklingError(
                 f"the encoder {type(self._model).__name__} names no folder that leads "
-                "to its weights, so it cannot be pickled; save it and pass the folder "
-                "(encoder='path/of/folder')."
+                "to its weights, so it can be neither pickled nor saved; save it and "
+                "pass the folder (encoder='path/of/folder')."
             )
+        self._name = twin.name
 
     def __repr__(self) -> str:
         if self._model is not None:
@@ -175,7 +216,7 @@ class LoadedEncoder:
         Hash of its weights; of a foreign object, what tells it from others in this
         process.
     model : object
-        Kept so that no other object gets its id.
+        What encodes. Kept, too, so that no other object gets its id.
     """
 
     encode: Encode
@@ -191,6 +232,23 @@ class LoadedEncoder:
         if isinstance(model, torch.nn.Module):
             return cls(encode, fingerprint_of(model), model)
         return cls(encode, f"{type(model).__qualname__} {id(model)}", model)
+
+    @cached_property
+    def identity(self) -> dict[str, str | None]:
+        """Hashes of weights, tokenizer and configuration, and dtype, where known."""
+        owner: Any = getattr(self.model, "transformers_model", self.model)
+        tokenizer = getattr(self.model, "tokenizer", None)
+        is_fast = hasattr(tokenizer, "backend_tokenizer")
+        return {
+            "fingerprint": self.fingerprint,
+            "tokenizer_hash": TextTokenizer.from_hf(tokenizer).fingerprint
+            if is_fast
+            else None,
+            "config_hash": config_hash_of(owner.config)
+            if hasattr(owner, "config")
+            else None,
+            "dtype": name_of(owner.dtype) if hasattr(owner, "dtype") else None,
+        }
 
 
 class _MeanPooled:
@@ -297,8 +355,12 @@ def _name_of(model: Any) -> str:
 
 
 def _restore(
-    name: str, revision: str | None, device: str, fingerprint: str | None
+    name: str,
+    revision: str | None,
+    device: str,
+    fingerprint: str | None,
+    saved: dict[str, Any] | None = None,
 ) -> Encoder:
     encoder = Encoder(name, revision, device=device)
-    encoder._fingerprint = fingerprint
+    encoder._fingerprint, encoder._saved = fingerprint, saved
     return encoder

@@ -9,8 +9,9 @@ rows go on. What differs between fit and predict is the visitor.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,11 +28,13 @@ from skraee.backbone.passes import (
 )
 from skraee.backbone.readout import LabelHead
 from skraee.backbone.views import Flight, Keep, Landed, Visit, gated_stack, layers_of
+from skraee.clock import Clock, NoClock
 
 if TYPE_CHECKING:
     from skraee.backbone.handle import LoadedBackbone
     from skraee.text.prompt import Prompt
 
+Item = TypeVar("Item")
 Advance = Callable[[int], None]
 IntArray = npt.NDArray[np.int64]
 Float32Array = npt.NDArray[np.float32]
@@ -65,12 +68,24 @@ class Engine:
         Shared; never changed.
     batch_tokens : int or "auto", default="auto"
         Padded tokens per batch.
+    clock : Clock, optional
+        Told where time goes.
+
+    Attributes
+    ----------
+    n_repeated : int
+        Prompts whose logits were not finite and were computed again in float32.
     """
 
     def __init__(
-        self, backbone: LoadedBackbone, batch_tokens: BatchTokens = "auto"
+        self,
+        backbone: LoadedBackbone,
+        batch_tokens: BatchTokens = "auto",
+        clock: Clock | None = None,
     ) -> None:
         self.backbone = backbone
+        self.clock = NoClock() if clock is None else clock
+        self.n_repeated = 0
         self._batch_tokens = check_batch_tokens(batch_tokens, backbone.device)
         self._stack_layers = [
             len(layers_of(backbone.model, backbone.family, stack))
@@ -124,10 +139,14 @@ class Engine:
                 return None
 
             self._fly(batch, visit)
-            logits.put(batch.numbers, self._score_sweep(head, read))
+            with self.clock.part("head"):
+                logits.put(batch.numbers, self._score_sweep(head, read))
 
         self._run(prompts, run, advance)
-        return Sweep(logits.found(), means.found_or_none(), states.found_or_none())
+        found = logits.found()
+        if len(bad := _not_finite(found)):
+            found[bad] = self._in_float32(bad).sweep(_those(prompts, bad), head).logits
+        return Sweep(found, means.found_or_none(), states.found_or_none())
 
     def text_means(
         self, prompts: Sequence[Prompt], advance: Advance | None = None
@@ -146,7 +165,7 @@ class Engine:
                 means.put(batch.numbers, batch.text_mean(hidden))
                 return 0
 
-            self._fly(batch, visit)
+            self._fly(batch, visit, part="key")
 
         self._run(prompts, run, advance)
         return means.found()
@@ -203,10 +222,11 @@ class Engine:
         def run(batch: Batch) -> None:
             landing = Landing(batch, depths[batch.numbers])
             self._fly(batch, landing.visit)
-            self._score_landed(head, landing, logits)
+            with self.clock.part("head"):
+                self._score_landed(head, landing, logits)
 
         self._run(prompts, run, advance, depths)
-        return logits.found()
+        return self._repaired(logits.found(), prompts, depths, head)
 
     def run_deciding(
         self,
@@ -247,10 +267,35 @@ class Engine:
             self._fly(batch, landing.visit)
             exits[batch.numbers] = landing.exits
             undecided[batch.numbers] = landing.undecided
-            self._score_landed(head, landing, logits)
+            with self.clock.part("head"):
+                self._score_landed(head, landing, logits)
 
         self._run(prompts, run, advance)
-        return logits.found(), exits, undecided
+        found = self._repaired(logits.found(), prompts, exits, head)
+        return found, exits, undecided
+
+    def _repaired(
+        self,
+        logits: Float32Array,
+        prompts: Sequence[Prompt],
+        depths: IntArray,
+        head: LabelHead,
+    ) -> Float32Array:
+        """Compute logits that are not finite again in float32; never use them."""
+        if len(bad := _not_finite(logits)):
+            exact = self._in_float32(bad)
+            logits[bad] = exact.run_to(_those(prompts, bad), depths[bad], head)
+        return logits
+
+    def _in_float32(self, bad: IntArray) -> Engine:
+        if self.backbone.dtype == torch.float32:
+            raise ValueError(
+                f"the backbone gives label logits that are not finite for {len(bad)} "
+                f"text(s), the first at position {bad[0]} of its batch, even in "
+                "float32; check its weights."
+            )
+        self.n_repeated += len(bad)
+        return Engine(self.backbone.in_float32, self._batch_tokens, self.clock)
 
     def _run(
         self,
@@ -277,14 +322,12 @@ class Engine:
         with torch.no_grad():
             run_batches(lengths, self._batch_tokens, run_rows, advance)
 
-    def _fly(self, batch: Batch, visit: Visit) -> None:
-        try:
+    def _fly(self, batch: Batch, visit: Visit, part: str = "layers") -> None:
+        with self.clock.part(part), suppress(Landed):
             if len(self._stack_layers) == 1:
                 self._fly_one_stack(batch, visit)
             else:
                 self._fly_encoder_decoder(batch, visit)
-        except Landed:
-            return
 
     def _fly_one_stack(self, batch: Batch, visit: Visit) -> None:
         model, family = self.backbone.model, self.backbone.family
@@ -348,3 +391,11 @@ class Engine:
                     [landing.batch.numbers[at] for _, at, _ in here]
                 )
                 logits.put(numbers, head(torch.cat([s for _, _, s in here]), stack))
+
+
+def _not_finite(logits: Float32Array) -> IntArray:
+    return np.flatnonzero(~np.isfinite(logits).reshape(len(logits), -1).all(axis=1))
+
+
+def _those(items: Sequence[Item], rows: IntArray) -> list[Item]:
+    return [items[row] for row in rows]

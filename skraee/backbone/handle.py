@@ -6,12 +6,12 @@ import hashlib
 import os
 import pickle
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 
@@ -129,6 +129,40 @@ class Backbone(Uncopied):
         self._check_fingerprint(loaded)
         return loaded
 
+    def description(self) -> dict[str, Any]:
+        """Return what leads to this backbone, in values that JSON can hold.
+
+        Returns
+        -------
+        dict
+
+        Raises
+        ------
+        PicklingError
+            If it was made of objects and no name leads to them.
+        """
+        if self._model is not None:
+            self._check_that_name_leads_here()
+        return {
+            "name": self._name,
+            "revision": self._revision,
+            "local_files_only": self._local_files_only,
+        }
+
+    @classmethod
+    def from_description(cls, description: Mapping[str, Any]) -> Self:
+        """Return the backbone that `description` was asked of.
+
+        Parameters
+        ----------
+        description : mapping
+        """
+        return cls(
+            description["name"],
+            revision=description["revision"],
+            local_files_only=description["local_files_only"],
+        )
+
     def _take_name(self, name: str | os.PathLike[str], revision: str | None) -> None:
         if self._tokenizer is not None:
             raise ValueError(
@@ -219,10 +253,7 @@ class Backbone(Uncopied):
             )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if self._model is not None:
-            self._check_that_name_leads_here()
-        state = (self._name, self._revision, self._local_files_only)
-        return _restore, (*state, dict(self._fingerprints))
+        return _restore, (self.description(), dict(self._fingerprints))
 
     def _check_that_name_leads_here(self) -> None:
         mine = self.load()
@@ -242,8 +273,8 @@ class Backbone(Uncopied):
             raise pickle.PicklingError(
                 "the backbone was made of a model object and its name_or_path "
                 f"{self._name!r} does not lead to the same weights and tokenizer, so "
-                "it cannot be pickled; save both with save_pretrained and pass the "
-                "folder."
+                "it can be neither pickled nor saved; save both with save_pretrained "
+                "and pass the folder."
             )
         self._name, self._found_by_name = twin.name, found
 
@@ -278,6 +309,12 @@ class LoadedBackbone:
     fingerprint: str
     _source: tuple[Any, ...] = ()
     _heads: dict[tuple[int, ...] | None, LabelHead] = field(default_factory=dict)
+
+    @cached_property
+    def in_float32(self) -> LoadedBackbone:
+        """The same model in float32, for the rare text that overflows its dtype."""
+        model = _moved(deepcopy(self.model), torch.float32, self.device)
+        return replace(self, model=model, dtype=torch.float32)
 
     @cached_property
     def config_hash(self) -> str:
@@ -358,11 +395,8 @@ def _moved(
 
 
 def _restore(
-    name: str,
-    revision: str | None,
-    local_files_only: bool,
-    fingerprints: dict[str, str],
+    description: Mapping[str, Any], fingerprints: Mapping[str, str]
 ) -> Backbone:
-    backbone = Backbone(name, revision=revision, local_files_only=local_files_only)
+    backbone = Backbone.from_description(description)
     backbone._fingerprints.update(fingerprints)
     return backbone

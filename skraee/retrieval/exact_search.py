@@ -64,6 +64,7 @@ class Space:
         self.mean: FloatArray = np.sum(totals, axis=0) / len(keys)
 
     def points(self, vectors: Float32Array) -> Float32Array:
+        """Return the points of vectors (n, d)."""
         n_extra = len(self.mean) - vectors.shape[1]
         points = np.pad(vectors, ((0, 0), (0, n_extra)))
         for rows in batches(len(vectors), MAX_QUERIES):
@@ -84,6 +85,7 @@ class ExactProposer:
         self.max_queries = min(MAX_QUERIES, max(1, MAX_SCORES // len(points)))
 
     def propose(self, queries: Float32Array, k: int) -> Pairs:
+        """Return the candidates for the k nearest points of each query."""
         pairs = []
         with np.errstate(all="ignore"):  # scores may overflow, see below
             for batch in batches(len(queries), self.max_queries):
@@ -157,4 +159,5 @@ def k_best(
 
 
 def batches(n: int, size: int) -> list[slice]:
+    """Cut n rows into slices of at most `size`."""
     return [slice(start, start + size) for start in range(0, n, size)]

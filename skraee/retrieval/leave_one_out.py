@@ -102,4 +102,3 @@ def exits_for_each_k(
         exits[k], _ = choose_exit(scores)
         done = k
     return exits
-

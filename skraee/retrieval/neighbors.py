@@ -287,7 +287,9 @@ class _GraphProposer:
         self, probes: Float32Array, pairs: Pairs, k: int
     ) -> tuple[FloatArray, IntArray]:
         rows, numbers = pairs
-        distances = pair_distances(probes, rows, self.exact.points, numbers, "sqeuclidean")
+        distances = pair_distances(
+            probes, rows, self.exact.points, numbers, "sqeuclidean"
+        )
         return k_best(rows, distances, numbers, len(probes), k)
 
     def _walk(self, queries: Float32Array, k: int, breadth: int) -> Pairs:
