@@ -145,12 +145,12 @@ def test_a_stored_text_finds_itself_at_distance_zero() -> None:
 def test_predict_runs_each_text_through_its_exit_layers_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from skraee.backbone import views
+    from skraee.backbone import gates
 
     clf = classifier().fit(X, Y)
     exits = clf.exit_layers(X_NEW)
     rows = 0
-    forward = views.Gate.forward
+    forward = gates.Gate.forward
 
     def counting(self: Any, hidden: Any, *args: Any, **kwargs: Any) -> Any:
         nonlocal rows
@@ -158,7 +158,7 @@ def test_predict_runs_each_text_through_its_exit_layers_only(
         rows += len(out if not isinstance(out, tuple) else out[0])
         return out
 
-    monkeypatch.setattr(views.Gate, "forward", counting)
+    monkeypatch.setattr(gates.Gate, "forward", counting)
     clf.predict(X_NEW)
     distinct = dict(zip(X_NEW, exits, strict=True))
     assert rows == sum(distinct.values())

@@ -11,8 +11,8 @@ import torch
 
 from skraee.backbone.engine import Engine
 from skraee.backbone.families import FAMILIES, family_of
+from skraee.backbone.gates import layers_of
 from skraee.backbone.handle import LoadedBackbone
-from skraee.backbone.views import layers_of
 from skraee.text.prompt import Prompt
 from tests.model_zoo import MODELS, VOCAB, tiny_model
 
@@ -260,6 +260,51 @@ def test_run_to_runs_each_text_through_its_layers_and_no_more(name: str) -> None
     assert sum(rows_run.values()) == depths.sum()
 
 
+TRIMMED = [name for name in MODELS if not name.startswith("opt")]
+
+
+@pytest.mark.parametrize("name", TRIMMED)
+def test_run_to_feeds_forward_only_what_is_read_of_rows_that_end(name: str) -> None:
+    backbone = loaded(name)
+    family = backbone.family
+    engine = Engine(backbone)
+    prompts = prompts_for(family.kind, lengths=(8, 8, 8, 8, 8, 8))
+    depths = np.array([0, engine.n_layers, 2, 1, 0, 2])
+    tokens = []
+
+    def count(module: Any, args: Any) -> None:
+        tokens.append(args[0].numel() // args[0].shape[-1])
+
+    first = family.stacks[0]
+    layers = layers_of(backbone.model, family, first)
+    modules = dict.fromkeys(x.get_submodule(family.feed_forward[0]) for x in layers)
+    hooks = [module.register_forward_pre_hook(count) for module in modules]
+    engine.run_to(prompts, depths, backbone.head(LABEL_IDS))
+    engine.sweep(prompts, backbone.head(LABEL_IDS))
+    for hook in hooks:
+        hook.remove()
+    n = len(layers)
+    whole_sweep = [48] * n if len(family.stacks) == 2 else [48] * (n - 1) + [6]
+    expected = [
+        8 * int((depths > layer + 1).sum()) + int((depths == layer + 1).sum())
+        for layer in range(n)
+    ]
+    assert tokens == [*expected, *whole_sweep]
+
+
+def test_chunked_feed_forward_is_left_to_the_model() -> None:
+    backbone = loaded("bert")
+    prompts = prompts_for("masked")
+    expected = sweep(backbone, prompts)
+    backbone.model.config.chunk_size_feed_forward = 2
+    for layer in layers_of(backbone.model, backbone.family, "bert"):
+        layer.chunk_size_feed_forward = 2
+    even = [p for p in prompts if len(p.ids) % 2 == 0]
+    found = sweep(backbone, even, batch_tokens=1)
+    kept = [i for i, p in enumerate(prompts) if len(p.ids) % 2 == 0]
+    np.testing.assert_allclose(found, expected[kept], atol=1e-5)
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_text_means_average_the_embedding_output(name: str) -> None:
     backbone = loaded(name)
@@ -310,11 +355,11 @@ def test_a_batch_that_does_not_fit_is_halved_and_gives_the_same(
     fly = Engine._fly
     sizes = []
 
-    def greedy(self: Engine, batch: Any, visit: Any) -> None:
+    def greedy(self: Engine, batch: Any, visit: Any, *rest: Any) -> None:
         sizes.append(len(batch.numbers))
         if len(batch.numbers) > 4:
             raise torch.OutOfMemoryError("too much")
-        fly(self, batch, visit)
+        fly(self, batch, visit, *rest)
 
     monkeypatch.setattr(Engine, "_fly", greedy)
     np.testing.assert_allclose(sweep(backbone, prompts), expected, atol=1e-6)
@@ -324,7 +369,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_gives_the_same(
 def test_one_text_that_does_not_fit_is_a_clear_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def greedy(self: Engine, batch: Any, visit: Any) -> None:
+    def greedy(self: Engine, batch: Any, visit: Any, *rest: Any) -> None:
         raise torch.OutOfMemoryError("too much")
 
     monkeypatch.setattr(Engine, "_fly", greedy)

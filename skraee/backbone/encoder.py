@@ -18,7 +18,7 @@ import torch
 from skraee.backbone import loading
 from skraee.backbone.batching import check_batch_tokens, run_batches
 from skraee.backbone.checkpoint import prefers_safetensors
-from skraee.backbone.fingerprint import fingerprint_of
+from skraee.backbone.fingerprint import config_hash_of, fingerprint_of
 from skraee.backbone.naming import Uncopied, parse_name
 from skraee.backbone.precision import Device, name_of, resolve_device
 from skraee.backbone.quiet import quiet_loading
@@ -159,7 +159,8 @@ class Encoder(Uncopied):
         if (folder / "modules.json").is_file():
             return LoadedEncoder.of(_sentence_transformer(folder, device))
         pooled = _MeanPooled(folder, device)
-        return LoadedEncoder(pooled.encode, fingerprint_of(pooled.model), pooled)
+        fingerprint = fingerprint_of(pooled.transformers_model)
+        return LoadedEncoder(pooled.encode, fingerprint, pooled)
 
     def _check_fingerprint(self, loaded: LoadedEncoder) -> None:
         if self._fingerprint is None:
@@ -236,29 +237,28 @@ class LoadedEncoder:
     @cached_property
     def identity(self) -> dict[str, str | None]:
         """Hashes of weights, tokenizer and configuration, and dtype, where known."""
-        owner: Any = getattr(self.model, "transformers_model", self.model)
+        network = getattr(self.model, "transformers_model", None)
         tokenizer = getattr(self.model, "tokenizer", None)
-        is_fast = hasattr(tokenizer, "backend_tokenizer")
-        return {
-            "fingerprint": self.fingerprint,
-            "tokenizer_hash": TextTokenizer.from_hf(tokenizer).fingerprint
-            if is_fast
-            else None,
-            "config_hash": config_hash_of(owner.config)
-            if hasattr(owner, "config")
-            else None,
-            "dtype": name_of(owner.dtype) if hasattr(owner, "dtype") else None,
-        }
+        found = dict.fromkeys(("tokenizer_hash", "config_hash", "dtype"))
+        if hasattr(tokenizer, "backend_tokenizer"):
+            found["tokenizer_hash"] = TextTokenizer.from_hf(tokenizer).fingerprint
+        if network is not None:
+            found["config_hash"] = config_hash_of(network)
+            found["dtype"] = name_of(network.dtype)
+        return {"fingerprint": self.fingerprint, **found}
 
 
 class _MeanPooled:
-    """A plain checkpoint, averaged over all its tokens."""
+    """A plain checkpoint, averaged over all its tokens.
+
+    Its parts have the names that sentence-transformers gives them.
+    """
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         from transformers import AutoModel, AutoTokenizer
 
         with quiet_loading():
-            self.model = AutoModel.from_pretrained(
+            self.transformers_model = AutoModel.from_pretrained(
                 folder,
                 dtype=torch.float32,
                 use_safetensors=prefers_safetensors(folder),
@@ -266,35 +266,37 @@ class _MeanPooled:
                 trust_remote_code=False,
                 local_files_only=True,
             )
-            self._tokenizer = AutoTokenizer.from_pretrained(
+            self.tokenizer = AutoTokenizer.from_pretrained(
                 folder, trust_remote_code=False, local_files_only=True
             )
-        self.model.eval().to(device)
-        positions = getattr(self.model.config, "max_position_embeddings", 512)
-        self._limit = min(positions, self._tokenizer.model_max_length, 512)
+        self.transformers_model.eval().to(device)
+        config = self.transformers_model.config
+        positions = getattr(config, "max_position_embeddings", 512)
+        self._limit = min(positions, self.tokenizer.model_max_length, 512)
         self._tokenizing = threading.Lock()  # its truncation is shared by threads
 
     def encode(self, texts: list[str]) -> npt.NDArray[np.float32]:
         with self._tokenizing:
-            encoded = self._tokenizer(texts, truncation=True, max_length=self._limit)
+            encoded = self.tokenizer(texts, truncation=True, max_length=self._limit)
         ids: list[list[int]] = encoded["input_ids"]
-        vectors = np.zeros((len(texts), self.model.config.hidden_size), np.float32)
+        width = self.transformers_model.config.hidden_size
+        vectors = np.zeros((len(texts), width), np.float32)
 
         def run(rows: npt.NDArray[np.int64]) -> None:
             vectors[rows] = self._mean([ids[i] for i in rows]).cpu().numpy()
 
-        budget = check_batch_tokens("auto", self.model.device)
+        budget = check_batch_tokens("auto", self.transformers_model.device)
         run_batches([len(row) for row in ids], budget, run)
         return vectors
 
     @torch.no_grad()
     def _mean(self, ids: list[list[int]]) -> torch.Tensor:
-        device = self.model.device
+        device = self.transformers_model.device
         width = max(len(row) for row in ids)
         lengths = torch.tensor([len(row) for row in ids], device=device)
         mask = torch.arange(width, device=device) < lengths[:, None]
         padded = [row + row[-1:] * (width - len(row)) for row in ids]
-        states = self.model(
+        states = self.transformers_model(
             input_ids=torch.tensor(padded, device=device), attention_mask=mask.long()
         ).last_hidden_state
         return torch.einsum("bt,bth->bh", mask / lengths[:, None], states)

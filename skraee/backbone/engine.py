@@ -1,7 +1,7 @@
 """Runs prompts through a backbone to given depths, and no further.
 
 All work goes one way: prompts are made distinct, sorted by length and cut into
-batches; a batch is a :class:`~skraee.backbone.views.Flight` through gated views of
+batches; a batch is a :class:`~skraee.backbone.gates.Flight` through gated views of
 the model's stacks; at every depth a visitor reads what it came for and says which
 rows go on. What differs between fit and predict is the visitor.
 """
@@ -19,6 +19,15 @@ import torch
 from torch import Tensor
 
 from skraee.backbone.batching import BatchTokens, check_batch_tokens, run_batches
+from skraee.backbone.gates import (
+    EndingAt,
+    Flight,
+    Keep,
+    Landed,
+    Visit,
+    gated_stack,
+    layers_of,
+)
 from skraee.backbone.passes import (
     Batch,
     Collector,
@@ -27,7 +36,6 @@ from skraee.backbone.passes import (
     Landing,
 )
 from skraee.backbone.readout import LabelHead
-from skraee.backbone.views import Flight, Keep, Landed, Visit, gated_stack, layers_of
 from skraee.clock import Clock, NoClock
 
 if TYPE_CHECKING:
@@ -138,7 +146,7 @@ class Engine:
                     states.put(batch.numbers, read[-1].float())
                 return None
 
-            self._fly(batch, visit)
+            self._fly(batch, visit, batch.all_ending_at(self.n_layers))
             with self.clock.part("head"):
                 logits.put(batch.numbers, self._score_sweep(head, read))
 
@@ -188,7 +196,7 @@ class Engine:
                 states.put(batch.numbers, batch.read(at, hidden, rows).float())
                 return 0
 
-            self._fly(batch, visit)
+            self._fly(batch, visit, batch.all_ending_at(depth))
 
         self._run(prompts, run, advance)
         return states.found()
@@ -221,7 +229,7 @@ class Engine:
 
         def run(batch: Batch) -> None:
             landing = Landing(batch, depths[batch.numbers])
-            self._fly(batch, landing.visit)
+            self._fly(batch, landing.visit, landing.ending_at)
             with self.clock.part("head"):
                 self._score_landed(head, landing, logits)
 
@@ -264,7 +272,7 @@ class Engine:
 
         def run(batch: Batch) -> None:
             landing = DecidedLanding(batch, decide_at, decide)
-            self._fly(batch, landing.visit)
+            self._fly(batch, landing.visit, landing.ending_at)
             exits[batch.numbers] = landing.exits
             undecided[batch.numbers] = landing.undecided
             with self.clock.part("head"):
@@ -322,27 +330,39 @@ class Engine:
         with torch.no_grad():
             run_batches(lengths, self._batch_tokens, run_rows, advance)
 
-    def _fly(self, batch: Batch, visit: Visit, part: str = "layers") -> None:
+    def _fly(
+        self,
+        batch: Batch,
+        visit: Visit,
+        ending_at: EndingAt | None = None,
+        part: str = "layers",
+    ) -> None:
+        if getattr(self.backbone.model.config, "chunk_size_feed_forward", 0):
+            ending_at = None  # such layers cut their tokens into chunks themselves
         with self.clock.part(part), suppress(Landed):
             if len(self._stack_layers) == 1:
-                self._fly_one_stack(batch, visit)
+                self._fly_one_stack(batch, visit, ending_at)
             else:
-                self._fly_encoder_decoder(batch, visit)
+                self._fly_encoder_decoder(batch, visit, ending_at)
 
-    def _fly_one_stack(self, batch: Batch, visit: Visit) -> None:
+    def _fly_one_stack(
+        self, batch: Batch, visit: Visit, ending_at: EndingAt | None
+    ) -> None:
         model, family = self.backbone.model, self.backbone.family
-        flight = Flight(visit, batch.rows)
+        flight = Flight(visit, batch.rows, ending_at)
         stack = gated_stack(model, family, family.stacks[0], flight, 0)
         cache = {"use_cache": False} if family.kind == "causal" else {}
         out = stack(input_ids=batch.ids, attention_mask=batch.mask, **cache)
         flight.arrive(self.n_layers, out.last_hidden_state)
 
-    def _fly_encoder_decoder(self, batch: Batch, visit: Visit) -> None:
+    def _fly_encoder_decoder(
+        self, batch: Batch, visit: Visit, ending_at: EndingAt | None
+    ) -> None:
         model, family = self.backbone.model, self.backbone.family
         handover = self._stack_layers[0]
         encoder, decoder = family.stacks
 
-        flight = Flight(visit, batch.rows)
+        flight = Flight(visit, batch.rows, ending_at)
         stack = gated_stack(model, family, encoder, flight, 0)
         out = stack(input_ids=batch.ids, attention_mask=batch.mask)
         hidden = flight.arrive(handover, out.last_hidden_state)

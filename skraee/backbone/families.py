@@ -1,7 +1,7 @@
 """One row per model family: where its layers are, and what follows the last one.
 
 Everything else that skraee does with a model is the model's own code, run through
-a view (:mod:`skraee.backbone.views`). To support a new family, add a row and its
+a view (:mod:`skraee.backbone.gates`). To support a new family, add a row and its
 tiny configuration to ``tests/model_zoo.py``.
 """
 
@@ -50,6 +50,10 @@ class Family:
         Modules of a stack that run between two layers on whole-batch arguments.
     shared_args : frozenset of str
         Layer arguments that hold no row per text.
+    feed_forward : tuple of str
+        Paths, within a layer, of the first and the last module of its feed-forward
+        part, which works on tokens one by one; one path where they are the same,
+        none where the layer's own code does not leave it apart.
     cycles_layers : bool
         Whether the layer list holds groups that are run several times (ALBERT).
     """
@@ -61,20 +65,30 @@ class Family:
     positions: Callable[[Any], int | None] = _max_position_embeddings
     between: tuple[str, ...] = ()
     shared_args: frozenset[str] = frozenset()
+    feed_forward: tuple[str, ...] = ()
     cycles_layers: bool = False
 
 
 def _bert_like(stack: str, **changes: Any) -> Family:
-    return Family("masked", (stack,), "encoder.layer", **changes)
+    parts = ("intermediate", "output")
+    return Family("masked", (stack,), "encoder.layer", feed_forward=parts, **changes)
 
 
 def _llama_like(**changes: Any) -> Family:
-    return Family("causal", ("model",), "layers", ("norm",), **changes)
+    return Family(
+        "causal", ("model",), "layers", ("norm",), feed_forward=("mlp",), **changes
+    )
 
 
 _ROBERTA = _bert_like("roberta", positions=_after_padding_index)
 _T5 = Family(
-    "seq2seq", ("encoder", "decoder"), "block", ("final_layer_norm",), _n_positions
+    "seq2seq",
+    ("encoder", "decoder"),
+    "block",
+    ("final_layer_norm",),
+    _n_positions,
+    # Of the encoder; a decoder's rows have one token.
+    feed_forward=("layer.1.DenseReluDense",),
 )
 
 #: ``model_type`` of the configuration -> family.
@@ -85,9 +99,15 @@ FAMILIES: dict[str, Family] = {
     "roberta": _ROBERTA,
     "xlm-roberta": _ROBERTA,
     "camembert": _ROBERTA,
-    "distilbert": Family("masked", ("distilbert",), "transformer.layer"),
+    "distilbert": Family(
+        "masked", ("distilbert",), "transformer.layer", feed_forward=("ffn",)
+    ),
     "albert": Family(
-        "masked", ("albert",), "encoder.albert_layer_groups", cycles_layers=True
+        "masked",
+        ("albert",),
+        "encoder.albert_layer_groups",
+        feed_forward=("albert_layers.0.ffn", "albert_layers.0.ffn_output"),
+        cycles_layers=True,
     ),
     "deberta-v2": _bert_like(
         "deberta",
@@ -96,10 +116,14 @@ FAMILIES: dict[str, Family] = {
     ),
     "mpnet": _bert_like("mpnet", positions=_after_padding_index),
     "electra": _bert_like("electra"),
-    "modernbert": Family("masked", ("model",), "layers", ("final_norm",)),
+    "modernbert": Family(
+        "masked", ("model",), "layers", ("final_norm",), feed_forward=("mlp",)
+    ),
     # causal
-    "gpt2": Family("causal", ("transformer",), "h", ("ln_f",)),
-    "gpt_neox": Family("causal", ("gpt_neox",), "layers", ("final_layer_norm",)),
+    "gpt2": Family("causal", ("transformer",), "h", ("ln_f",), feed_forward=("mlp",)),
+    "gpt_neox": Family(
+        "causal", ("gpt_neox",), "layers", ("final_layer_norm",), feed_forward=("mlp",)
+    ),
     "opt": Family(
         "causal", ("model.decoder",), "layers", ("final_layer_norm", "project_out")
     ),

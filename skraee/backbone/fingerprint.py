@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,6 +33,21 @@ def fingerprint_of(model: torch.nn.Module) -> str:
         digest.update(f"{name} {tuple(weight.shape)} {weight.dtype} ".encode())
         digest.update(_sums_and_rest(weight.detach()))
     return digest.hexdigest()
+
+
+def config_hash_of(model: Any) -> str:
+    """Hash a transformers model's configuration.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+
+    Returns
+    -------
+    str
+        SHA-256, in hexadecimal. Another version of transformers has another one.
+    """
+    return hashlib.sha256(model.config.to_json_string().encode()).hexdigest()
 
 
 def _sums_and_rest(weight: Tensor) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pickle
 import threading
@@ -17,7 +16,7 @@ import torch
 
 from skraee.backbone import gguf, loading
 from skraee.backbone.families import Family, family_of
-from skraee.backbone.fingerprint import fingerprint_of
+from skraee.backbone.fingerprint import config_hash_of, fingerprint_of
 from skraee.backbone.naming import Uncopied, parse_name
 from skraee.backbone.precision import (
     Device,
@@ -319,7 +318,7 @@ class LoadedBackbone:
     @cached_property
     def config_hash(self) -> str:
         """SHA-256 of the configuration, in hexadecimal."""
-        return hashlib.sha256(self.model.config.to_json_string().encode()).hexdigest()
+        return config_hash_of(self.model)
 
     @property
     def position_limit(self) -> int | None:

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from skraee.backbone.views import Keep
+from skraee.backbone.gates import EndingAt, Keep
+from skraee.backbone.last_layer import Ending
 
 if TYPE_CHECKING:
     from skraee.text.prompt import Prompt
@@ -69,6 +70,21 @@ class Batch:
         at = torch.arange(len(rows), device=hidden.device)
         return hidden[at, self._read_at[rows]]
 
+    def ending(self, rows: Tensor, n_going_on: int) -> Ending | None:
+        """Say that of these rows the first go on and the others are only read."""
+        if n_going_on == len(rows):
+            return None
+        return Ending(n_going_on, self._read_at[rows[n_going_on:]])
+
+    def all_ending_at(self, last: int) -> EndingAt:
+        """Say that all rows end at one depth of the first stack."""
+
+        def ending_at(depth: int, rows: Tensor) -> Ending | None:
+            is_last = depth == last and depth <= self._first_stack
+            return self.ending(rows, 0) if is_last else None
+
+        return ending_at
+
     def text_mean(self, hidden: Tensor) -> Tensor:
         """Average all rows' states over the text's own tokens: (b, H), float32.
 
@@ -107,6 +123,11 @@ class Landing:
         self._running = self._running[:stay]
         return stay
 
+    def ending_at(self, depth: int, rows: Tensor) -> Ending | None:
+        """Say which of the rows that run go no further than this depth."""
+        going_on = int(np.count_nonzero(self.exits[self._running] > depth))
+        return self.batch.ending(rows, going_on)
+
 
 class DecidedLanding(Landing):
     """Visitor that chooses the exits at some depth, then lets rows run to them."""
@@ -117,6 +138,12 @@ class DecidedLanding(Landing):
         self._decide_at = decide_at
         self._decide = decide
         self._passed: list[Tensor] = []
+
+    def ending_at(self, depth: int, rows: Tensor) -> Ending | None:
+        """Say which rows go no further, once that is decided."""
+        if depth <= self._decide_at:
+            return None
+        return super().ending_at(depth, rows)
 
     def visit(self, depth: int, hidden: Tensor, rows: Tensor) -> Keep:
         """Remember states on the way to the decision; land rows after it."""

@@ -1,0 +1,224 @@
+"""Gates between a model's shared layers: where rows are read and leave.
+
+A batch runs through the model's own forward, by a view whose layers stand behind
+gates. A gate reports the states that arrive to the batch's :class:`Flight`, which says
+which rows go on; the layer then sees these rows alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from skraee.backbone.families import Family
+from skraee.backbone.last_layer import Ending, trimmed
+from skraee.backbone.views import view_of
+
+#: What a visitor answers: the number of first rows that go on, the positions
+#: (among the rows that run) of those that go on, or None for all of them.
+Keep = int | Tensor | None
+Visit = Callable[[int, Tensor, Tensor], Keep]
+EndingAt = Callable[[int, Tensor], Ending | None]
+
+
+def layers_of(model: nn.Module, family: Family, stack: str) -> list[nn.Module]:
+    """Return the layers of a stack in the order in which they run."""
+    shared = model.get_submodule(stack)
+    listed = list(shared.get_submodule(family.layers).children())
+    if not family.cycles_layers:
+        return listed
+    n_layers = int(model.config.num_hidden_layers)  # type: ignore[union-attr,arg-type]
+    return [listed[i * len(listed) // n_layers] for i in range(n_layers)]
+
+
+def gated_stack(
+    model: nn.Module, family: Family, stack: str, flight: Flight, first_depth: int
+) -> nn.Module:
+    """Return a view of a stack that reports to a flight at every depth.
+
+    The view's output is the state after the last layer, before the final norm.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model with its head.
+    family : Family
+        Its row.
+    stack : str
+        Which of the family's stacks.
+    flight : Flight
+        The batch that the view will be called with.
+    first_depth : int
+        Depth of the stack's embedding output.
+    """
+    shared = model.get_submodule(stack)
+    gates = nn.ModuleList(
+        Gate(layer, first_depth + i, flight, family)
+        for i, layer in enumerate(layers_of(model, family, stack))
+    )
+    replaced: dict[str, nn.Module | None] = {family.layers: gates}
+    for name in family.closing:
+        if getattr(shared, name) is not None:
+            replaced[name] = nn.Identity()
+    for name in family.between:
+        if (module := _get(shared, name)) is not None:
+            replaced[name] = _Aligned(module, flight)
+    if "pooler" in shared._modules:
+        replaced["pooler"] = None
+    view = view_of(shared, replaced)
+    if family.cycles_layers:
+        _uncycle(view, family)
+    return view
+
+
+class Landed(Exception):
+    """No row of the batch wants a deeper layer: the pass is over."""
+
+
+class Flight:
+    """One batch on its way through the layers of a stack: which rows still run.
+
+    Parameters
+    ----------
+    visit : callable
+        ``visit(depth, hidden, rows) -> Keep``, called at every depth with the
+        states (n, T, H) of the rows that run, and their numbers (n,).
+    rows : Tensor of shape (n_rows,)
+        Numbers of the rows that enter the stack.
+    ending_at : callable, optional
+        ``ending_at(depth, rows) -> Ending or None``: which of the rows that run are
+        known to end at a depth, and where they are read.
+    """
+
+    def __init__(
+        self, visit: Visit, rows: Tensor, ending_at: EndingAt | None = None
+    ) -> None:
+        self.rows = rows
+        self.ending_at = ending_at
+        self._visit = visit
+        self._n_entered = len(rows)
+        self._entered_as = torch.arange(len(rows), device=rows.device)
+        self._in_order = True  # the rows that run are the first of those that entered
+        self._n_before = len(rows)
+        self._keep: Keep = None
+
+    def arrive(self, depth: int, hidden: Tensor) -> Tensor:
+        """Visit a depth and return the states of the rows that go on."""
+        self._n_before = len(self.rows)
+        self._keep = keep = self._visit(depth, hidden, self.rows)
+        if keep is None:
+            return hidden
+        self._in_order = self._in_order and isinstance(keep, int)
+        self.rows = _take(self.rows, keep)
+        self._entered_as = _take(self._entered_as, keep)
+        if len(self.rows) == 0:
+            raise Landed
+        return _take(hidden, keep)
+
+    def align(self, argument: Any) -> Any:
+        """Cut a layer's argument to the rows that run.
+
+        A tensor made before the layers has a row for every text that entered; one
+        that the layer before made (T5's position bias) has one for every text that
+        ran there. Whatever else its length is, it holds no row per text.
+        """
+        if isinstance(argument, tuple):
+            return tuple(self.align(item) for item in argument)
+        if not isinstance(argument, Tensor) or argument.ndim < 2:
+            return argument
+        if len(argument) == len(self.rows):
+            return argument
+        if len(argument) == self._n_entered:
+            first = len(self.rows) if self._in_order else self._entered_as
+            return _take(argument, first)
+        if len(argument) == self._n_before:
+            return _take(argument, self._keep)
+        return argument
+
+
+class Gate(nn.Module):
+    """A shared layer with a stop in front of it.
+
+    Parameters
+    ----------
+    layer : nn.Module
+        The model's own layer.
+    depth : int
+        Depth of the states that enter it.
+    flight : Flight
+        Told of every arrival; decides which rows go on.
+    family : Family
+    """
+
+    def __init__(
+        self, layer: nn.Module, depth: int, flight: Flight, family: Family
+    ) -> None:
+        super().__init__()
+        self.layer = layer
+        self.depth = depth
+        self.flight = flight
+        self.shared_args = family.shared_args
+        self.feed_forward = family.feed_forward
+
+    def forward(self, hidden_states: Tensor, *args: Any, **kwargs: Any) -> Any:
+        """Report the arrival and run the layer on the rows that go on."""
+        flight = self.flight
+        hidden_states = flight.arrive(self.depth, hidden_states)
+        args = flight.align(args)
+        for name, value in kwargs.items():
+            if name not in self.shared_args:
+                kwargs[name] = flight.align(value)
+        return self._trimmed(hidden_states)(hidden_states, *args, **kwargs)
+
+    def _trimmed(self, hidden_states: Tensor) -> nn.Module:
+        """Return the layer, or the part of it that rows which end here need."""
+        width = hidden_states.shape[1]
+        if self.flight.ending_at is None or not self.feed_forward or width == 1:
+            return self.layer
+        ending = self.flight.ending_at(self.depth + 1, self.flight.rows)
+        if ending is None:
+            return self.layer
+        return trimmed(self.layer, self.feed_forward, ending, width)
+
+    def __getattr__(self, name: str) -> Any:
+        # Some models ask a layer for its kind (attention_type) before they call it.
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("layer"), name)
+
+
+class _Aligned(nn.Module):
+    """A module between two layers, called with the rows that run."""
+
+    def __init__(self, module: nn.Module, flight: Flight) -> None:
+        super().__init__()
+        self.module = module
+        self.flight = flight
+
+    def forward(self, *args: Any) -> Any:
+        return self.module(*self.flight.align(args))
+
+
+def _uncycle(view: nn.Module, family: Family) -> None:
+    # The loop picks group i * groups // layers; with a gate for every layer, both
+    # numbers are the same. The configuration is the view's own copy.
+    owner = view.get_submodule(family.layers.rpartition(".")[0])
+    config = copy(owner.config)
+    config.num_hidden_groups = config.num_hidden_layers  # type: ignore[union-attr]
+    owner.config = config
+
+
+def _get(module: nn.Module, path: str) -> nn.Module | None:
+    owner, _, name = path.rpartition(".")
+    return getattr(module.get_submodule(owner), name)  # type: ignore[no-any-return]
+
+
+def _take(tensor: Tensor, keep: Keep) -> Tensor:
+    if isinstance(keep, int):
+        return tensor[:keep]
+    return tensor if keep is None else tensor[keep]

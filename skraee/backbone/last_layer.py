@@ -1,0 +1,104 @@
+"""One position in the last layer: where a row ends, only what is read is computed.
+
+In the last layer that a row runs, keys and values are needed for all its tokens, but
+only the read position goes on to the head. Attention is left as it is; the feed-forward
+part, about two thirds of a layer, gets the read position alone. It works on tokens one
+by one, so the model's own module runs on the packed tokens and nothing is rewritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from skraee.backbone.views import view_of
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Which tokens of a batch a layer's feed-forward part has to compute.
+
+    Attributes
+    ----------
+    n_going_on : int
+        The first rows go on and need all their tokens.
+    read_at : Tensor of shape (n_ending,)
+        Read positions of the other rows, which end here.
+    """
+
+    n_going_on: int
+    read_at: Tensor
+
+    def pack(self, states: Tensor) -> Tensor:
+        """Return the needed tokens of states (n, T, H) as rows (N, H)."""
+        whole = states[: self.n_going_on].flatten(0, 1)
+        ending = states[self.n_going_on :]
+        return torch.cat([whole, ending[self._rows(), self.read_at]])
+
+    def unpack(self, tokens: Tensor, width: int) -> Tensor:
+        """Return rows (N, H) to their places (n, T, H); the rest is 0."""
+        n_whole = self.n_going_on * width
+        n_rows = self.n_going_on + len(self.read_at)
+        states = tokens.new_zeros(n_rows, width, tokens.shape[-1])
+        whole = tokens[:n_whole].view(self.n_going_on, width, tokens.shape[-1])
+        states[: self.n_going_on] = whole
+        states[self.n_going_on :][self._rows(), self.read_at] = tokens[n_whole:]
+        return states
+
+    def _rows(self) -> Tensor:
+        return torch.arange(len(self.read_at), device=self.read_at.device)
+
+
+def trimmed(
+    layer: nn.Module, feed_forward: Sequence[str], ending: Ending, width: int
+) -> nn.Module:
+    """Return a view of a layer whose feed-forward part sees the needed tokens only.
+
+    At all other tokens of rows that end, the view's output means nothing.
+
+    Parameters
+    ----------
+    layer : nn.Module
+        Left as it is.
+    feed_forward : sequence of str
+        Paths of its first and its last module (one path where they are the same).
+    ending : Ending
+    width : int
+        Tokens T of the batch.
+
+    Returns
+    -------
+    nn.Module
+    """
+    first, last = feed_forward[0], feed_forward[-1]
+    entry = _Entry(layer.get_submodule(first), ending)
+    if first == last:
+        return view_of(layer, {first: _Exit(entry, ending, width)})
+    leave = _Exit(layer.get_submodule(last), ending, width)
+    return view_of(layer, {first: entry, last: leave})
+
+
+class _Entry(nn.Module):
+    def __init__(self, module: nn.Module, ending: Ending) -> None:
+        super().__init__()
+        self.module = module
+        self.ending = ending
+
+    def forward(self, states: Tensor) -> Tensor:
+        out: Tensor = self.module(self.ending.pack(states))
+        return out
+
+
+class _Exit(nn.Module):
+    def __init__(self, module: nn.Module, ending: Ending, width: int) -> None:
+        super().__init__()
+        self.module = module
+        self.ending = ending
+        self.width = width
+
+    def forward(self, tokens: Tensor, *residuals: Tensor) -> Tensor:
+        packed = [self.ending.pack(residual) for residual in residuals]
+        return self.ending.unpack(self.module(tokens, *packed), self.width)
