@@ -119,7 +119,7 @@ def telling_damage(path: str | os.PathLike[str]) -> Iterator[None]:
     except (
         *(zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError),
         *(ValueError, TypeError, LookupError, AttributeError, RuntimeError),
-        *(EOFError, OSError, MemoryError),
+        *(EOFError, OSError),
     ) as error:
         raise FileFormatError(
             f"{os.fspath(path)!r} is damaged ({error}); take an intact copy of it, or "

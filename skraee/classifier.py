@@ -13,6 +13,7 @@ read    The label words are read there, through the model's own head.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Literal, Self
@@ -23,6 +24,7 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skraee import persistence
 from skraee.backbone.batching import BatchTokens
 from skraee.backbone.encoder import as_encoder
 from skraee.backbone.handle import Backbone, as_backbone
@@ -51,7 +53,7 @@ from skraee.sweep import LayerSweep, softmax
 from skraee.text.inputs import check_labels, check_texts
 from skraee.text.label_words import LabelWords
 from skraee.text.template import Template
-from skraee.versions import DOCS
+from skraee.versions import DOCS, stamped, unstamped
 
 FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.int64]
@@ -163,6 +165,11 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
     # Where the "?" of scikit-learn's HTML display leads.
     _doc_link_module = "skraee"
     _doc_link_template = DOCS and f"{DOCS}/api.html#skraee.{{estimator_name}}"
+
+    classes_: npt.NDArray[Any]
+    n_layers_: int
+    n_samples_fit_: int
+    layer_scores_: npt.NDArray[np.float64]
 
     def __init__(
         self,
@@ -580,6 +587,80 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
             texts=texts,
         )
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted estimator to one file that holds no code.
+
+        The backbone is not in it, but its name and hashes of its weights, tokenizer
+        and configuration. What fit learned is: keys, sweeps and labels of its texts.
+
+        Parameters
+        ----------
+        path : str or Path
+            A file that is there is replaced as a whole, or not at all.
+
+        Raises
+        ------
+        TypeError
+            If a parameter or a class is an object that only code could make again;
+            use joblib.dump for these.
+        PicklingError
+            If the backbone or encoder was made of objects that no name leads to.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> from skraee import RAEEClassifier, toy
+        >>> X, y = toy.reviews(60)
+        >>> clf = RAEEClassifier(toy.backbone(), "{text} it was {mask}.",
+        ...                      label_words=toy.LABEL_WORDS)
+        >>> with TemporaryDirectory() as folder:
+        ...     clf.fit(X, y).save(f"{folder}/reviews.skraee")
+        ...     again = RAEEClassifier.load(f"{folder}/reviews.skraee")
+        >>> again.predict(["a lovely film"])
+        array(['positive'], dtype='<U8')
+        """
+        persistence.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], backbone: Any = None) -> Self:
+        """Read an estimator that `save` wrote; it predicts as it did, bit for bit.
+
+        No code in the file is run. The backbone is loaded when it is first used; then
+        its weights and tokenizer must be those of the fit, and a few probe sentences
+        are run to see that it answers as it did.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+        backbone : str, Path or Backbone, optional
+            Where the backbone is now, if it has moved.
+
+        Returns
+        -------
+        RAEEClassifier
+
+        Raises
+        ------
+        FileFormatError
+            If the file is damaged, of a newer format, or none of ours.
+
+        Notes
+        -----
+        The first use raises `BackboneMissingError` where the backbone cannot be
+        loaded and `BackboneChangedError` where it is another one; it warns with
+        `BackboneDriftWarning` where it answers otherwise than it did. An HNSW graph is
+        built anew, so after `partial_fit` the few neighbours that it misses may be
+        others; with ``index="exact"`` there are none.
+        """
+        return persistence.load(cls, path, backbone)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return stamped(super().__getstate__())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(unstamped(state, type(self).__name__))
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
@@ -610,13 +691,16 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
 
     def _classes_for(self, labels: Any, classes: Any) -> npt.NDArray[Any]:
         """Return the classes of partial_fit; refuse labels that are none of them."""
-        known = getattr(self, "classes_", None)
-        if known is None and classes is None:
+        known: npt.NDArray[Any] | None = getattr(self, "classes_", None)
+        if classes is not None:
+            found = np.unique(np.asarray(classes))
+        elif known is not None:
+            found = known
+        else:
             raise ValueError(
                 "the first call of partial_fit must name all classes; pass "
                 "classes=np.unique(y_all)."
             )
-        found = known if classes is None else np.unique(np.asarray(classes))
         if known is not None and not np.array_equal(found, known):
             raise ValueError(
                 f"classes are {known.tolist()} since the first call, got "

@@ -81,8 +81,8 @@ class RAEEClassifierCV(RAEEClassifier):
 
     See Also
     --------
-    RAEEClassifier : With k and tau as you set them.
-    sklearn.model_selection.GridSearchCV : For the other parameters.
+    RAEEClassifier : With k and tau as you set them; scikit-learn's `GridSearchCV`
+        searches over its other parameters.
 
     Examples
     --------
@@ -191,7 +191,7 @@ class RAEEClassifierCV(RAEEClassifier):
         classes: npt.NDArray[Any],
     ) -> tuple[int, dict[str, Any]]:
         """Choose k and tau by the answers that the texts get without themselves."""
-        params = [
+        params: list[dict[str, Any]] = [
             {"k": int(k), "tau": float(tau)} for k in self.ks for tau in self.taus
         ]
         exits = self._exits_left_out(database, keys, params)
@@ -202,8 +202,9 @@ class RAEEClassifierCV(RAEEClassifier):
         ]
         results = _cv_results(params, scores, [found.mean() for found in exits])
         best = self._best(results)
-        return int(params[best]["k"]), {
-            "k_": params[best]["k"],
+        k: int = params[best]["k"]
+        return k, {
+            "k_": k,
             "tau_": params[best]["tau"],
             "best_score_": scores[best],
             "best_params_": params[best].copy(),
@@ -249,8 +250,8 @@ def _cv_results(
     known = np.nan_to_num(scores, nan=-np.inf, posinf=np.inf, neginf=-np.inf)
     return {
         "params": params,
-        "param_k": np.ma.array([p["k"] for p in params], mask=False),
-        "param_tau": np.ma.array([p["tau"] for p in params], mask=False),
+        "param_k": np.ma.array([p["k"] for p in params]),
+        "param_tau": np.ma.array([p["tau"] for p in params]),
         "mean_test_score": np.array(scores),
         "rank_test_score": 1 + (known > known[:, None]).sum(axis=1, dtype=np.int32),
         "mean_exit_layer": np.array(mean_exits),

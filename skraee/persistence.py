@@ -141,7 +141,7 @@ def load(cls: type[Estimator], path: Path, backbone: Any = None) -> Estimator:
         estimator = cls(**parameters)
         estimator._fitted = _fitted(manifest, arrays, path, moved)
         attributes = {k: from_plain(v) for k, v in manifest["attributes"].items()}
-        vars(estimator).update(attributes | _within(arrays, "attributes/"))
+        estimator.__dict__.update(attributes | _within(arrays, "attributes/"))
     return estimator
 
 
@@ -241,13 +241,23 @@ def _fitted(
     return Fitted(
         recipe,
         token_ids,
-        Database(**manifest["database"], **_within(arrays, "database/")),
+        _put_together(
+            Database, {**manifest["database"], **_within(arrays, "database/")}
+        ),
         standardizer
-        and Standardizer(**standardizer, **_within(arrays, "standardizer/")),
+        and _put_together(
+            Standardizer, {**standardizer, **_within(arrays, "standardizer/")}
+        ),
     )
 
 
-def _within(arrays: Arrays, folder: str) -> Arrays:
+def _put_together(kind: Any, values: dict[str, Any]) -> Any:
+    """Make a dataclass of all its fields; a default is no substitute for one."""
+    named = {f.name: values.pop(f.name) for f in fields(kind) if f.init}
+    return kind(**named, **values)
+
+
+def _within(arrays: Arrays, folder: str) -> dict[str, Any]:
     return {
         name.removeprefix(folder): array
         for name, array in arrays.items()

@@ -10,7 +10,8 @@ try:
     from sklearn.callback import CallbackSupportMixin as CallbackSupportMixin
     from sklearn.callback import with_callbacks as _with_callbacks
 except ImportError:  # before scikit-learn 1.9, where searches have no callbacks either
-    CallbackSupportMixin, _with_callbacks = object, None
+    CallbackSupportMixin = type("CallbackSupportMixin", (), {})
+    _with_callbacks = None
 
 Advance = Callable[[int], None]
 Method = TypeVar("Method", bound=Callable[..., Any])

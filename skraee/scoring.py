@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.metrics import check_scoring
+from sklearn.metrics import check_scoring, get_scorer_names
 
 FloatArray = npt.NDArray[np.floating]
 Scoring = str | Callable[[Any, Any, Any], Any] | None
@@ -94,6 +94,11 @@ def scorer_for(scoring: Scoring) -> Callable[[Any, Any, Any], Any]:
     """
     if scoring is None:
         scoring = "accuracy"
+    if isinstance(scoring, str) and scoring not in get_scorer_names():
+        raise ValueError(
+            "scoring must be a name that sklearn.metrics.get_scorer_names() lists, "
+            f"got {scoring!r}."
+        )
     if not isinstance(scoring, str) and not callable(scoring):
         raise TypeError(
             "scoring must be None, the name of one scorer or a callable "
@@ -110,7 +115,8 @@ class _Answers(ClassifierMixin, BaseEstimator):
         self.classes_ = classes
 
     def predict(self, proba: FloatArray) -> npt.NDArray[Any]:
-        return self.classes_[proba.argmax(axis=1)]
+        labels: npt.NDArray[Any] = self.classes_[proba.argmax(axis=1)]
+        return labels
 
     def predict_proba(self, proba: FloatArray) -> FloatArray:
         return proba

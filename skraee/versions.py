@@ -96,8 +96,8 @@ def unstamped(state: dict[str, Any], estimator: str) -> dict[str, Any]:
     ]
     if skew:
         warnings.warn(
-            f"this {estimator} was pickled with {' and '.join(skew)}, so it may fail or "
-            "predict otherwise; go back to that version, or fit again.",
+            f"this {estimator} was pickled with {' and '.join(skew)}, so it may fail "
+            "or predict otherwise; go back to that version, or fit again.",
             VersionSkewWarning,
             stacklevel=3,
         )

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from skraee import toy
 from skraee.backbone.engine import Engine
 from skraee.backbone.handle import LoadedBackbone
 from tests.model_zoo import VOCAB, tiny_model
@@ -42,6 +43,14 @@ def saved(folder: Path, name: str = "bert", **options: Any) -> Any:
     model.save_pretrained(folder, **options)
     small_tokenizer().save_pretrained(folder)
     return model
+
+
+def saved_toy(folder: Path, kind: toy.Kind = "masked") -> Path:
+    """Save a toy backbone as a plain folder."""
+    loaded = toy.backbone(kind)._read(torch.float32)
+    for part in loaded[:2]:
+        part.save_pretrained(folder)
+    return folder
 
 
 def with_weights(

@@ -13,6 +13,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -54,6 +55,22 @@ def test_a_plain_checkpoint_is_averaged_over_its_tokens(folder: Path) -> None:
     found = Encoder(folder).encode(TEXTS)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, plain_means(TEXTS), atol=1e-5)
+
+
+def test_a_pooler_that_the_folder_lacks_is_no_part_of_the_fingerprint(
+    folder: Path,
+) -> None:
+    first = Encoder(folder).fingerprint()
+    encoders.clear_encoders()
+    assert Encoder(folder).fingerprint() == first
+
+
+def test_an_incomplete_checkpoint_is_told(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    del weights["embeddings.word_embeddings.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=r"lacks weights, .*word_embeddings"):
+        Encoder(folder).encode(TEXTS)
 
 
 def test_an_encoder_is_loaded_once_per_process(

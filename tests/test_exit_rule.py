@@ -156,6 +156,17 @@ def test_exit_scores_alone_equal_those_in_a_batch_bit_for_bit():
         np.testing.assert_array_equal(np.concatenate(parts), together)
 
 
+def test_exit_scores_from_a_start_equal_those_in_one_go_bit_for_bit():
+    weights, votes, neighbors = _random_case(seed=4, n_queries=20)
+    start = exit_scores(weights[:, :3], votes, neighbors[:, :3])
+    before = start.copy()
+    np.testing.assert_array_equal(
+        exit_scores(weights[:, 3:], votes, neighbors[:, 3:], start=start),
+        exit_scores(weights, votes, neighbors),
+    )
+    np.testing.assert_array_equal(start, before)
+
+
 def test_choose_exit_on_a_tie_is_the_smallest_depth():
     exits, undecided = choose_exit(np.array([[0.0, 0.9, 0.4, 0.9]]))
     assert exits.dtype == np.int64

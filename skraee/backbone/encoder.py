@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -258,8 +258,9 @@ class _MeanPooled:
         from transformers import AutoModel, AutoTokenizer
 
         with quiet_loading():
-            self.transformers_model = AutoModel.from_pretrained(
+            self.transformers_model, report = AutoModel.from_pretrained(
                 folder,
+                output_loading_info=True,
                 dtype=torch.float32,
                 use_safetensors=prefers_safetensors(folder),
                 weights_only=True,
@@ -269,11 +270,23 @@ class _MeanPooled:
             self.tokenizer = AutoTokenizer.from_pretrained(
                 folder, trust_remote_code=False, local_files_only=True
             )
+        self._drop_random_weights(folder, report["missing_keys"])
         self.transformers_model.eval().to(device)
         config = self.transformers_model.config
         positions = getattr(config, "max_position_embeddings", 512)
         self._limit = min(positions, self.tokenizer.model_max_length, 512)
         self._tokenizing = threading.Lock()  # its truncation is shared by threads
+
+    def _drop_random_weights(self, folder: Path, missing: Iterable[str]) -> None:
+        """Drop a pooler that the folder lacks: it is random, and would be no use."""
+        others = [name for name in missing if not name.startswith("pooler.")]
+        if others:
+            raise ValueError(
+                f"the checkpoint of encoder {str(folder)!r} lacks weights, among them "
+                f"{others[0]!r}; save the whole model with save_pretrained."
+            )
+        if missing:
+            self.transformers_model.pooler = None
 
     def encode(self, texts: list[str]) -> npt.NDArray[np.float32]:
         with self._tokenizing:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils import check_random_state
 
+from skraee.retrieval.exact_search import IntArray, Metric
 from skraee.retrieval.exit_rule import (
     BelowTau,
     FloatArray,
@@ -16,13 +17,7 @@ from skraee.retrieval.exit_rule import (
     neighbor_weights,
     select_votes,
 )
-from skraee.retrieval.neighbors import (
-    IntArray,
-    Method,
-    Metric,
-    NeighborIndex,
-    check_keys,
-)
+from skraee.retrieval.neighbors import Method, NeighborIndex, check_keys
 from skraee.retrieval.reuse import shared_index, shared_search
 
 Keep = Literal["all", "correct"]
@@ -221,7 +216,7 @@ class Database:
         """
         # The next power of two: k = 8 after k = 12 finds the same search done, and the
         # same k finds the same neighbours whatever was searched before.
-        wide = max(_NARROWEST, 1 << (k - 1).bit_length())
+        wide = max(_NARROWEST, 1 << (int(k) - 1).bit_length())
         index = self._neighbor_index()
         search = shared_search if self.shared else NeighborIndex.search
         distances, rows = search(index, np.asarray(queries, dtype=np.float32), wide)
@@ -259,7 +254,7 @@ class Database:
         -------
         self
         """
-        self._neighbor_index().build(max(_NARROWEST, 1 << (k - 1).bit_length()))
+        self._neighbor_index().build(max(_NARROWEST, 1 << (int(k) - 1).bit_length()))
         return self
 
     def votes(

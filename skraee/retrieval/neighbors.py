@@ -154,8 +154,9 @@ class NeighborIndex:
         -------
         NeighborIndex
         """
-        settings = {"metric": self.metric, "method": self.method}
-        larger = type(self)(keys, n_jobs=self.n_jobs, **settings)
+        larger = type(self)(
+            keys, metric=self.metric, method=self.method, n_jobs=self.n_jobs
+        )
         larger.seed = self.seed
         if self._built is not None:
             larger._built = _Built(larger, self._built)
@@ -191,7 +192,7 @@ class _Built:
         self.copies = Copies(index.keys)
         distinct = index.keys[self.copies.first]
         # Distances do not depend on the origin, so a grown index keeps its points.
-        self.space = Space(distinct, index.metric) if smaller is None else smaller.space
+        self.space: Space = smaller.space if smaller else Space(distinct, index.metric)
         exact = ExactProposer(self.space.points(distinct))
         self.proposer: ExactProposer | _GraphProposer = exact
         if index.method == "hnsw" and _hnswlib():

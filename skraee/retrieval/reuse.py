@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from skraee.retrieval.neighbors import FloatArray, IntArray, NeighborIndex
+from skraee.retrieval.exact_search import FloatArray, IntArray
+from skraee.retrieval.neighbors import NeighborIndex
 
 _SIZE = 16
 

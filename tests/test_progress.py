@@ -1,0 +1,58 @@
+"""Progress: the bar of `verbose`; test_callbacks.py has scikit-learn's callbacks."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from typing import Any
+
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from skraee import RAEEClassifier, progress, toy
+
+X, Y = toy.reviews(60)
+X_NEW, _ = toy.reviews(20, seed=1)
+
+
+def classifier(**params: Any) -> RAEEClassifier:
+    defaults = {"k": 5, "label_words": toy.LABEL_WORDS, "memory": None}
+    return RAEEClassifier(
+        toy.backbone(), toy.TEMPLATES["masked"], **{**defaults, **params}
+    )
+
+
+def test_verbose_shows_a_bar_that_ends_full(capsys: pytest.CaptureFixture[str]) -> None:
+    clf = classifier(verbose=1).fit(X, Y)
+    assert re.search(r"sweep: 100%\|.*60/60", capsys.readouterr().err)
+    clf.predict(X_NEW)
+    assert re.search(r"predict: 100%\|.*20/20", capsys.readouterr().err)
+    clf.layer_proba(X_NEW)
+    assert re.search(r"sweep: 100%\|.*20/20", capsys.readouterr().err)
+
+
+def test_verbose_0_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    classifier().fit(X, Y).predict(X_NEW)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_progress_does_without_the_callbacks_of_scikit_learn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.callback", None)
+    spec = importlib.util.spec_from_file_location("without", progress.__file__)
+    without = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(without)
+
+    class Older(ClassifierMixin, without.CallbackSupportMixin, BaseEstimator):
+        verbose = 0
+
+        @without.with_callbacks
+        def fit(self, X: Any, y: Any) -> Any:
+            with without.fit_progress(self, X, y, len(X)) as advance:
+                advance(len(X))
+                return self
+
+    assert Older().fit(X, Y)
+    assert not hasattr(Older, "set_callbacks")
