@@ -577,6 +577,7 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         if len(samples) != 1:
             raise ValueError(f"explain takes one text at a time, got {len(samples)}.")
         (choice,) = self._choices(X)
+        encoder = fitted.recipe.encoder
         return Explanation.of(
             joined(samples)[0],
             proba=self._answer(X)[0][0],
@@ -585,6 +586,7 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
             votes=fitted.database.votes(**self._rule())[choice.rows[0]],
             classes=self.classes_,
             texts=texts,
+            key_depth=int(encoder) if is_depth(encoder) else 0,
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:

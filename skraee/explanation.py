@@ -56,6 +56,8 @@ class Explanation:
         Depth at which the text stopped.
     n_layers : int
         Layers m of the backbone.
+    layers_run : int
+        More than `exit_layer` where the key comes from a deeper layer.
     undecided : bool
         Whether no neighbour had a vote, so that the whole model ran.
     neighbors : tuple of Neighbor
@@ -67,6 +69,7 @@ class Explanation:
     proba: dict[Any, float]
     exit_layer: int
     n_layers: int
+    layers_run: int
     undecided: bool
     neighbors: tuple[Neighbor, ...]
 
@@ -81,6 +84,7 @@ class Explanation:
         votes: npt.NDArray[np.floating],
         classes: npt.NDArray[Any],
         texts: Sequence[str] | None,
+        key_depth: int = 0,
     ) -> Self:
         """Put together what predict found for a single text.
 
@@ -96,6 +100,8 @@ class Explanation:
         classes : ndarray of shape (C,)
         texts : sequence of str or None
             The texts of fit.
+        key_depth : int, default=0
+            Layer from which the key comes.
 
         Returns
         -------
@@ -122,6 +128,7 @@ class Explanation:
             proba=dict(zip(classes.tolist(), proba.tolist(), strict=True)),
             exit_layer=int(choice.exits[0]),
             n_layers=database.n_layers,
+            layers_run=max(int(choice.exits[0]), key_depth),
             undecided=bool(choice.undecided[0]),
             neighbors=tuple(neighbors),
         )
@@ -130,8 +137,13 @@ class Explanation:
         proba = ", ".join(f"{name} {p:.2f}" for name, p in self.proba.items())
         lines = [
             f"{_shortened(self.text)!r} -> {self.label} ({proba})",
-            f"  stopped after layer {self.exit_layer} of {self.n_layers}"
-            + (": no neighbour voted" if self.undecided else ""),
+            f"  answered at layer {self.exit_layer} of {self.n_layers}"
+            + (": no neighbour voted" if self.undecided else "")
+            + (
+                f" ({self.layers_run} ran, for its key)"
+                if self.layers_run > self.exit_layer
+                else ""
+            ),
         ]
         for neighbor in self.neighbors:
             best = sorted(neighbor.votes.items(), key=lambda vote: -vote[1])[:3]

@@ -198,7 +198,7 @@ def _taken_apart(name: str, thing: Any) -> tuple[Manifest, Arrays]:
 
 
 def _is_plain_array(value: Any) -> bool:
-    return type(value) is np.ndarray and value.dtype.kind not in "OT"
+    return type(value) is np.ndarray and value.dtype != object
 
 
 def _check_fits(cls: type[Any], manifest: Manifest, path: Path) -> None:

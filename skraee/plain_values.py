@@ -81,11 +81,10 @@ def from_plain(value: Plain) -> Any:
 
 def _array(name: str, value: npt.NDArray[Any]) -> Plain:
     """Return an array that is small, or holds Python objects or masked entries."""
-    dtype = "T" if value.dtype.kind == "T" else value.dtype.str
     if isinstance(value, np.ma.MaskedArray):
         parts = [to_plain(name, part) for part in (value.data, value.mask)]
         return {"masked": parts}
-    return {"array": [dtype, to_plain(name, value.tolist())]}
+    return {"array": [value.dtype.str, to_plain(name, value.tolist())]}
 
 
 def _named(name: str, value: Any) -> Plain:

@@ -400,8 +400,16 @@ def test_explain_names_the_neighbours_and_their_votes() -> None:
     assert [n.text for n in told.neighbors] == [X[i] for i in positions[0]]
     assert [n.distance for n in told.neighbors] == distances[0].tolist()
     assert told.neighbors[0].weight == 1
-    assert f"stopped after layer {told.exit_layer} of 4" in str(told)
+    assert f"answered at layer {told.exit_layer} of 4" in str(told)
     assert str(clf.explain(X_NEW[0]))
+
+
+def test_explain_counts_the_layers_that_the_key_needs() -> None:
+    clf = classifier(encoder=3).fit(X, Y)
+    told = [clf.explain(text) for text in X_NEW[:12]]
+    assert [t.layers_run for t in told] == [max(3, t.exit_layer) for t in told]
+    early = next(t for t in told if t.exit_layer < 3)
+    assert "(3 ran, for its key)" in str(early)
 
 
 def test_explain_takes_one_text() -> None:

@@ -77,7 +77,7 @@ def test_run_tells_the_whole_story(toy_gemma, capsys):
         "Accuracy by domain:",
         "Exit layers of RAEE",
         "the nearest 4 of the 12",
-        "stopped after layer",
+        "answered at layer",
         "weight 1.00",
     ):
         assert piece in told

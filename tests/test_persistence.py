@@ -202,12 +202,6 @@ def test_classes_of_any_type_come_back(labels: Any, path: Path) -> None:
         assert type(ours) is type(theirs)
 
 
-def test_classes_named_as_numpy_strings_come_back(path: Path) -> None:
-    classes = np.unique(Y).astype(np.dtypes.StringDType())
-    clf = classifier().partial_fit(X, Y, classes=classes)
-    assert_same_answers(clf, saved_and_loaded(clf, path))
-
-
 @pytest.mark.parametrize(
     "words",
     [
