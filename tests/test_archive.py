@@ -257,6 +257,22 @@ def test_whatever_fails_the_old_file_stays_and_nothing_else(
     assert os.listdir(file.parent) == [file.name]
 
 
+def test_the_new_file_is_whole_beside_the_old_before_it_takes_its_place(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replaced = []
+
+    def replace(source: Path, target: Path) -> None:
+        assert source.parent == target.parent == file.parent
+        assert archive.read(source)[1].keys() == {"keys"}
+        assert is_as_written(target)
+        replaced.append(target)
+
+    monkeypatch.setattr("os.replace", replace)
+    archive.write(file, {"versions": {}}, {"keys": np.zeros(3)})
+    assert replaced == [file]
+
+
 def test_write_replaces_a_file_and_keeps_its_mode_and_links(file: Path) -> None:
     file.chmod(0o640)
     link = file.with_name("link")
