@@ -105,6 +105,7 @@ class ExitLayerDisplay:
         counts = np.bincount(self.exit_layers, minlength=len(depths))
         ax.bar(depths, counts / max(1, counts.sum()), color="#9ecae1", label="exits")
         ax.set(xlabel="layer", ylabel="share of texts that stop here")
+        ax.xaxis.get_major_locator().set_params(integer=True)
         beside = ax.twinx()
         (self.line_,) = beside.plot(
             depths, self.layer_scores, color="#d94801", marker=".", label="layer alone"
@@ -113,7 +114,9 @@ class ExitLayerDisplay:
             beside.axhline(self.score, color="#08519c", linestyle="--", label="RAEE")
         beside.set(ylabel="accuracy", ylim=(0, 1))
         handles = [*ax.get_legend_handles_labels()[0], *beside.lines]
-        beside.legend(handles, [str(h.get_label()) for h in handles], loc="lower right")
+        beside.legend(
+            handles, [str(h.get_label()) for h in handles], loc="lower center"
+        )
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
