@@ -127,7 +127,9 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         Where sweeps and keys of texts are kept, so that no text passes the backbone
         twice: in this process (256 MiB, least recently used), nowhere, or in a folder
         for later processes and for several at once. `fit` writes there, `predict`
-        looks only. Give a folder for searches with `n_jobs` and to stop and go on.
+        looks only. Give a folder for searches with `n_jobs` and to stop and go on; a
+        :class:`skraee.sweep_cache.FolderStore` sets its size (4 GiB otherwise), and
+        :func:`skraee.clear_sweeps` empties it.
     n_jobs : int or None, default=None
         Threads of the index, not of the backbone. None means 1.
     random_state : int, RandomState instance or None, default=None
