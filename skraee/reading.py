@@ -444,11 +444,6 @@ class Part:
         """Number of texts that were too long."""
         return int(self.is_cut[self.inverse].sum())
 
-    @property
-    def n_copies(self) -> int:
-        """Number of texts that equal an earlier one."""
-        return len(self.inverse) - len(self.samples)
-
     def note_cuts(self, rows: Any, cuts: Sequence[bool]) -> None:
         """Note which of some distinct texts were cut."""
         self.is_cut[list(rows)] = cuts

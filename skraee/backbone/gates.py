@@ -103,13 +103,10 @@ class Flight:
         self._n_entered = len(rows)
         self._entered_as = torch.arange(len(rows), device=rows.device)
         self._in_order = True  # the rows that run are the first of those that entered
-        self._n_before = len(rows)
-        self._keep: Keep = None
 
     def arrive(self, depth: int, hidden: Tensor) -> Tensor:
         """Visit a depth and return the states of the rows that go on."""
-        self._n_before = len(self.rows)
-        self._keep = keep = self._visit(depth, hidden, self.rows)
+        keep = self._visit(depth, hidden, self.rows)
         if keep is None:
             return hidden
         self._in_order = self._in_order and isinstance(keep, int)
@@ -122,9 +119,8 @@ class Flight:
     def align(self, argument: Any) -> Any:
         """Cut a layer's argument to the rows that run.
 
-        A tensor made before the layers has a row for every text that entered; one
-        that the layer before made (T5's position bias) has one for every text that
-        ran there. Whatever else its length is, it holds no row per text.
+        A tensor made before the layers has a row for every text that entered.
+        Whatever else its length is, it holds no row per text.
         """
         if isinstance(argument, tuple):
             return tuple(self.align(item) for item in argument)
@@ -135,8 +131,6 @@ class Flight:
         if len(argument) == self._n_entered:
             first = len(self.rows) if self._in_order else self._entered_as
             return _take(argument, first)
-        if len(argument) == self._n_before:
-            return _take(argument, self._keep)
         return argument
 
 
