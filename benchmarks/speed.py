@@ -16,8 +16,12 @@ import argparse
 import time
 import tracemalloc
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from copy import copy
+from functools import cache, partial
+from itertools import product
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -26,13 +30,15 @@ from common import backbone_folder, read_task, record, sample
 from torch import Tensor
 
 from skraee import Backbone, RAEEClassifier, templates, toy
+from skraee.backbone.batching import check_batch_tokens
 from skraee.backbone.engine import Engine
 from skraee.backbone.families import family_of
 from skraee.backbone.fingerprint import fingerprint_of
 from skraee.backbone.handle import LoadedBackbone
 from skraee.text.prompt import Prompt
 
-SHAPES = ("roberta-large", "llama", "gemma3-270m")
+SHAPES = ("gemma3-270m", "roberta-large", "llama")
+TASKS = ("sst2", "subj")
 ROUNDS = 5
 
 
@@ -52,115 +58,86 @@ def main() -> None:
 # The engine against the library's own forward, on the same batches
 
 
-def all_rows_at_full_depth(args: argparse.Namespace) -> None:
-    """Bar: at most 1.05 of the plain forward."""
-    for bench in benches(args):
-        engine, head = bench.engine(), bench.head()
-        depths = np.full(len(bench.prompts), engine.n_layers)
-        ours = lambda: engine.run_to(bench.prompts, depths, head)
-        report("full depth / plain forward", bench, ours, bench.plain_forward)
+def engine_figures(args: argparse.Namespace) -> None:
+    """All that runs the same prompts to some depth, in the same rounds.
 
-
-def time_against_depth(args: argparse.Namespace) -> None:
-    """Bar: linear, slope within 5 % of 1/m of the full pass."""
+    Bars: full depth at most 1.05 of the plain forward, the sweep at most 1.08; time
+    linear in depth, slope within 5 % of 1/m of the full pass; mixed depths 0.97 of
+    the ideal for batches of 64 and the whole corpus, 0.90 for batches of 8.
+    """
     for bench in benches(args):
-        engine, head, m = bench.engine(), bench.head(), bench.n_layers
-        at = [round(m * share) for share in (0, 0.25, 0.5, 0.75, 1)]
-        runs = [
-            lambda depth=depth: engine.run_to(
-                bench.prompts,
-                np.full(len(bench.prompts), depth),
-                head,
-            )
-            for depth in at
-        ]
+        head, m, n = bench.head(), bench.n_layers, len(bench.prompts)
+        exits, full = real_exits(n, m, args), np.full(n, m)
+        stops = [round(m * share) for share in (0, 0.25, 0.5, 0.75, 1)]
+        sizes = sorted({8, min(64, n), n})
+        runs = {"plain": bench.plain_forward, "sweep": bench.sweep}
+        for depth in stops:
+            runs[f"to {depth}"] = partial(bench.run, np.full(n, depth), head)
+        for size in sizes:
+            runs[f"full, {size}"] = partial(bench.run, full, head, size)
+            runs[f"mixed, {size}"] = partial(bench.run, exits, head, size)
         seconds = alternate(runs, bench.rounds)
-        middle = [median(column) for column in zip(*seconds, strict=True)]
-        slope = np.polyfit(at, middle, 1)[0]
-        record(
-            "speed.jsonl",
-            figure="time against depth",
-            **bench.name,
-            depths=at,
-            seconds=[round(s, 4) for s in middle],
-            slope_times_m_over_full=round(float(slope * m / middle[-1]), 3),
+
+        report = partial(record, "speed.jsonl", **bench.name, texts=n)
+        deepest = f"to {m}"
+        report(
+            figure="full depth / plain forward",
+            ratio=ratio(seconds[deepest], seconds["plain"]),
+            seconds=rounded(seconds["plain"]),
         )
-
-
-def mixed_depths(args: argparse.Namespace) -> None:
-    """Bar: 0.97 of the ideal for batches of 64 and all, 0.90 for a batch of 8."""
-    for bench in benches(args):
-        head, m = bench.head(), bench.n_layers
-        exits = real_exits(len(bench.prompts), m)
-        full = np.full(len(bench.prompts), m)
-        for size in (8, 64, len(bench.prompts)):
-            engine = bench.engine()
-            groups = bench.batches(size)
-
-            def run(depths: np.ndarray) -> None:
-                for rows in groups:
-                    part = [bench.prompts[i] for i in rows]
-                    engine.run_to(part, depths[rows], head)
-
-            seconds = alternate([lambda: run(exits), lambda: run(full)], bench.rounds)
-            ideal = exits.mean() / m
-            record(
-                "speed.jsonl",
+        report(
+            figure="sweep / plain forward",
+            ratio=ratio(seconds["sweep"], seconds["plain"]),
+        )
+        middle = [median(seconds[f"to {depth}"]) for depth in stops]
+        slope, start = np.polyfit(stops, middle, 1)
+        off = np.abs(np.polyval([slope, start], stops) - middle).max() / middle[-1]
+        report(
+            figure="time against depth",
+            depths=stops,
+            seconds=rounded(middle),
+            slope_times_m_over_full=round(float(slope * m / middle[-1]), 3),
+            furthest_from_the_line=round(float(off), 3),
+        )
+        ideal = float(exits.mean() / m)
+        for size in sizes:
+            pairs = zip(
+                seconds[f"full, {size}"], seconds[f"mixed, {size}"], strict=True
+            )
+            report(
                 figure="mixed depths: share of the ideal speed-up",
-                **bench.name,
                 batch=size,
                 mean_exit=round(float(exits.mean()), 2),
-                share=round(median(ideal * f / s for s, f in seconds), 3),
+                share=round(median(ideal * f / s for f, s in pairs), 3),
             )
-
-
-def sweep(args: argparse.Namespace) -> None:
-    """Bar: at most 1.08 of one plain forward over the same texts."""
-    for bench in benches(args):
-        engine, head = bench.engine(), bench.head()
-        ours = lambda: engine.sweep(
-            bench.prompts,
-            head,
-            text_means=True,
-        )
-        report("sweep / plain forward", bench, ours, bench.plain_forward)
 
 
 def usual_way(args: argparse.Namespace) -> None:
     """Bar: more than 40 times a program that pads to 512 and decodes everything."""
-    bench = Bench("roberta-large", "float32", args, n_texts=8)
-    engine, head = bench.engine(), bench.head()
-    seconds = alternate(
-        [
-            lambda: engine.sweep(bench.prompts, head),
-            lambda: pad_and_decode_all(bench),
-        ],
-        3,
-    )
+    bench = Bench("roberta-large", args.dtype[-1], args, n_texts=8)
+    runs = {"ours": bench.sweep, "usual": partial(pad_and_decode_all, bench)}
+    seconds = alternate(runs, 3)
     record(
         "speed.jsonl",
         figure="sweep against padding to 512 and decoding all positions",
         **bench.name,
         texts=8,
-        times=round(median(slow / fast for fast, slow in seconds), 1),
+        times=ratio(seconds["usual"], seconds["ours"], 1),
     )
 
 
 def single_text(args: argparse.Namespace) -> None:
     """Bar: within 10 % of l/m of the full-depth latency plus 2 ms."""
     for bench in benches(args, n_texts=16):
-        engine, head, m = bench.engine(), bench.head(), bench.n_layers
+        head, m, n = bench.head(), bench.n_layers, len(bench.prompts)
         depth = round(m * 0.43)
-
-        def one_by_one(to: int) -> None:
-            for prompt in bench.prompts:
-                engine.run_to([prompt], np.array([to]), head)
-
-        runs = [lambda: one_by_one(depth), lambda: one_by_one(m)]
+        runs = {
+            "early": partial(bench.run, np.full(n, depth), head, 1),
+            "full": partial(bench.run, np.full(n, m), head, 1),
+        }
         seconds = alternate(runs, bench.rounds)
-        n = len(bench.prompts)
-        early = median(s for s, _ in seconds) / n * 1000
-        full = median(f for _, f in seconds) / n * 1000
+        early = median(seconds["early"]) / n * 1000
+        full = median(seconds["full"]) / n * 1000
         record(
             "speed.jsonl",
             figure="batch of one",
@@ -168,7 +145,7 @@ def single_text(args: argparse.Namespace) -> None:
             exit=depth,
             milliseconds=round(early, 2),
             full_milliseconds=round(full, 2),
-            bound_milliseconds=round(1.1 * (full * depth / m + 2), 2),
+            bound_milliseconds=round(1.1 * full * depth / m + 2, 2),
         )
 
 
@@ -177,69 +154,132 @@ def single_text(args: argparse.Namespace) -> None:
 
 def predict_parts(args: argparse.Namespace) -> None:
     """Bar: key, search and rule at most 3 % of predict, 10,000 stored texts."""
-    for task in ("sst2", "subj"):
-        for dtype in args.dtype:
-            clf, X = fitted_on_gemma(task, dtype, args)
-            clf._fitted = grown_to(clf._fitted, 10_000)
-            clf.timings(X[:64])
-            told = [clf.timings(X) for _ in range(args.rounds)]
-            shares = {k: median(t.shares[k] for t in told) for k in told[0].seconds}
-            record(
-                "speed.jsonl",
-                figure="parts of predict, 10,000 stored texts",
-                task=task,
-                dtype=dtype,
-                texts=len(X),
-                shares={k: round(v, 4) for k, v in shares.items()},
-                key_and_search=round(shares["key"] + shares["search"], 4),
-            )
+    for task, dtype in product(TASKS, args.dtype):
+        clf, X = stranger_to(fitted_for_exits(task, dtype, args.device)), texts_of(task)
+        clf._fitted = grown_to(clf._fitted, 10_000)
+        clf.timings(X[:64])
+        told = [clf.timings(X) for _ in range(args.rounds)]
+        shares = {k: median(t.shares[k] for t in told) for k in told[0].seconds}
+        record(
+            "speed.jsonl",
+            figure="parts of predict, 10,000 stored texts",
+            task=task,
+            dtype=dtype,
+            texts=len(X),
+            shares={k: round(v, 4) for k, v in shares.items()},
+            key_and_search=round(shares["key"] + shares["search"], 4),
+        )
 
 
 def predict_against_forward(args: argparse.Namespace) -> None:
-    """Bar: at least 0.92 of full / mean exit over batches of 32 sorted by length."""
-    for task in ("sst2", "subj"):
-        for dtype in args.dtype:
-            clf, X = fitted_on_gemma(task, dtype, args)
-            exits = clf.exit_layers(X)
-            plain = PlainForward(clf, X, dtype)
-            runs: list[Callable[[], Any]] = [lambda: clf.predict(X), plain]
-            seconds = alternate(runs, args.rounds)
-            speed_up = median(slow / fast for fast, slow in seconds)
-            ideal = clf.n_layers_ / exits.mean()
-            record(
-                "speed.jsonl",
-                figure="predict against a full-depth forward, batches of 32",
-                task=task,
-                dtype=dtype,
-                texts=len(X),
-                mean_exit=round(float(exits.mean()), 2),
-                times=round(speed_up, 2),
-                share_of_ideal=round(speed_up / ideal, 3),
-            )
+    """Bar: at least 0.92 of full / mean exit over batches of 32 sorted by length.
+
+    Beside it the library's pipeline with its defaults; bar: more than 8 times.
+    """
+    for task, dtype in product(TASKS, args.dtype):
+        clf, X = stranger_to(fitted_for_exits(task, dtype, args.device)), texts_of(task)
+        exits = clf.exit_layers(X)
+        runs = {
+            "predict": partial(clf.predict, X),
+            "forward": PlainForward(clf, X, dtype),
+        }
+        if dtype != "float32":
+            runs["forward in float32"] = PlainForward(clf, X, "float32")
+        seconds = alternate(runs, args.rounds)
+        ideal = clf.n_layers_ / exits.mean()
+        times = {
+            name: ratio(seconds[name], seconds["predict"], 2) for name in list(runs)[1:]
+        }
+        record(
+            "speed.jsonl",
+            figure="predict against a full-depth forward, batches of 32",
+            task=task,
+            dtype=dtype,
+            texts=len(X),
+            mean_exit=round(float(exits.mean()), 2),
+            times=times,
+            share_of_ideal=round(times["forward"] / ideal, 3),
+        )
 
 
 def predict_against_pipeline(args: argparse.Namespace) -> None:
     """Bar: more than 8 times the library's pipeline with its defaults."""
+    text_generation(args)
+    fill_mask(args)
+
+
+def text_generation(args: argparse.Namespace) -> None:
     from transformers import pipeline
 
-    clf, X = fitted_on_gemma("sst2", "auto", args, n_texts=100)
-    loaded = clf._fitted.recipe.backbone.load("float32")
+    clf = stranger_to(fitted_for_exits("sst2", "auto", args.device))
+    X = texts_of("sst2")[:64]
     folder = backbone_folder("gemma3-270m")
-    pipe = pipeline("text-generation", model=str(folder), device=args.device)
-    filled = [clf.template.replace("{text}", text) for text in X]
-    del loaded
-    seconds = alternate(
-        [
-            lambda: clf.predict(X),
-            lambda: pipe(filled, max_new_tokens=1, do_sample=False),
-        ],
-        3,
-    )
+    for dtype in ("auto", "float32"):
+        pipe = pipeline(
+            "text-generation", model=str(folder), device=args.device, dtype=dtype
+        )
+        filled = [clf.template.replace("{text}", text) for text in X]
+        runs = {
+            "predict": partial(clf.predict, X),
+            "pipeline": partial(pipe, filled, max_new_tokens=1, do_sample=False),
+        }
+        seconds = alternate(runs, 3)
+        record(
+            "speed.jsonl",
+            figure="predict against pipeline('text-generation')",
+            shape="gemma3-270m",
+            dtype=str(clf._fitted.recipe.dtype),
+            pipeline_dtype=str(pipe.model.dtype).removeprefix("torch."),
+            texts=len(X),
+            times=ratio(seconds["pipeline"], seconds["predict"], 2),
+        )
+
+
+def fill_mask(args: argparse.Namespace) -> None:
+    """Compare on RoBERTa-large's shape, on the same texts and exits."""
+    from transformers import pipeline
+
+    prompt = templates.MASKED["sst2"]
+    train = read_task("sst2", "train")
+    tokenizer = trained_tokenizer(train[0])
+    model = make_model("roberta-large").eval()
+    clf = RAEEClassifier(
+        Backbone(model, tokenizer),
+        prompt.template,
+        label_words=prompt.label_words,
+        device=args.device,
+        memory=None,
+    ).fit(*sample(*train, 32, seed=0))
+    X = real_texts("sst2", 32)
+    # Exits come from real texts: a model of random weights has none worth timing.
+    of_gemma = fitted_for_exits("sst2", "auto", args.device)
+    shares = of_gemma.exit_layers(X) / of_gemma.n_layers_
+    exits = np.round(shares * clf.n_layers_).astype(np.int64)
+    reader = clf._fitted.recipe.open(args.device, "auto")
+
+    def ours() -> None:
+        part = next(iter(reader.parts([(text,) for text in X])))
+        prompts = reader.prompts_of(part, np.arange(len(part.samples)))
+        keys = reader.keys(part, prompts=prompts)
+        clf._fitted.database.exits(keys, k=clf.k, tau=clf.tau)
+        head = reader.backbone.head(clf._fitted.token_ids)
+        reader.engine.run_to(prompts, exits, head)
+
+    pipe = pipeline("fill-mask", model=model, tokenizer=tokenizer, device=args.device)
+    mask = tokenizer.mask_token
+    filled = [
+        clf.template.replace("{text}", text).replace("{mask}", mask) for text in X
+    ]
+    seconds = alternate({"ours": ours, "pipeline": partial(pipe, filled)}, 3)
     record(
         "speed.jsonl",
-        figure="predict against pipeline('text-generation'), its defaults",
+        figure="predict against pipeline('fill-mask')",
+        shape="roberta-large",
+        dtype=clf._fitted.recipe.dtype,
+        pipeline_dtype=str(model.dtype).removeprefix("torch."),
         texts=len(X),
-        times=round(median(slow / fast for fast, slow in seconds), 2),
+        mean_exit=round(float(exits.mean()), 2),
+        times=ratio(seconds["pipeline"], seconds["ours"], 2),
     )
 
 
@@ -264,10 +304,7 @@ def memory(args: argparse.Namespace) -> None:
 
 
 FIGURES: dict[str, Callable[[argparse.Namespace], None]] = {
-    "full": all_rows_at_full_depth,
-    "depth": time_against_depth,
-    "mixed": mixed_depths,
-    "sweep": sweep,
+    "engine": engine_figures,
     "usual": usual_way,
     "single": single_text,
     "parts": predict_parts,
@@ -294,7 +331,10 @@ class Bench:
             device=model.device,
             fingerprint=fingerprint_of(model),
         )
-        self.prompts = make_prompts(n_texts, self.backbone.family.kind)
+        if shape == "gemma3-270m":
+            self.prompts = real_prompts(n_texts, args)
+        else:
+            self.prompts = make_prompts(n_texts, self.backbone.family.kind)
 
     @property
     def n_layers(self) -> int:
@@ -302,6 +342,18 @@ class Bench:
 
     def engine(self) -> Engine:
         return Engine(self.backbone)
+
+    def run(self, depths: np.ndarray, head: Any, size: int | None = None) -> None:
+        """Run the prompts to these depths, in batches of a size or of the engine's."""
+        engine = self.engine()
+        if size is None:
+            engine.run_to(self.prompts, depths, head)
+            return
+        for rows in self.batches(size):
+            engine.run_to([self.prompts[i] for i in rows], depths[rows], head)
+
+    def sweep(self) -> None:
+        self.engine().sweep(self.prompts, self.head(), text_means=True)
 
     def head(self) -> Any:
         return self.backbone.head([11, 13])
@@ -315,7 +367,10 @@ class Bench:
         """Run the base model on the same batches, padded and masked alike."""
         base = self.backbone.model.base_model
         causal = self.backbone.family.kind == "causal"
-        for rows in self.batches(len(self.prompts)):
+        width = max(len(prompt.ids) for prompt in self.prompts)
+        for rows in self.batches(
+            check_batch_tokens("auto", self.backbone.device) // width
+        ):
             ids, mask = padded([self.prompts[i] for i in rows], self.backbone.device)
             options = {"use_cache": False} if causal else {"attention_mask": mask}
             base(input_ids=ids, **options)
@@ -340,12 +395,12 @@ def make_model(shape: str) -> Any:
                 type_vocab_size=1,
             )
         )
-    if shape == "llama":  # Llama-3-8B's proportions, a quarter as wide
+    if shape == "llama":  # Llama-3-8B's proportions, a quarter as wide, half as deep
         return tf.LlamaForCausalLM(
             tf.LlamaConfig(
                 vocab_size=32064,
                 hidden_size=1024,
-                num_hidden_layers=32,
+                num_hidden_layers=16,
                 num_attention_heads=8,
                 num_key_value_heads=2,
                 intermediate_size=3584,
@@ -366,10 +421,44 @@ def make_prompts(n_texts: int, kind: str) -> list[Prompt]:
     return prompts
 
 
-def real_exits(n_texts: int, n_layers: int) -> np.ndarray:
-    """Draw exits like those of sst2 on Gemma 3 270M: mean 0.43 of the depth."""
-    shares = np.random.default_rng(1).beta(0.9, 1.2, size=n_texts)
-    return np.clip(np.round(shares * n_layers), 0, n_layers).astype(np.int64)
+@cache
+def fitted_for_exits(task: str, dtype: str, device: str) -> RAEEClassifier:
+    """Fit on 500 real texts: depth-0 keys, exits 1..m, the paper's k and tau."""
+    prompt = templates.CAUSAL[task]
+    clf = RAEEClassifier(
+        Backbone(backbone_folder("gemma3-270m")),
+        prompt.template,
+        label_words=prompt.label_words,
+        min_exit=1,
+        dtype=dtype,
+        device=device,
+    )
+    return clf.fit(*sample(*read_task(task, "train"), 500, seed=0))
+
+
+def real_texts(task: str, n_texts: int) -> list[str]:
+    return sample(*read_task(task, "test"), n_texts, seed=0)[0]
+
+
+def real_prompts(n_texts: int, args: argparse.Namespace) -> list[Prompt]:
+    """Take half of the prompts from sst2, half from subj."""
+    prompts: list[Prompt] = []
+    for task in TASKS:
+        recipe = fitted_for_exits(task, "auto", args.device)._fitted.recipe
+        reader = recipe.open(args.device, "auto")
+        texts = real_texts(task, n_texts // len(TASKS))
+        prompts += reader.prompts.encode([(text,) for text in texts])
+    return prompts
+
+
+def real_exits(n_texts: int, n_layers: int, args: argparse.Namespace) -> np.ndarray:
+    """Return exits of real texts on Gemma 3 270M, stretched to another depth."""
+    found = [fitted_for_exits(task, "auto", args.device) for task in TASKS]
+    exits = [
+        clf.exit_layers(real_texts(task, n_texts // len(TASKS))) / clf.n_layers_
+        for task, clf in zip(TASKS, found, strict=True)
+    ]
+    return np.round(np.concatenate(exits) * n_layers).astype(np.int64)
 
 
 def padded(prompts: list[Prompt], device: torch.device) -> tuple[Tensor, Tensor]:
@@ -416,20 +505,28 @@ class PlainForward:
             self.loaded.model(**batch, use_cache=False, logits_to_keep=1)
 
 
-def fitted_on_gemma(
-    task: str, dtype: str, args: argparse.Namespace, n_texts: int = 256
-) -> tuple[RAEEClassifier, list[str]]:
-    prompt = templates.CAUSAL[task]
-    X, y = sample(*read_task(task, "train"), 500, seed=0)
-    clf = RAEEClassifier(
-        Backbone(backbone_folder("gemma3-270m")),
-        prompt.template,
-        label_words=prompt.label_words,
-        dtype=dtype,
-        device=args.device,
-        memory=None,
-    )
-    return clf.fit(X, y), sample(*read_task(task, "test"), n_texts, seed=0)[0]
+def trained_tokenizer(texts: list[str]) -> Any:
+    """Learn a byte-pair tokenizer of RoBERTa's kind and size limit from texts."""
+    from tokenizers import ByteLevelBPETokenizer
+    from transformers import RobertaTokenizerFast
+
+    specials = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    learner = ByteLevelBPETokenizer()
+    learner.train_from_iterator(texts, vocab_size=30_000, special_tokens=specials)
+    with TemporaryDirectory() as folder:
+        learner.save_model(folder)
+        return RobertaTokenizerFast.from_pretrained(folder)
+
+
+def texts_of(task: str) -> list[str]:
+    return real_texts(task, 256)
+
+
+def stranger_to(clf: RAEEClassifier) -> RAEEClassifier:
+    """Return the fitted estimator without a store: every text is new to it."""
+    twin = copy(clf)
+    twin.memory = None
+    return twin
 
 
 def grown_to(fitted: Any, size: int) -> Any:
@@ -455,24 +552,26 @@ def benches(args: argparse.Namespace, **options: Any) -> Any:
             yield Bench(shape, dtype, args, **options)
 
 
-def report(
-    figure: str, bench: Bench, ours: Callable[[], Any], theirs: Callable[[], Any]
-) -> None:
-    seconds = alternate([ours, theirs], bench.rounds)
-    record(
-        "speed.jsonl",
-        figure=figure,
-        **bench.name,
-        ratio=round(median(a / b for a, b in seconds), 3),
-        seconds=[round(median(column), 4) for column in zip(*seconds, strict=True)],
-    )
-
-
-def alternate(runs: list[Callable[[], Any]], rounds: int) -> list[tuple[float, ...]]:
-    """Run all of them once to warm up, then in turns; return seconds per round."""
-    for run in runs:
+def alternate(
+    runs: Mapping[str, Callable[[], Any]], rounds: int
+) -> dict[str, list[float]]:
+    """Warm up with the first two, then run all in turns; seconds of every round."""
+    for run in list(runs.values())[:2]:
         run()
-    return [tuple(seconds_of(run) for run in runs) for _ in range(rounds)]
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            seconds[name].append(seconds_of(run))
+    return seconds
+
+
+def ratio(ours: list[float], theirs: list[float], digits: int = 3) -> float:
+    """Return the median of the rounds' ratios."""
+    return round(median(a / b for a, b in zip(ours, theirs, strict=True)), digits)
+
+
+def rounded(seconds: list[float]) -> list[float]:
+    return [round(s, 4) for s in seconds]
 
 
 def seconds_of(run: Callable[[], Any]) -> float:

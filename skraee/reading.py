@@ -33,7 +33,7 @@ Sample = tuple[str, ...]
 IntArray = npt.NDArray[np.int64]
 
 # Texts that are worked on at a time, so that memory does not grow with X.
-_PART = 4096
+_PART = 1024
 
 
 @dataclass(frozen=True)
