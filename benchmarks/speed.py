@@ -214,7 +214,7 @@ def text_generation(args: argparse.Namespace) -> None:
     clf = stranger_to(fitted_for_exits("sst2", "auto", args.device))
     X = texts_of("sst2")[:64]
     folder = backbone_folder("gemma3-270m")
-    for dtype in ("auto", "float32"):
+    for dtype in ("auto", "bfloat16"):
         pipe = pipeline(
             "text-generation", model=str(folder), device=args.device, dtype=dtype
         )
@@ -237,19 +237,27 @@ def text_generation(args: argparse.Namespace) -> None:
 
 def fill_mask(args: argparse.Namespace) -> None:
     """Compare on RoBERTa-large's shape, on the same texts and exits."""
-    from transformers import pipeline
-
     prompt = templates.MASKED["sst2"]
     train = read_task("sst2", "train")
     tokenizer = trained_tokenizer(train[0])
     model = make_model("roberta-large").eval()
-    clf = RAEEClassifier(
-        Backbone(model, tokenizer),
-        prompt.template,
-        label_words=prompt.label_words,
-        device=args.device,
-        memory=None,
-    ).fit(*sample(*train, 32, seed=0))
+    for dtype in ("bfloat16", "float32"):
+        clf = RAEEClassifier(
+            Backbone(model, tokenizer),
+            prompt.template,
+            label_words=prompt.label_words,
+            device=args.device,
+            dtype=dtype,
+            memory=None,
+        ).fit(*sample(*train, 32, seed=0))
+        fill_mask_with(clf, model, tokenizer, args)
+
+
+def fill_mask_with(
+    clf: RAEEClassifier, model: Any, tokenizer: Any, args: argparse.Namespace
+) -> None:
+    from transformers import pipeline
+
     X = real_texts("sst2", 32)
     # Exits come from real texts: a model of random weights has none worth timing.
     of_gemma = fitted_for_exits("sst2", "auto", args.device)

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skraee import persistence
@@ -29,9 +30,11 @@ from skraee.backbone.batching import BatchTokens
 from skraee.backbone.encoder import as_encoder
 from skraee.backbone.handle import Backbone, as_backbone
 from skraee.backbone.precision import Device, resolve_device
+from skraee.calibration import sample_weights
 from skraee.clock import Clock, Timings
 from skraee.explanation import Explanation
 from skraee.fitted import Fitted, Prediction
+from skraee.learning import Evidence, learn_label_words, learn_ridge
 from skraee.parameters import check_parameters, check_whole
 from skraee.progress import (
     CallbackSupportMixin,
@@ -49,7 +52,16 @@ from skraee.retrieval.keys import (
     joined,
     learns_from_texts,
 )
-from skraee.sweep import LayerSweep, softmax
+from skraee.stopping import (
+    ByGain,
+    BySurety,
+    ByVotes,
+    Rule,
+    gains_left_out,
+    price_within,
+    threshold_within,
+)
+from skraee.sweep import LayerSweep
 from skraee.text.inputs import check_labels, check_texts
 from skraee.text.label_words import LabelWords
 from skraee.text.template import Template
@@ -57,6 +69,16 @@ from skraee.versions import DOCS, stamped, unstamped
 
 FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.int64]
+
+
+def by_retrieval(estimator: RAEEClassifier) -> bool:
+    """Whether neighbours decide about exits; for methods that are about them."""
+    if estimator.exit_by == "retrieval":
+        return True
+    raise AttributeError(
+        f"with exit_by={estimator.exit_by!r} no neighbours are looked for; set "
+        "exit_by='retrieval'."
+    )
 
 
 class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
@@ -93,13 +115,21 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         backbone's. A scikit-learn transformer is fitted on the training texts. A
         callable maps a list of texts to an array (n, d).
     readout : {"lm_head", "ridge"}, default="lm_head"
-        How states become class scores. "ridge" is not built yet.
+        How states become class scores. "lm_head" reads the label words through the
+        model's own head, as the paper does. "ridge" solves a small linear map for
+        every depth, in closed form: far more accurate from about a hundred texts on,
+        needs no label words, and works with backbones that have no head.
     class_weight : None or "balanced", default=None
-        Weights for ``readout="ridge"``; without effect on "lm_head".
+        Weights of the texts where something is solved or chosen by leave-one-out.
+        "balanced" where the classes of y are of unequal size and all matter alike.
     exit_by : {"retrieval", "confidence"}, default="retrieval"
-        What chooses the exit. "confidence" is not built yet.
+        What chooses the exit. "confidence" stops at the first depth that is sure of
+        its answer: its top probability reaches `tau`. It needs no keys and no index
+        and is the better choice with ``readout="ridge"``.
     budget : None or float, default=None
-        Mean share of the backbone's cost that a prediction may use. Not built yet.
+        Mean share of the backbone's cost that a prediction may use, in (0, 1]. `fit`
+        then chooses what decides about exits by leave-one-out, and `tau` is not
+        used. Set it where you know what time you have.
     below_tau : {"top3", "skip"}, default="top3"
         What a neighbour votes with when no layer reaches tau: its three best layers,
         or nothing. "skip" follows the paper's text, "top3" its program.
@@ -147,7 +177,14 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         Texts seen by fit.
     layer_scores_ : ndarray of shape (m + 1,)
         Accuracy of each depth on the texts of fit, without any retrieval. They are no
-        training scores: nothing was trained.
+        training scores: nothing was trained, or for "ridge" each text was left out.
+    cost_ : ndarray of shape (m + 1,)
+        Counted share of a full pass at each depth.
+    lambda_ : float
+        With a `budget` and ``exit_by="retrieval"``: the probability of the right class
+        that a full pass must gain.
+    threshold_ : float
+        With a `budget` and ``exit_by="confidence"``: the top probability that stops.
 
     References
     ----------
@@ -172,6 +209,9 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
     n_layers_: int
     n_samples_fit_: int
     layer_scores_: npt.NDArray[np.float64]
+    cost_: npt.NDArray[np.float64]
+    lambda_: float
+    threshold_: float
 
     def __init__(
         self,
@@ -249,18 +289,20 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         samples = check_texts(X, self._template().fields)
         labels = check_labels(y, len(samples))
         reader = self._open()
-        token_ids, _ = reader.label_tokens(self.label_words, np.unique(labels))
-        reader = reader.with_encoder(fit_encoder(reader.encoder, joined(samples)))
+        token_ids, _ = self._tokens(reader, np.unique(labels))
+        reader = self._with_encoder(reader, samples)
         with fit_progress(self, X, y, len(samples)) as advance:
             sweep = reader.sweep(samples, token_ids, advance)
-            return self._store(reader, sweep, labels)
+            return self._store(reader, sweep, labels, samples=samples)
 
     @with_callbacks
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
         """Add labelled texts to the database; only they pass the backbone.
 
         The outcome is that of `fit` on all texts, but that a scikit-learn transformer
-        as `encoder` keeps what it learned from the first of them.
+        as `encoder` keeps what it learned from the first of them. With
+        ``readout="ridge"`` every depth is solved again, with the states of the earlier
+        texts from `memory`.
 
         Parameters
         ----------
@@ -278,21 +320,31 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `classes` is missing on the first call, or a class is unknown; the
-            estimator is then as it was.
+            If `classes` is missing on the first call, a class is unknown, or the
+            states that ridge needs are in the memory no more; the estimator is then
+            as it was.
         """
         check_parameters(self)
         before: Fitted | None = getattr(self, "_fitted", None)
         samples = check_texts(X, self._template().fields)
         labels = check_labels(y, len(samples))
         classes = self._classes_for(labels, classes)
-        reader = self._open() if before is None else self._reopen(before)
-        token_ids, _ = reader.label_tokens(self.label_words, classes)
         if before is None:
-            reader = reader.with_encoder(fit_encoder(reader.encoder, joined(samples)))
+            reader = self._with_encoder(self._open(), samples)
+        else:
+            before.check_setting(self._setting())
+            reader = self._reopen(before)
+        token_ids, _ = self._tokens(reader, classes)
         with fit_progress(self, X, y, len(samples)) as advance:
             sweep = reader.sweep(samples, token_ids, advance)
-            return self._store(reader, sweep, labels, classes=classes, before=before)
+            return self._store(
+                reader,
+                sweep,
+                labels,
+                samples=samples,
+                classes=classes,
+                before=before,
+            )
 
     def predict(self, X: Any, return_exit_layers: bool = False) -> Any:
         """Classify texts, each with as many layers as its neighbours needed.
@@ -355,7 +407,7 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
             return np.log(self._answer(X)[0])
 
     def exit_layers(self, X: Any) -> IntArray:
-        """Return the depth at which each text stops (equation 6).
+        """Return the depth at which each text stops.
 
         Parameters
         ----------
@@ -365,11 +417,14 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         Returns
         -------
         exit_layers : ndarray of shape (n,), int
-            0..m. Nothing runs but what retrieval needs.
+            0..m. Where neighbours decide, nothing runs but what retrieval needs.
         """
+        if self.exit_by == "confidence":
+            return self._answer(X)[1]
         found = [choice.exits for choice in self._choices(X)]
         return np.concatenate([np.zeros(0, dtype=np.int64), *found])
 
+    @available_if(by_retrieval)  # type: ignore[untyped-decorator]
     def exit_distribution(self, X: Any) -> FloatArray:
         """Return how the neighbours' votes spread over the depths.
 
@@ -381,13 +436,14 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         Returns
         -------
         distribution : ndarray of shape (n, m + 1)
-            Equation 4, normalised; 1 at m where no neighbour votes.
+            Equation 4, normalised; 1 at m where no neighbour votes. With a `budget`
+            the expected probability of the right class takes the place of votes.
         """
         found = [exit_distribution(choice.scores) for choice in self._choices(X)]
         return np.concatenate([np.zeros((0, self.n_layers_ + 1)), *found])
 
     def layer_proba(self, X: Any) -> FloatArray:
-        """Read every depth of every text: the sweep, as fit makes it.
+        """Read every depth of every text; `predict_proba` is one row of it.
 
         Parameters
         ----------
@@ -404,8 +460,9 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         reader = self._reopen(fitted)
         with progress("sweep", len(samples), self.verbose) as advance:
             swept = reader.sweep(samples, fitted.token_ids, advance)
-        return softmax(swept.logits)
+        return fitted.layer_proba(swept)
 
+    @available_if(by_retrieval)  # type: ignore[untyped-decorator]
     def kneighbors(
         self, X: Any, n_neighbors: int | None = None, return_distance: bool = True
     ) -> Any:
@@ -469,7 +526,7 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
                 "no keys for a part of them; fit it first and wrap it in "
                 "sklearn.frozen.FrozenEstimator."
             )
-        token_ids, _ = reader.label_tokens(self.label_words)
+        token_ids, _ = self._tokens(reader)
         with progress("sweep", len(samples), self.verbose) as advance:
             return reader.sweep(samples, token_ids, advance)
 
@@ -491,11 +548,7 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         check_parameters(self)
         labels = check_labels(y, len(sweep))
         reader = self._open()
-        if sweep.n_layers != reader.n_layers:
-            raise ValueError(
-                f"the sweep has {sweep.n_layers} layers but the backbone "
-                f"{reader.n_layers}; fit with the backbone that made the sweep."
-            )
+        reader.check_sweep(sweep)
         return self._store(reader.with_encoder(reader.encoder), sweep, labels)
 
     def predict_iter(
@@ -558,6 +611,7 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         n_repeated = reader.engine.n_repeated
         return Timings(seconds, run.n_texts, tuple(run.undecided.tolist()), n_repeated)
 
+    @available_if(by_retrieval)  # type: ignore[untyped-decorator]
     def explain(self, text: Any, texts: Sequence[str] | None = None) -> Explanation:
         """Say why a text stopped where it did: its neighbours and their votes.
 
@@ -580,12 +634,14 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
             raise ValueError(f"explain takes one text at a time, got {len(samples)}.")
         (choice,) = self._choices(X)
         encoder = fitted.recipe.encoder
+        rule = self._rule()
+        assert not isinstance(rule, BySurety)
         return Explanation.of(
             joined(samples)[0],
             proba=self._answer(X)[0][0],
             choice=choice,
             database=fitted.database,
-            votes=fitted.database.votes(**self._rule())[choice.rows[0]],
+            votes=rule.votes(fitted.database)[choice.rows[0]],
             classes=self.classes_,
             texts=texts,
             key_depth=int(encoder) if is_depth(encoder) else 0,
@@ -683,6 +739,8 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
             self.max_length,
             self.dtype,
             as_encoder(self.encoder),
+            by_states=self.readout == "ridge",
+            by_keys=self.exit_by == "retrieval",
         )
         reader = recipe.open(self.device, self.batch_tokens, self.memory)
         check_encoder(recipe.encoder, reader.n_layers)
@@ -692,6 +750,22 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
     def _reopen(self, fitted: Fitted, clock: Clock | None = None) -> Reader:
         """Load the backbone as fit had it."""
         return fitted.recipe.open(self.device, self.batch_tokens, self.memory, clock)
+
+    def _tokens(
+        self, reader: Reader, classes: npt.NDArray[Any] | None = None
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the label words' tokens: all that are named, and the classes'."""
+        if self.readout == "ridge" and (
+            self.label_words is None or not reader.backbone.has_head
+        ):
+            return (), ()
+        return reader.label_tokens(self.label_words, classes)
+
+    def _with_encoder(self, reader: Reader, samples: list[Sample]) -> Reader:
+        """Return the reader with its encoder fitted to the training texts."""
+        if self.exit_by == "confidence":
+            return reader.with_encoder(reader.encoder)
+        return reader.with_encoder(fit_encoder(reader.encoder, joined(samples)))
 
     def _classes_for(self, labels: Any, classes: Any) -> npt.NDArray[Any]:
         """Return the classes of partial_fit; refuse labels that are none of them."""
@@ -729,77 +803,153 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         sweep: LayerSweep,
         labels: Any,
         *,
+        samples: list[Sample] | None = None,
         classes: npt.NDArray[Any] | None = None,
         before: Fitted | None = None,
     ) -> Self:
         """Turn a sweep and labels into the database; nothing changes before the end."""
         classes = np.unique(labels) if classes is None else classes
         codes = np.searchsorted(classes, labels)
-        _, token_ids = reader.label_tokens(self.label_words, classes)
-        proba = sweep.proba(token_ids)
-        standardizer = (
-            Standardizer.fit(sweep.keys) if is_depth(reader.encoder) else None
-        )
-        keys = sweep.keys if standardizer is None else standardizer(sweep.keys)
-        database = Database.build(
-            keys,
-            proba,
-            codes,
-            keep=self.database,
-            metric=self.metric,
-            method=self.index,
-            n_jobs=self.n_jobs,
-            random_state=0 if self.random_state is None else self.random_state,
-            shared=self.memory is not None,
-        )
-        fitted = Fitted(reader.recipe, token_ids, database, standardizer)
-        scores = (proba.argmax(axis=2) == codes[:, None]).mean(axis=0)
+        fitted, learned = self._learn(reader, sweep, codes, classes, samples, before)
+        right = learned.proba.argmax(axis=2) == learned.codes[:, None]
+        scores = right.mean(axis=0)
         n_samples = len(sweep)
         if before is not None:
-            fitted = before.joined(fitted, self.n_samples_fit_)
-            database = fitted.database
-            keys, proba, codes = database.keys, database.proba, database.labels
             n_samples += self.n_samples_fit_
-            gain = (scores - self.layer_scores_) * len(sweep) / n_samples
-            scores = self.layer_scores_ + gain
-        k, chosen = self._choose(database, keys, proba, codes, classes)
-        database.build_index(k)
+            if len(right) < n_samples:  # database="correct" has forgotten some
+                scores = right[-len(sweep) :].mean(axis=0) - self.layer_scores_
+                scores = self.layer_scores_ + scores * len(sweep) / n_samples
+        k, chosen = self._choose(learned)
+        if reader.recipe.by_keys:
+            fitted.database.build_index(k)
         self._fitted = fitted
         self.classes_ = classes
         self.n_layers_ = reader.n_layers
         self.n_samples_fit_ = n_samples
         self.layer_scores_ = scores
+        self.cost_ = reader.backbone.costs
+        for name in ("lambda_", "threshold_", "k_", "tau_", "budget_"):
+            self.__dict__.pop(name, None)  # of an earlier fit
         self.__dict__.update(chosen)
         return self
 
-    def _choose(
+    def _learn(
         self,
-        database: Database,
-        keys: npt.NDArray[np.float32],
-        proba: npt.NDArray[np.float32],
-        codes: npt.NDArray[np.integer],
+        reader: Reader,
+        sweep: LayerSweep,
+        codes: IntArray,
         classes: npt.NDArray[Any],
-    ) -> tuple[int, dict[str, Any]]:
-        """Return k and what fit chose, as attributes: `RAEEClassifierCV` has some."""
-        return self.k, {}
+        samples: list[Sample] | None,
+        before: Fitted | None,
+    ) -> tuple[Fitted, Evidence]:
+        """Make what predict needs, and what exits are chosen by."""
+        _, token_ids = self._tokens(reader, classes)
+        seed = 0 if self.random_state is None else self.random_state
+        by_keys = reader.recipe.by_keys
+        all_codes = codes
+        if before is not None:
+            all_codes = np.concatenate([before.database.labels, codes])
+        weights = sample_weights(all_codes, len(classes), self.class_weight)
+        if reader.recipe.by_states:
+            learned = learn_ridge(
+                reader,
+                sweep,
+                samples,
+                all_codes,
+                weights,
+                n_classes=len(classes),
+                seed=seed,
+                before=before,
+            )
+        else:
+            learned = learn_label_words(
+                sweep,
+                token_ids,
+                all_codes,
+                weights,
+                by_confidence=not by_keys,
+                before=before,
+            )
+        standardizer = (
+            None if reader.key_depth is None else Standardizer.fit(sweep.keys)
+        )
+        keys = sweep.keys if standardizer is None else standardizer(sweep.keys)
+        database = Database.build(
+            keys,
+            learned.stored[-len(sweep) :],
+            codes,
+            keep=self.database if by_keys else "all",
+            metric=self.metric,
+            method=self.index,
+            n_jobs=self.n_jobs,
+            random_state=seed,
+            shared=self.memory is not None,
+        )
+        fitted = Fitted(
+            reader.recipe,
+            token_ids,
+            database,
+            setting=self._setting(),
+            standardizer=standardizer,
+            ridge=learned.ridge,
+            sharpness=learned.sharpness,
+            records=learned.records,
+        )
+        if before is not None:
+            fitted = before.joined(fitted, self.n_samples_fit_, learned.stored)
+            keys = fitted.database.keys
+        costs = reader.backbone.costs
+        if reader.key_depth is not None:
+            costs = np.maximum(costs, costs[reader.key_depth])
+        evidence = Evidence(
+            fitted.database, keys, learned.proba, all_codes, classes, weights, costs
+        )
+        return fitted, evidence
+
+    def _choose(self, known: Evidence) -> tuple[int, dict[str, Any]]:
+        """Return k and what fit chose, as attributes; the CV class chooses more."""
+        if self.budget is None:
+            return self.k, {}
+        if self.exit_by == "confidence":
+            threshold = threshold_within(self.budget, known, self.min_exit)
+            return self.k, {"threshold_": threshold}
+        gains = gains_left_out(known, [self.k])[self.k]
+        price = price_within(self.budget, known, gains, self.min_exit)
+        return self.k, {"lambda_": price}
 
     def _k_and_tau(self) -> tuple[int, float]:
         """Return what predict uses; `RAEEClassifierCV` has its own."""
         return self.k, self.tau
 
+    def _has_budget(self) -> bool:
+        """Whether fit has chosen what decides about exits."""
+        return self.budget is not None
+
+    def _setting(self) -> dict[str, Any]:
+        """Return the parameters that predict cannot change any more."""
+        return {
+            "readout": self.readout,
+            "exit_by": self.exit_by,
+            "budget": self.budget,
+        }
+
     def _check(self, X: Any) -> tuple[Fitted, list[Sample]]:
         """Return what fit left and the texts; refuse what does not fit it."""
         check_is_fitted(self)
         check_parameters(self)
+        self._fitted.check_setting(self._setting())
         fields = self._fitted.recipe.template.fields
         return self._fitted, check_texts(X, fields, allow_empty=True)
 
-    def _rule(self) -> dict[str, Any]:
-        return {
-            "tau": self._k_and_tau()[1],
-            "below_tau": self.below_tau,
-            "min_exit": self.min_exit,
-        }
+    def _rule(self) -> Rule:
+        """Return where texts stop."""
+        k, tau = self._k_and_tau()
+        if self.exit_by == "confidence":
+            threshold = self.threshold_ if self._has_budget() else tau
+            return BySurety(threshold, self.min_exit)
+        if self._has_budget():
+            return ByGain(k, self.lambda_, self.cost_, self.min_exit)
+        return ByVotes(k, tau, self.below_tau, self.min_exit)
 
     def _keys(self, X: Any) -> Iterator[FloatArray]:
         """Yield the keys of X, part by part."""
@@ -811,8 +961,9 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
     def _choices(self, X: Any) -> Iterator[ExitChoice]:
         """Yield where the texts of X stop, part by part."""
         for keys in self._keys(X):
-            k, _ = self._k_and_tau()
-            yield self._fitted.database.exits(keys, k=k, **self._rule())
+            rule = self._rule()
+            assert not isinstance(rule, BySurety)
+            yield rule.choice(self._fitted.database, keys)
 
     def _answer(self, X: Any) -> tuple[FloatArray, IntArray]:
         """Return probabilities (n, C) and exits (n,) of X."""
@@ -822,7 +973,7 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         """Choose, exit, read, part by part."""
         fitted, samples = self._check(X)
         reader = self._reopen(fitted, clock)
-        run = Prediction(fitted, self._k_and_tau()[0], self._rule(), clock)
+        run = Prediction(fitted, self._rule(), clock)
         with progress("predict", len(samples), self.verbose) as advance:
             for part in reader.parts(samples):
                 run.answer(reader, part, advance)

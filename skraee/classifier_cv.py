@@ -1,8 +1,9 @@
-"""RAEE that chooses k and tau itself, by leave-one-out on the one sweep of fit."""
+"""RAEE that chooses k, tau or a budget itself, by leave-one-out on fit's one sweep."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -12,18 +13,24 @@ from skraee.backbone.batching import BatchTokens
 from skraee.backbone.handle import Backbone
 from skraee.backbone.precision import Device
 from skraee.classifier import RAEEClassifier
-from skraee.retrieval.database import Database
+from skraee.learning import Evidence
 from skraee.retrieval.leave_one_out import exits_for_each_k, other_neighbors
 from skraee.scoring import Scoring, score_answers
+from skraee.stopping import (
+    best_for_price,
+    first_sure,
+    gains_left_out,
+    price_within,
+    threshold_within,
+)
 from skraee.text.label_words import LabelWords
 from skraee.text.template import Template
 
-Float32Array = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 
 class RAEEClassifierCV(RAEEClassifier):
-    """`RAEEClassifier` that chooses k and tau by leave-one-out.
+    """`RAEEClassifier` that chooses k and tau, or a budget, by leave-one-out.
 
     Each training text is answered as if it were not stored: its neighbours are those
     among all others (exact copies are others), its exit follows from them by equations
@@ -31,6 +38,10 @@ class RAEEClassifierCV(RAEEClassifier):
     one pass that `fit` makes anyway, as `RidgeCV` does it; a larger grid costs next to
     nothing. Where scores are equal the smaller mean exit wins, then the smaller k,
     then the larger tau.
+
+    With ``exit_by="confidence"`` there is no k to choose. With `budgets` these are
+    tried instead of `taus`: each with the price of depth, or the threshold of
+    confidence, that `RAEEClassifier` would choose for it.
 
     Parameters
     ----------
@@ -43,8 +54,9 @@ class RAEEClassifierCV(RAEEClassifier):
     taus : sequence of float, default=(0.0, 0.5, 0.7, 0.9, 0.95)
         Least probabilities to try, in [0, 1]. Leave high ones out where exits come too
         early, low ones where they come too late.
-    budgets : None, default=None
-        Shares of the backbone's cost to try. Not built yet.
+    budgets : sequence of float or None, default=None
+        Mean shares of the backbone's cost to try instead of `taus`, in (0, 1]. Give
+        one to bind the cost, several to let the least that serves win.
     scoring : str, callable or None, default=None
         What to choose by: the name of a scikit-learn scorer, or a callable
         ``scorer(estimator, X, y)``; None is the accuracy. Choose
@@ -65,18 +77,23 @@ class RAEEClassifierCV(RAEEClassifier):
     Attributes
     ----------
     k_ : int
-        The chosen number of neighbours, which every later method uses.
+        The chosen number of neighbours, which every later method uses; not with
+        ``exit_by="confidence"``.
     tau_ : float
-        The chosen tau.
+        The chosen tau; not with `budgets`.
+    budget_ : float
+        The chosen budget; only with `budgets`.
     best_score_ : float
-        The leave-one-out score of both.
+        The leave-one-out score of what was chosen.
     best_params_ : dict
-        Both, as ``{"k": ..., "tau": ...}``, for `RAEEClassifier.set_params`.
+        What was chosen, as ``{"k": ..., "tau": ...}``, for
+        `RAEEClassifier.set_params`.
     cv_results_ : dict of ndarray
-        One entry for each pair, with the keys of `GridSearchCV` where they have a
-        meaning here: `params`, `param_k`, `param_tau`, `mean_test_score` (the
-        leave-one-out score) and `rank_test_score`; and `mean_exit_layer`.
-    classes_, n_layers_, n_samples_fit_, layer_scores_
+        One entry for each candidate, with the keys of `GridSearchCV` where they have a
+        meaning here: `params`, `param_k`, `param_tau` or `param_budget`,
+        `mean_test_score` (the leave-one-out score) and `rank_test_score`; and
+        `mean_exit_layer`.
+    classes_, n_layers_, n_samples_fit_, layer_scores_, cost_, lambda_, threshold_
         As in :class:`RAEEClassifier`.
 
     See Also
@@ -103,7 +120,7 @@ class RAEEClassifierCV(RAEEClassifier):
         ks: Sequence[int] = (4, 8, 12, 16, 24),
         taus: Sequence[float] = (0.0, 0.5, 0.7, 0.9, 0.95),
         *,
-        budgets: None = None,
+        budgets: Sequence[float] | None = None,
         scoring: Scoring = None,
         label_words: LabelWords = None,
         encoder: Any = None,
@@ -180,79 +197,132 @@ class RAEEClassifierCV(RAEEClassifier):
         return super().partial_fit(X, y, classes)
 
     def _k_and_tau(self) -> tuple[int, float]:
-        return self.k_, self.tau_
+        return getattr(self, "k_", 1), getattr(self, "tau_", 1.0)
 
-    def _choose(
-        self,
-        database: Database,
-        keys: Float32Array,
-        proba: Float32Array,
-        codes: npt.NDArray[np.integer],
-        classes: npt.NDArray[Any],
-    ) -> tuple[int, dict[str, Any]]:
-        """Choose k and tau by the answers that the texts get without themselves."""
-        params: list[dict[str, Any]] = [
-            {"k": int(k), "tau": float(tau)} for k in self.ks for tau in self.taus
-        ]
-        exits = self._exits_left_out(database, keys, params)
-        texts = np.arange(len(codes))
+    def _has_budget(self) -> bool:
+        return self.budgets is not None
+
+    def _setting(self) -> dict[str, Any]:
+        return {
+            "readout": self.readout,
+            "exit_by": self.exit_by,
+            "budgets": None if self.budgets is None else list(self.budgets),
+        }
+
+    def _choose(self, known: Evidence) -> tuple[int, dict[str, Any]]:
+        """Choose by the answers that the texts get without themselves."""
+        if self.exit_by == "confidence":
+            tried = self._by_confidence(known)
+        elif self.budgets is None:
+            tried = self._by_votes(known)
+        else:
+            tried = self._by_gain(known)
+        texts = np.arange(len(known.codes))
         scores = [
-            score_answers(self.scoring, proba[texts, found], classes[codes], classes)
-            for found in exits
+            score_answers(
+                self.scoring,
+                known.proba[texts, candidate.exits],
+                known.classes[known.codes],
+                known.classes,
+            )
+            for candidate in tried
         ]
-        results = _cv_results(params, scores, [found.mean() for found in exits])
+        results = _cv_results(tried, scores)
         best = self._best(results)
-        k: int = params[best]["k"]
-        return k, {
-            "k_": k,
-            "tau_": params[best]["tau"],
+        chosen = tried[best].params
+        return chosen.get("k", 1), {
+            **{f"{name}_": value for name, value in chosen.items()},
+            **tried[best].found,
             "best_score_": scores[best],
-            "best_params_": params[best].copy(),
+            "best_params_": chosen.copy(),
             "cv_results_": results,
         }
 
-    def _exits_left_out(
-        self, database: Database, keys: Float32Array, params: list[dict[str, Any]]
-    ) -> list[IntArray]:
-        """Return the exits (n,) of all texts for each k and tau."""
-        ks = [candidate["k"] for candidate in params]
-        distances, rows = other_neighbors(database, keys, max(ks))
+    def _by_votes(self, known: Evidence) -> list[Candidate]:
+        """Try every k with every tau."""
+        ks = [int(k) for k in self.ks]
+        distances, rows = other_neighbors(known.database, known.keys, max(ks))
         exits = {}
-        for tau in {candidate["tau"] for candidate in params}:
-            votes = database.votes(
+        for tau in set(self.taus):
+            votes = known.database.votes(
                 tau=tau, below_tau=self.below_tau, min_exit=self.min_exit
             )
             exits[tau] = exits_for_each_k(distances, rows, votes, ks)
-        return [exits[candidate["tau"]][candidate["k"]] for candidate in params]
+        return [
+            Candidate({"k": k, "tau": float(tau)}, exits[tau][k])
+            for k in ks
+            for tau in self.taus
+        ]
+
+    def _by_gain(self, known: Evidence) -> list[Candidate]:
+        """Try every k with every budget."""
+        tried = []
+        for k, gains in gains_left_out(known, [int(k) for k in self.ks]).items():
+            for budget in self.budgets or ():
+                price = price_within(budget, known, gains, self.min_exit)
+                exits = best_for_price(gains, known.costs, price, self.min_exit)
+                params = {"k": k, "budget": float(budget)}
+                tried.append(Candidate(params, exits, {"lambda_": price}))
+        return tried
+
+    def _by_confidence(self, known: Evidence) -> list[Candidate]:
+        """Try every tau, or every budget."""
+        confidence = known.proba.max(axis=2)
+        tried = []
+        for tau in self.taus if self.budgets is None else ():
+            exits = first_sure(confidence, tau, self.min_exit)
+            tried.append(Candidate({"tau": float(tau)}, exits))
+        for budget in self.budgets or ():
+            threshold = threshold_within(budget, known, self.min_exit)
+            exits = first_sure(confidence, threshold, self.min_exit)
+            params = {"budget": float(budget)}
+            tried.append(Candidate(params, exits, {"threshold_": threshold}))
+        return tried
 
     def _best(self, results: dict[str, Any]) -> int:
         """Return the place of the best score, the cheapest where several share it."""
         if np.isnan(results["mean_test_score"]).all():
             raise ValueError(
-                f"scoring={self.scoring!r} is nan for every k and tau; choose one that "
+                f"scoring={self.scoring!r} is nan for every candidate; choose one that "
                 "is defined for these labels."
             )
-        order = np.lexsort(
-            (
-                -results["param_tau"].data,
-                results["param_k"].data,
-                results["mean_exit_layer"],
-                results["rank_test_score"],
-            )
-        )
-        return int(order[0])
+        ties = [results["mean_exit_layer"], results["rank_test_score"]]
+        for name, sign in (("k", 1), ("tau", -1), ("budget", 1)):
+            if f"param_{name}" in results:
+                ties.insert(0, sign * results[f"param_{name}"].data)
+        return int(np.lexsort(ties)[0])
 
 
-def _cv_results(
-    params: list[dict[str, Any]], scores: list[float], mean_exits: list[float]
-) -> dict[str, Any]:
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """One choice that was tried.
+
+    Attributes
+    ----------
+    params : dict
+        What was set.
+    exits : ndarray of shape (n,)
+        Where the texts of fit would stop without themselves.
+    found : dict
+        What follows from it, as attributes.
+    """
+
+    params: dict[str, Any]
+    exits: IntArray
+    found: dict[str, Any] = field(default_factory=dict)
+
+
+def _cv_results(tried: list[Candidate], scores: list[float]) -> dict[str, Any]:
     """Lay out what was tried as `GridSearchCV` does; a score of NaN ranks last."""
     known = np.nan_to_num(scores, nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+    params = [candidate.params for candidate in tried]
     return {
         "params": params,
-        "param_k": np.ma.array([p["k"] for p in params]),
-        "param_tau": np.ma.array([p["tau"] for p in params]),
+        **{
+            f"param_{name}": np.ma.array([p[name] for p in params])
+            for name in params[0]
+        },
         "mean_test_score": np.array(scores),
         "rank_test_score": 1 + (known > known[:, None]).sum(axis=1, dtype=np.int32),
-        "mean_exit_layer": np.array(mean_exits),
+        "mean_exit_layer": np.array([c.exits.mean() for c in tried]),
     }

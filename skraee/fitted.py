@@ -10,12 +10,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from skraee.backbone.scoring import (
+    At,
+    Decided,
+    LabelScorer,
+    RidgeScorer,
+    Scorer,
+    Stops,
+    WhenConfident,
+)
 from skraee.clock import Clock, NoClock
 from skraee.exceptions import UndecidedWarning
-from skraee.reading import Part, Reader, Recipe, is_depth
+from skraee.reading import Part, Reader, Recalled, Recipe
 from skraee.retrieval.database import Database, ExitChoice
 from skraee.retrieval.keys import Standardizer
-from skraee.sweep import softmax
+from skraee.ridge import RidgeReadout
+from skraee.states import States
+from skraee.stopping import BySurety, Rule
+from skraee.sweep import LayerSweep, softmax
+from skraee.text.prompt import Prompt
 
 Float32Array = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -34,37 +47,134 @@ class Fitted:
         The classes' label-word tokens, in the order of the classes.
     database : Database
         Keys, sweeps and labels of the training texts.
+    setting : dict
+        Parameters of the estimator that predict cannot change any more.
     standardizer : Standardizer or None
         What the keys of an integer encoder went through.
+    ridge : RidgeReadout or None
+        Reads the classes; without one the model's own head does.
+    sharpness : ndarray of shape (m + 1,) or None
+        Factors on the label words' logits, where confidence decides.
+    records : ndarray of uint8 of shape (n, 20) or None
+        Where the store has the training texts' states.
     """
 
     recipe: Recipe
     token_ids: tuple[int, ...]
     database: Database
+    setting: dict[str, Any]
     standardizer: Standardizer | None = None
+    ridge: RidgeReadout | None = None
+    sharpness: npt.NDArray[np.float64] | None = None
+    records: npt.NDArray[np.uint8] | None = None
 
-    def joined(self, new: Fitted, n_seen: int) -> Fitted:
+    @property
+    def n_classes(self) -> int:
+        """Number of classes C."""
+        return int(self.database.proba.shape[2])
+
+    def scores(self, depths: npt.NDArray[Any]) -> Float32Array:
+        """Score every depth of texts: softmax gives the probabilities.
+
+        Parameters
+        ----------
+        depths : ndarray of shape (n, m + 1, ...)
+            Their states, or the logits of the classes' label words.
+
+        Returns
+        -------
+        scores : ndarray of shape (n, m + 1, C), float32
+        """
+        if self.ridge is not None:
+            return self.ridge.scores(depths)
+        if self.sharpness is None:
+            return depths
+        return (depths * self.sharpness[:, None]).astype(np.float32)
+
+    def scorer(self, reader: Reader) -> Scorer:
+        """Return what scores texts while they run."""
+        if self.ridge is not None:
+            return RidgeScorer(
+                self.ridge,
+                reader.backbone.closings,
+                with_read=reader.states_kept == "read and mean",
+                device=reader.backbone.device,
+            )
+        assert self.sharpness is not None
+        return LabelScorer(reader.backbone.head(self.token_ids), self.sharpness)
+
+    def layer_proba(self, sweep: LayerSweep) -> Float32Array:
+        """Return the probabilities (n, m + 1, C) of texts that were swept."""
+        return softmax(
+            self.scores(sweep.logits if self.ridge is None else _states(sweep))
+        )
+
+    def check_setting(self, setting: dict[str, Any]) -> None:
+        """Refuse parameters that were changed since fit and cannot be any more.
+
+        Parameters
+        ----------
+        setting : dict
+            What they are now.
+
+        Raises
+        ------
+        ValueError
+            If one is another.
+        """
+        for name, now in setting.items():
+            if (then := self.setting[name]) != now:
+                raise ValueError(
+                    f"{name} was {then!r} at fit and is {now!r} now, which predict "
+                    "cannot follow; call fit again, or set it back."
+                )
+
+    def record_names(self) -> list[bytes]:
+        """Return the names under which the store has the training texts' states.
+
+        Raises
+        ------
+        ValueError
+            If they are not known.
+        """
+        if self.records is None:
+            raise ValueError(
+                "partial_fit with readout='ridge' needs the states of the texts that "
+                "were fitted before, and after fit_sweep they are not known; call fit "
+                "on all texts."
+            )
+        return [record.tobytes() for record in self.records]
+
+    def joined(self, new: Fitted, n_seen: int, proba: Float32Array) -> Fitted:
         """Return what a fit on these texts and the new ones would leave.
 
         Parameters
         ----------
         new : Fitted
-            Of the new texts, with the same recipe.
+            Of the new texts, with the same recipe; its readout serves all.
         n_seen : int
             Texts that were fitted before.
+        proba : ndarray of shape (n, m + 1, C)
+            What the database keeps of all texts.
 
         Returns
         -------
         Fitted
         """
         ours, theirs = self.database, new.database
-        if self.standardizer is None or new.standardizer is None:
-            return replace(self, database=ours.joined(theirs, n_seen))
-        standardizer = self.standardizer.joined(new.standardizer)
-        ours = replace(ours, keys=standardizer(self.standardizer.undo(ours.keys)))
-        theirs = replace(theirs, keys=standardizer(new.standardizer.undo(theirs.keys)))
+        standardizer = None
+        if self.standardizer is not None and new.standardizer is not None:
+            standardizer = self.standardizer.joined(new.standardizer)
+            back = self.standardizer.undo(ours.keys)
+            ours = replace(ours, keys=standardizer(back))
+            back = new.standardizer.undo(theirs.keys)
+            theirs = replace(theirs, keys=standardizer(back))
         database = ours.joined(theirs, n_seen)
-        return replace(self, database=database, standardizer=standardizer)
+        if len(proba) == len(database):
+            database.proba = proba
+        return replace(
+            new, recipe=self.recipe, database=database, standardizer=standardizer
+        )
 
     def standardized(self, keys: Float32Array) -> Float32Array:
         """Return keys (n, d) as the database has them."""
@@ -77,24 +187,19 @@ class Prediction:
     Parameters
     ----------
     fitted : Fitted
-    k : int
-        Neighbours that vote.
-    rule : dict
-        ``tau``, ``below_tau`` and ``min_exit`` of the exit rule.
+    rule : Rule
+        Where texts stop.
     clock : Clock, optional
         Told where time goes.
     """
 
-    def __init__(
-        self, fitted: Fitted, k: int, rule: dict[str, Any], clock: Clock | None = None
-    ) -> None:
+    def __init__(self, fitted: Fitted, rule: Rule, clock: Clock | None = None) -> None:
         self._clock = NoClock() if clock is None else clock
         self._fitted = fitted
-        self._k = k
         self._rule = rule
         self._parts = [
             _Answers(
-                np.zeros((0, len(fitted.token_ids)), dtype=np.float32),
+                np.zeros((0, fitted.n_classes), dtype=np.float32),
                 np.zeros(0, dtype=np.int64),
                 np.zeros(0, dtype=bool),
             )
@@ -110,7 +215,7 @@ class Prediction:
         advance : callable or None
             Told how many more texts are done.
         """
-        n_texts, n_classes = len(part.samples), len(self._fitted.token_ids)
+        n_texts, n_classes = len(part.samples), self._fitted.n_classes
         found = _Answers(
             np.zeros((n_texts, n_classes), dtype=np.float32),
             np.zeros(n_texts, dtype=np.int64),
@@ -118,9 +223,10 @@ class Prediction:
         )
         known = reader.recall(part, self._fitted.token_ids)
         if len(known.rows):
-            choice = self.choose(np.stack(known.keys))
-            logits = np.stack(known.logits)[np.arange(len(known.rows)), choice.exits]
-            found.put(known.rows, logits, choice.exits, choice.undecided)
+            scores = self._fitted.scores(np.stack(known.depths))
+            exits, undecided = self._exits_of_known(known, scores)
+            texts = np.arange(len(exits))
+            found.put(known.rows, scores[texts, exits], exits, undecided)
         new = np.setdiff1d(np.arange(n_texts), known.rows)
         if advance is not None:
             advance(len(part.inverse) - len(new))
@@ -128,14 +234,24 @@ class Prediction:
             found.put(new, *self._run(reader, part, new, advance))
         self._parts.append(found[part.inverse])
 
+    def _exits_of_known(
+        self, known: Recalled, scores: Float32Array
+    ) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+        if isinstance(self._rule, BySurety):
+            exits = self._rule.exits(softmax(scores))
+            return exits, np.zeros(len(exits), dtype=bool)
+        choice = self.choose(np.stack(known.keys))
+        return choice.exits, choice.undecided
+
     def _run(
         self, reader: Reader, part: Part, rows: IntArray, advance: Advance | None
     ) -> tuple[Float32Array, IntArray, npt.NDArray[np.bool_]]:
         """Run some texts to their exits: logits (n, C), exits and undecided (n,)."""
         prompts = reader.prompts_of(part, rows)
+        if self._fitted.ridge is not None or isinstance(self._rule, BySurety):
+            return self._run_scored(reader, part, rows, prompts, advance)
         head = reader.backbone.head(self._fitted.token_ids)
-        if is_depth(reader.encoder):
-            depth = int(reader.encoder)
+        if (depth := reader.key_depth) is not None:
             return reader.engine.run_deciding(
                 prompts, depth, self._decide, head, advance
             )
@@ -143,11 +259,37 @@ class Prediction:
         logits = reader.engine.run_to(prompts, choice.exits, head, advance)
         return logits, choice.exits, choice.undecided
 
+    def _run_scored(
+        self,
+        reader: Reader,
+        part: Part,
+        rows: IntArray,
+        prompts: list[Prompt],
+        advance: Advance | None,
+    ) -> tuple[Float32Array, IntArray, npt.NDArray[np.bool_]]:
+        """Run some texts and score each depth they pass."""
+        stops: Stops
+        choice = None
+        if isinstance(self._rule, BySurety):
+            last = reader.n_layers
+            stops = WhenConfident(self._rule.threshold, self._rule.min_exit, last)
+        elif (depth := reader.key_depth) is not None:
+            stops = Decided(depth, self._decide)
+        else:
+            choice = self.choose(reader.keys(part, rows, prompts))
+            stops = At(choice.exits)
+        scorer = self._fitted.scorer(reader)
+        scores, exits, undecided = reader.engine.run_scored(
+            prompts, scorer, stops, advance
+        )
+        return scores, exits, undecided if choice is None else choice.undecided
+
     def choose(self, keys: Float32Array) -> ExitChoice:
         """Choose the exits of texts with these keys (n, d)."""
         with self._clock.part("search"):
+            assert not isinstance(self._rule, BySurety)
             keys = self._fitted.standardized(keys)
-            return self._fitted.database.exits(keys, k=self._k, **self._rule)
+            return self._rule.choice(self._fitted.database, keys)
 
     def finished(self) -> tuple[Float32Array, IntArray]:
         """Return probabilities (n, C) and exits (n,); warn of undecided texts."""
@@ -168,6 +310,11 @@ class Prediction:
     def _decide(self, keys: Float32Array) -> tuple[IntArray, npt.NDArray[np.bool_]]:
         choice = self.choose(keys)
         return choice.exits, choice.undecided
+
+
+def _states(sweep: LayerSweep) -> States:
+    assert sweep.states is not None
+    return sweep.states
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from skraee.exceptions import (
     BackboneDriftWarning,
     BackboneMissingError,
 )
+from skraee.ridge import RidgeReadout
 from skraee.sweep import softmax
 from skraee.versions import installed
 
@@ -59,6 +60,8 @@ class Origin:
         Tokens of the label words.
     proba : ndarray of shape (n_probes, m + 1, C)
         Their probabilities at every depth.
+    ridge : RidgeReadout or None
+        What reads them, if it is not the model's own head.
     path : str
         The file it comes from, for messages.
     """
@@ -70,11 +73,17 @@ class Origin:
     samples: tuple[tuple[str, ...], ...]
     token_ids: tuple[int, ...]
     proba: npt.NDArray[np.float32]
+    ridge: RidgeReadout | None = None
     path: str = ""
     _is_probed: bool = field(default=False, repr=False)
 
     @classmethod
-    def of(cls, reader: Reader, token_ids: tuple[int, ...]) -> Self:
+    def of(
+        cls,
+        reader: Reader,
+        token_ids: tuple[int, ...],
+        ridge: RidgeReadout | None = None,
+    ) -> Self:
         """Note down the backbone that is in memory.
 
         Parameters
@@ -82,6 +91,8 @@ class Origin:
         reader : Reader
         token_ids : tuple of C int
             Tokens of the label words.
+        ridge : RidgeReadout, optional
+            What reads the classes in their place.
         """
         n_fields = len(reader.recipe.template.fields)
         n = len(_SENTENCES)
@@ -93,7 +104,8 @@ class Origin:
             hashes=_hashes(reader.backbone),
             samples=samples,
             token_ids=token_ids,
-            proba=_answers(reader, samples, token_ids),
+            proba=_answers(reader, samples, token_ids, ridge),
+            ridge=ridge,
         )
 
     def load(self, backbone: Backbone, dtype: str, device: Device) -> LoadedBackbone:
@@ -137,7 +149,7 @@ class Origin:
         with _probing:
             if self._is_probed:
                 return
-            found = _answers(reader, self.samples, self.token_ids)
+            found = _answers(reader, self.samples, self.token_ids, self.ridge)
             self._is_probed = True
         drift = float(np.abs(found - self.proba).max())
         tolerance = _TOLERANCE.get(name_of(reader.backbone.dtype), _HALF_TOLERANCE)
@@ -186,10 +198,17 @@ def _hashes(loaded: LoadedBackbone) -> dict[str, str]:
 
 
 def _answers(
-    reader: Reader, samples: tuple[tuple[str, ...], ...], token_ids: tuple[int, ...]
+    reader: Reader,
+    samples: tuple[tuple[str, ...], ...],
+    token_ids: tuple[int, ...],
+    ridge: RidgeReadout | None,
 ) -> npt.NDArray[np.float32]:
     """Sweep samples with the backbone itself, whatever is known of them."""
     # An engine of its own: it is not the user's texts that take this time.
-    engine, head = Engine(reader.backbone), reader.backbone.head(token_ids)
+    engine = Engine(reader.backbone)
     prompts = reader.prompts.encode(samples, warn=False)
-    return softmax(engine.sweep(prompts, head).logits)
+    if ridge is None:
+        return softmax(engine.sweep(prompts, reader.backbone.head(token_ids)).logits)
+    states = engine.sweep(prompts, None, states=reader.states_kept).states
+    assert states is not None
+    return softmax(ridge.scores(states))

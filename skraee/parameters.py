@@ -35,8 +35,6 @@ def check_parameters(estimator: RAEEClassifier) -> None:
     ------
     ValueError, TypeError
         For the first parameter that is out of its range.
-    NotImplementedError
-        For choices that are named but not built yet.
     """
     given = estimator.get_params(deep=False)
     for name, check in _CHECKS.items():
@@ -46,7 +44,6 @@ def check_parameters(estimator: RAEEClassifier) -> None:
         if given[name] not in allowed:
             options = ", ".join(map(repr, allowed))
             raise ValueError(f"{name} must be one of {options}, got {given[name]!r}.")
-    _check_built(given)
 
 
 def check_whole(name: str, value: Any, *, least: int, most: int | None = None) -> None:
@@ -120,19 +117,20 @@ def _check_not_empty(name: str, values: Any) -> None:
         raise ValueError(f"{name} must hold at least one value, got {values!r}.")
 
 
-def _check_built(given: dict[str, Any]) -> None:
-    wanted = {
-        "readout='ridge'": given["readout"] == "ridge",
-        "exit_by='confidence'": given["exit_by"] == "confidence",
-    }
-    for name in given.keys() & {"budget", "budgets"}:
-        wanted[f"{name}={given[name]!r}"] = given[name] is not None
-    for setting, is_wanted in wanted.items():
-        if is_wanted:
-            raise NotImplementedError(
-                f"{setting} is not built yet; leave readout, exit_by and budget at "
-                "their defaults."
-            )
+def _check_budget(name: str, value: Any) -> None:
+    if value is None:
+        return
+    _check_share(name, value)
+    if value == 0:
+        raise ValueError(f"{name} must be above 0, got {value}; None sets no limit.")
+
+
+def _check_budgets(name: str, values: Any) -> None:
+    if values is None:
+        return
+    _check_not_empty(name, values)
+    for value in values:
+        _check_budget(f"every budget of {name}", value)
 
 
 # Checks of the parameters that have a range; an estimator has some of them.
@@ -141,6 +139,8 @@ _CHECKS: dict[str, Callable[[str, Any], object]] = {
     "tau": _check_share,
     "ks": _check_ks,
     "taus": _check_taus,
+    "budget": _check_budget,
+    "budgets": _check_budgets,
     "min_exit": partial(check_whole, least=0),
     "max_length": _check_length,
     "scoring": lambda _, scoring: scorer_for(scoring),

@@ -10,6 +10,10 @@ The file of format 1 is a ZIP (:mod:`skraee.archive`) with these members:
 ``database/*.npy``           ``keys``, ``proba``, ``labels`` and, where not all texts
                              were kept, ``kept`` of the database
 ``standardizer/*.npy``       ``mean`` and ``variance``, for an encoder that is a depth
+``ridge/*.npy``              the closed-form readout: ``coef``, ``intercept``, ``gain``,
+                             ``sharpness`` and ``penalty``
+``readout/*.npy``            ``sharpness`` of label words read by confidence, and the
+                             ``records`` of texts whose states the store has
 ``probes.npy``               what the backbone answered to the probe sentences
 ===========================  ========================================================
 
@@ -27,9 +31,11 @@ The manifest has these entries:
     What leads to it (name and revision, or a toy's recipe), its dtype, the hashes of
     its weights (as loaded, in this dtype), tokenizer and configuration.
 ``reading``
-    Template, max_length, encoder (a named one with revision and hashes as above) and
-    the label words' tokens.
-``database``, ``standardizer``
+    Template, max_length, encoder (a named one with revision and hashes as above), the
+    label words' tokens, and what is read of a text: states, keys.
+``setting``
+    Parameters that cannot change after fit.
+``database``, ``standardizer``, ``ridge``
     Their settings.
 ``probes``
     The sentences. Each file brings its own, so they may change at any time.
@@ -66,10 +72,14 @@ from skraee.plain_values import from_plain, to_plain
 from skraee.reading import Recipe
 from skraee.retrieval.database import Database
 from skraee.retrieval.keys import Standardizer
+from skraee.ridge import RidgeReadout
 from skraee.text.template import Template
 
 if TYPE_CHECKING:
     from skraee.classifier import RAEEClassifier
+
+# Parts of what fit left that may be missing.
+_PARTS: dict[str, type] = {"standardizer": Standardizer, "ridge": RidgeReadout}
 
 Path = str | os.PathLike[str]
 Manifest = dict[str, Any]
@@ -97,7 +107,9 @@ def save(estimator: RAEEClassifier, path: Path) -> None:
     fitted = estimator._fitted
     described, more = _fitted_parts(fitted)
     origin = fitted.recipe.origin or Origin.of(
-        fitted.recipe.open(estimator.device, estimator.batch_tokens), fitted.token_ids
+        fitted.recipe.open(estimator.device, estimator.batch_tokens),
+        fitted.token_ids,
+        fitted.ridge,
     )
     described["backbone"] |= origin.hashes
     manifest = {
@@ -169,10 +181,14 @@ def _fitted_parts(fitted: Fitted) -> tuple[Manifest, Arrays]:
     recipe = fitted.recipe
     backbone = to_plain("backbone", recipe.backbone)["backbone"]
     database, arrays = _taken_apart("database", fitted.database)
-    standardizer = None
-    if fitted.standardizer is not None:
-        standardizer, more = _taken_apart("standardizer", fitted.standardizer)
-        arrays |= more
+    settings: dict[str, Manifest | None] = dict.fromkeys(_PARTS)
+    for name in _PARTS:
+        if (thing := getattr(fitted, name)) is not None:
+            settings[name], more = _taken_apart(name, thing)
+            arrays |= more
+    for name in ("sharpness", "records"):
+        if (array := getattr(fitted, name)) is not None:
+            arrays[f"readout/{name}"] = array
     described = {
         "backbone": {**backbone, "dtype": recipe.dtype},
         "reading": {
@@ -180,9 +196,12 @@ def _fitted_parts(fitted: Fitted) -> tuple[Manifest, Arrays]:
             "max_length": to_plain("max_length", recipe.max_length),
             "encoder": to_plain("encoder", recipe.encoder),
             "token_ids": list(fitted.token_ids),
+            "by_states": recipe.by_states,
+            "by_keys": recipe.by_keys,
         },
+        "setting": fitted.setting,
         "database": database,
-        "standardizer": standardizer,
+        **settings,
     }
     return described, arrays
 
@@ -219,15 +238,20 @@ def _check_fits(cls: type[Any], manifest: Manifest, path: Path) -> None:
 def _fitted(
     manifest: Manifest, arrays: Arrays, path: Path, moved: Backbone | None
 ) -> Fitted:
-    reading, standardizer = manifest["reading"], manifest["standardizer"]
-    described = manifest["backbone"]
+    reading, described = manifest["reading"], manifest["backbone"]
     token_ids = tuple(reading["token_ids"])
+    parts = {
+        name: _put_together(kind, {**manifest[name], **_within(arrays, f"{name}/")})
+        for name, kind in _PARTS.items()
+        if manifest[name] is not None
+    }
     origin = Origin(
         versions=manifest["versions"],
         hashes={name: described[name] for name in Origin.HASHES},
         samples=tuple(map(tuple, manifest["probes"])),
         token_ids=token_ids,
         proba=arrays["probes"],
+        ridge=parts.get("ridge"),
         path=os.fspath(path),
     )
     recipe = Recipe(
@@ -237,6 +261,8 @@ def _fitted(
         dtype=described["dtype"],
         encoder=from_plain(reading["encoder"]),
         origin=origin,
+        by_states=reading["by_states"],
+        by_keys=reading["by_keys"],
     )
     return Fitted(
         recipe,
@@ -244,10 +270,9 @@ def _fitted(
         _put_together(
             Database, {**manifest["database"], **_within(arrays, "database/")}
         ),
-        standardizer
-        and _put_together(
-            Standardizer, {**standardizer, **_within(arrays, "standardizer/")}
-        ),
+        setting=manifest["setting"],
+        **parts,
+        **_within(arrays, "readout/"),
     )
 
 

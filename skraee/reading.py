@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from skraee.backbone.precision import Device, name_of
 from skraee.clock import Clock
 from skraee.origin import Origin
 from skraee.retrieval.keys import encode_texts, joined
+from skraee.states import States, room_for
 from skraee.sweep import Float32Array, LayerSweep
 from skraee.sweep_cache import Arrays, Store, record_keys, store_for
 from skraee.text.label_words import LabelWords, label_token_ids, label_words_for
@@ -51,6 +52,11 @@ class Recipe:
         None for depth-0 keys, an int for those of a depth, or an encoder.
     origin : Origin or None
         Of an estimator that comes from a file: what the backbone must be.
+    by_states : bool
+        Whether classes are read from the states of every depth; else from the label
+        words' logits.
+    by_keys : bool
+        Whether texts have keys.
     """
 
     backbone: Backbone
@@ -59,6 +65,8 @@ class Recipe:
     dtype: str = "auto"
     encoder: Any = None
     origin: Origin | None = None
+    by_states: bool = False
+    by_keys: bool = True
 
     def open(
         self,
@@ -90,6 +98,7 @@ class Recipe:
             kind=loaded.family.kind,
             max_length=self.max_length,
             position_limit=loaded.position_limit,
+            needs_mask=not self.by_states,
         )
         engine = Engine(loaded, batch_tokens, clock)
         reader = Reader(self, loaded, prompts, engine, store)
@@ -217,9 +226,92 @@ class Reader:
         -------
         LayerSweep
         """
-        return LayerSweep.concatenate(
-            [self._sweep_part(part, token_ids, advance) for part in self.parts(samples)]
-        )
+        swept: list[LayerSweep] = []
+        states: States | None = None
+        n_done = 0
+        for part in self.parts(samples):
+            found = self._sweep_part(part, token_ids, advance)
+            if found.states is not None:
+                if states is None:
+                    shape, dtype = found.states.shape[1:], found.states.dtype
+                    states = room_for(len(samples), shape, dtype)
+                states[n_done : n_done + len(found)] = found.states
+            n_done += len(found)
+            swept.append(replace(found, states=None))
+        return replace(LayerSweep.concatenate(swept), states=states)
+
+    def check_sweep(self, sweep: LayerSweep) -> None:
+        """Refuse a sweep that another backbone or readout made.
+
+        Parameters
+        ----------
+        sweep : LayerSweep
+
+        Raises
+        ------
+        ValueError
+            If it has other depths, or no states where they are needed.
+        """
+        if sweep.n_layers != self.n_layers:
+            raise ValueError(
+                f"the sweep has {sweep.n_layers} layers but the backbone "
+                f"{self.n_layers}; fit with the backbone that made the sweep."
+            )
+        if self.recipe.by_states and sweep.states is None:
+            raise ValueError(
+                "the sweep holds no states, which readout='ridge' reads; make it with "
+                "sweep of an estimator with readout='ridge'."
+            )
+
+    def states_of(self, records: Sequence[bytes]) -> States:
+        """Read the states of texts that were swept before, by their records.
+
+        Parameters
+        ----------
+        records : sequence of n bytes
+            From :meth:`records_of`.
+
+        Returns
+        -------
+        states : ndarray of shape (n, m + 1, P, H)
+
+        Raises
+        ------
+        ValueError
+            If the store does not have all of them any more.
+        """
+        states: States | None = None
+        for start in range(0, len(records), _PART):
+            names = records[start : start + _PART]
+            found = (
+                [None] * len(names) if self.store is None else self.store.read(names)
+            )
+            known = [record["states"] for record in found if record is not None]
+            if len(known) < len(names):
+                raise ValueError(
+                    "partial_fit with readout='ridge' needs the states of the texts "
+                    "that were fitted before, and they are not in the memory any "
+                    "more; set memory= to a folder before fit, or call fit on all "
+                    "texts."
+                )
+            if states is None:
+                states = room_for(len(records), known[0].shape, known[0].dtype)
+            states[start : start + len(known)] = np.stack(known)
+        assert states is not None
+        return states
+
+    def records_of(self, samples: Sequence[Sample]) -> list[bytes]:
+        """Return the names under which the store has texts' states.
+
+        Parameters
+        ----------
+        samples : sequence of n tuples of str
+
+        Returns
+        -------
+        list of n bytes
+        """
+        return record_keys("states", self._context(), samples)
 
     def recall(self, part: Part, token_ids: Sequence[int]) -> Recalled:
         """Find the texts whose sweep is known; no layer runs.
@@ -233,23 +325,23 @@ class Reader:
         -------
         Recalled
         """
-        sweeps = self._stored_sweeps(part, token_ids)
+        records = self._stored_records(part, token_ids)
         keys = self._stored("key", self._key_context(), part.samples)
-        known = np.array([sweep is not None for sweep in sweeps])
+        known = np.array([record is not None for record in records])
         keyless = known & np.array([key is None for key in keys])
-        if is_depth(self.encoder):  # a key costs a pass, which may as well go on
+        if self.key_depth is not None:  # a key costs a pass, which may as well go on
             known &= ~keyless
         elif keyless.any():
             rows = np.flatnonzero(keyless)
             for row, key in zip(rows, self.keys(part, rows), strict=True):
                 keys[row] = {"key": key}
         rows = np.flatnonzero(known)
-        found = [(sweeps[row] or {}, keys[row] or {}) for row in rows]
-        part.note_cuts(rows, [bool(sweep["is_cut"]) for sweep, _ in found])
+        found = [(records[row] or {}, keys[row] or {}) for row in rows]
+        part.note_cuts(rows, [bool(record["is_cut"]) for record, _ in found])
         return Recalled(
             rows=rows,
             keys=[key["key"] for _, key in found],
-            logits=[_columns(sweep, token_ids) for sweep, _ in found],
+            depths=[self._depths_of(record, token_ids) for record, _ in found],
         )
 
     def keys(
@@ -273,14 +365,16 @@ class Reader:
         keys : ndarray of shape (n, d), float32
         """
         rows = np.arange(len(part.samples)) if rows is None else rows
+        if not self.recipe.by_keys:
+            return np.zeros((len(rows), 0), dtype=np.float32)
         if is_foreign(self.encoder):
             texts = joined([part.samples[i] for i in rows])
             with self.engine.clock.part("key"):
                 return encode_texts(self.encoder, texts)
         prompts = self.prompts_of(part, rows) if prompts is None else prompts
-        if self.encoder is None:
+        if self.key_depth is None:
             return self.engine.text_means(prompts)
-        return self.engine.states_at(prompts, int(self.encoder))
+        return self.engine.states_at(prompts, self.key_depth)
 
     def prompts_of(self, part: Part, rows: IntArray) -> list[Prompt]:
         """Return the prompts of some distinct texts; note which were cut.
@@ -303,53 +397,96 @@ class Reader:
     def _sweep_part(
         self, part: Part, token_ids: Sequence[int], advance: Advance | None
     ) -> LayerSweep:
-        sweeps = self._stored_sweeps(part, token_ids)
+        records = self._stored_records(part, token_ids)
         keys = self._stored("key", self._key_context(), part.samples)
-        self._run_unknown(part, token_ids, sweeps, keys, advance)
+        self._run_unknown(part, token_ids, records, keys, advance)
         unknown = np.array([i for i, key in enumerate(keys) if key is None], np.int64)
         if len(unknown):
             self._keep_keys(part, unknown, self.keys(part, unknown), keys)
-        cuts = [bool(sweep["is_cut"]) for sweep in sweeps if sweep is not None]
-        part.note_cuts(range(len(sweeps)), cuts)
-        logits = np.stack([_columns(sweep, token_ids) for sweep in sweeps])
+        cuts = [bool(record["is_cut"]) for record in records if record is not None]
+        part.note_cuts(range(len(records)), cuts)
+        depths = np.stack([self._depths_of(record, token_ids) for record in records])
+        depths = depths[part.inverse]
         stacked = np.stack([key["key"] for key in keys if key is not None])
-        return LayerSweep(stacked[part.inverse], logits[part.inverse], tuple(token_ids))
+        stacked = stacked[part.inverse]
+        if not self.recipe.by_states:
+            return LayerSweep(stacked, depths, tuple(token_ids))
+        no_logits = np.zeros((*depths.shape[:2], 0), dtype=np.float32)
+        return LayerSweep(stacked, no_logits, (), depths)
 
     def _run_unknown(
         self,
         part: Part,
         token_ids: Sequence[int],
-        sweeps: list[Arrays | None],
+        records: list[Arrays | None],
         keys: list[Arrays | None],
         advance: Advance | None,
     ) -> None:
         """Sweep the texts that have no record, and fill in what that finds."""
-        rows = np.array([i for i, s in enumerate(sweeps) if s is None], np.int64)
+        rows = np.array([i for i, r in enumerate(records) if r is None], np.int64)
         if advance is not None:
             advance(len(part.inverse) - len(rows))
         if len(rows) == 0:
             return
-        depth = None if self.encoder is None else self.encoder
+        by_states = self.recipe.by_states
         swept = self.engine.sweep(
             self.prompts_of(part, rows),
-            self.backbone.head(token_ids),
-            text_means=self.encoder is None,
-            state_depth=None if is_foreign(self.encoder) else depth,
+            self.backbone.head(token_ids) if token_ids else None,
+            text_means=self.recipe.by_keys and self.encoder is None,
+            state_depth=self.key_depth,
+            states=self.states_kept if by_states else None,
             advance=advance,
         )
-        found = swept.text_means if self.encoder is None else swept.states
-        if found is not None:
-            self._keep_keys(part, rows, found, keys)
+        made = swept.text_means if swept.key_states is None else swept.key_states
+        if made is not None:
+            self._keep_keys(part, rows, made, keys)
         tokens = np.array(token_ids, dtype=np.int64)
-        for row, logits in zip(rows, swept.logits, strict=True):
-            is_cut = np.array(part.is_cut[row])
-            sweeps[row] = {"tokens": tokens, "logits": logits, "is_cut": is_cut}
-        self._keep_sweeps(part, rows, sweeps)
+        samples = [part.samples[row] for row in rows]
+        cuts = [np.array(part.is_cut[row]) for row in rows]
+        if token_ids:
+            found = [
+                {"tokens": tokens, "logits": logits, "is_cut": is_cut}
+                for logits, is_cut in zip(swept.logits, cuts, strict=True)
+            ]
+            self._keep_sweeps(samples, found)
+        if swept.states is not None:  # they hold all that a readout reads
+            found = [
+                {"states": states, "is_cut": is_cut}
+                for states, is_cut in zip(swept.states, cuts, strict=True)
+            ]
+            if self.store is not None:
+                names = self.records_of(samples)
+                self.store.write(dict(zip(names, found, strict=True)))
+        for row, record in zip(rows, found, strict=True):
+            records[row] = record
 
-    def _stored_sweeps(
+    @property
+    def key_depth(self) -> int | None:
+        """The depth of the backbone that makes the keys, if one does."""
+        if self.recipe.by_keys and is_depth(self.encoder):
+            return int(self.encoder)
+        return None
+
+    @property
+    def states_kept(self) -> Literal["read and mean", "mean"]:
+        """What a readout may know of a text at each depth."""
+        return "read and mean" if self.prompts.reads_a_position else "mean"
+
+    def _depths_of(
+        self, record: Arrays | None, token_ids: Sequence[int]
+    ) -> npt.NDArray[Any]:
+        """Return what a record has of every depth: states, or logits of tokens."""
+        assert record is not None
+        if self.recipe.by_states:
+            return record["states"]
+        return _columns(record, token_ids)
+
+    def _stored_records(
         self, part: Part, token_ids: Sequence[int]
     ) -> list[Arrays | None]:
-        """Return the records that hold logits for all of these tokens."""
+        """Return the records that hold states, or logits for all of these tokens."""
+        if self.recipe.by_states:
+            return self._stored("states", self._context(), part.samples)
         wanted = set(token_ids)
         return [
             record
@@ -358,19 +495,16 @@ class Reader:
             for record in self._stored("sweep", self._context(), part.samples)
         ]
 
-    def _keep_sweeps(
-        self, part: Part, rows: IntArray, sweeps: Sequence[Arrays | None]
-    ) -> None:
+    def _keep_sweeps(self, samples: Sequence[Sample], sweeps: Sequence[Arrays]) -> None:
         """Write sweeps; words that were named earlier stay in their records."""
         if self.store is None:
             return
-        samples = [part.samples[row] for row in rows]
         names = record_keys("sweep", self._context(), samples)
         older = self.store.read(names)
         self.store.write(
             {
-                name: _merged(sweeps[row], old)
-                for name, row, old in zip(names, rows, older, strict=True)
+                name: _merged(sweep, old)
+                for name, sweep, old in zip(names, sweeps, older, strict=True)
             }
         )
 
@@ -411,6 +545,8 @@ class Reader:
 
     def _key_context(self) -> list[Any] | None:
         """Return what a key depends on beside the text; None where none can tell."""
+        if not self.recipe.by_keys:
+            return None
         if isinstance(self.encoder, Encoder):
             return ["encoder", self.encoder.fingerprint()]
         if is_foreign(self.encoder):
@@ -458,12 +594,13 @@ class Recalled:
     rows : ndarray of n int
         Which of the distinct texts.
     keys : list of n ndarray of shape (d,)
-    logits : list of n ndarray of shape (m + 1, n_words)
+    depths : list of n ndarray
+        Of each depth the states (P, H) or the logits (n_words,).
     """
 
     rows: IntArray
     keys: list[Float32Array]
-    logits: list[Float32Array]
+    depths: list[npt.NDArray[Any]]
 
 
 def is_depth(encoder: Any) -> bool:
@@ -497,9 +634,8 @@ def _columns(sweep: Arrays | None, token_ids: Sequence[int]) -> Float32Array:
     return sweep["logits"][:, [tokens.index(token) for token in token_ids]]
 
 
-def _merged(new: Arrays | None, old: Arrays | None) -> Arrays:
+def _merged(new: Arrays, old: Arrays | None) -> Arrays:
     """Add the columns of an older record that the new one lacks."""
-    assert new is not None
     if old is None:
         return new
     extra = ~np.isin(old["tokens"], new["tokens"])

@@ -527,9 +527,9 @@ def test_sixteen_threads_give_the_serial_answer() -> None:
         ({"backbone": 3}, TypeError, "backbone must be a hub name"),
         ({"template": "no field"}, ValueError, "field"),
         ({"template": "{text}"}, ValueError, "mask"),
-        ({"readout": "ridge"}, NotImplementedError, "readout='ridge' is not built yet"),
-        ({"exit_by": "confidence"}, NotImplementedError, "exit_by='confidence' is not"),
-        ({"budget": 0.3}, NotImplementedError, "budget=0.3 is not built yet"),
+        ({"budget": 0}, ValueError, "budget must be above 0, got 0"),
+        ({"budget": 1.2}, ValueError, "budget must lie between 0 and 1"),
+        ({"budget": "small"}, TypeError, "budget must be a number"),
     ],
 )
 def test_a_wrong_parameter_is_one_clear_error(

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,9 @@ from skraee.backbone.passes import (
     Landing,
 )
 from skraee.backbone.readout import LabelHead
+from skraee.backbone.scoring import DepthStates, Scorer, Stops
 from skraee.clock import Clock, NoClock
+from skraee.states import States, packed, rounded, unpacked
 
 if TYPE_CHECKING:
     from skraee.backbone.handle import LoadedBackbone
@@ -58,13 +60,17 @@ class Sweep:
         Label-word logits at every depth.
     text_means : ndarray of shape (n, H), float32, or None
         Mean of the depth-0 states over the text's own tokens.
-    states : ndarray of shape (n, H), float32, or None
+    key_states : ndarray of shape (n, H), float32, or None
         Read-position states at the depth that was asked for.
+    states : ndarray of shape (n, m + 1, P, H), or None
+        What a readout may know (:class:`~skraee.backbone.scoring.DepthStates`), in
+        the backbone's number format (:mod:`skraee.states`).
     """
 
     logits: Float32Array
     text_means: Float32Array | None = None
-    states: Float32Array | None = None
+    key_states: Float32Array | None = None
+    states: States | None = None
 
 
 class Engine:
@@ -108,10 +114,11 @@ class Engine:
     def sweep(
         self,
         prompts: Sequence[Prompt],
-        head: LabelHead,
+        head: LabelHead | None,
         *,
         text_means: bool = False,
         state_depth: int | None = None,
+        states: Literal["read and mean", "mean"] | None = None,
         advance: Advance | None = None,
     ) -> Sweep:
         """Run every prompt to depth m once and read every depth on the way.
@@ -119,12 +126,14 @@ class Engine:
         Parameters
         ----------
         prompts : sequence of n Prompt
-        head : LabelHead
-            Scores the states.
+        head : LabelHead or None
+            Scores the states; None for no scores.
         text_means : bool, default=False
             Whether to keep the mean of the text's own depth-0 states.
         state_depth : int, optional
             A depth whose read-position states to keep.
+        states : {"read and mean", "mean"} or None, default=None
+            What to keep of every depth for a readout.
         advance : callable, optional
             Told how many prompts each finished batch had.
 
@@ -132,29 +141,66 @@ class Engine:
         -------
         Sweep
         """
-        means, states = Collector(len(prompts)), Collector(len(prompts))
-        logits = Collector(len(prompts))
+        n = len(prompts)
+        means, key_states, kept = Collector(n), Collector(n), Collector(n)
+        logits = Collector(n)
 
         def run(batch: Batch) -> None:
             read: list[Tensor] = []
+            of_depth: list[Tensor] = []
+            depth_states = self._depth_states(batch, states or "mean")
 
             def visit(depth: int, hidden: Tensor, rows: Tensor) -> Keep:
                 if depth == 0 and text_means:
                     means.put(batch.numbers, batch.text_mean(hidden))
+                if states is not None:
+                    of_depth.append(depth_states(depth, hidden, rows))
                 read.append(batch.read(depth, hidden, rows))
                 if depth == state_depth:
-                    states.put(batch.numbers, read[-1].float())
+                    key_states.put(batch.numbers, read[-1].float())
                 return None
 
-            self._fly(batch, visit, batch.all_ending_at(self.n_layers))
-            with self.clock.part("head"):
-                logits.put(batch.numbers, self._score_sweep(head, read))
+            ending_at = None if states else batch.all_ending_at(self.n_layers)
+            self._fly(batch, visit, ending_at)
+            if states is not None:
+                kept.put(batch.numbers, torch.stack(of_depth, dim=1))
+            if head is not None:
+                with self.clock.part("head"):
+                    logits.put(batch.numbers, self._score_sweep(head, read))
 
         self._run(prompts, run, advance)
-        found = logits.found()
-        if len(bad := _not_finite(found)):
-            found[bad] = self._in_float32(bad).sweep(_those(prompts, bad), head).logits
-        return Sweep(found, means.found_or_none(), states.found_or_none())
+        sweep = Sweep(
+            logits.found() if head is not None else _no_logits(n, self.n_layers),
+            means.found_or_none(),
+            key_states.found_or_none(),
+            kept.found_or_none(),
+        )
+        return self._repaired_sweep(sweep, prompts, head, states)
+
+    def _repaired_sweep(
+        self,
+        sweep: Sweep,
+        prompts: Sequence[Prompt],
+        head: LabelHead | None,
+        states: Any,
+    ) -> Sweep:
+        """Compute what is not finite again in float32."""
+        bad = _not_finite(sweep.logits)
+        if sweep.states is not None:
+            bad = np.union1d(bad, _not_finite(unpacked(sweep.states)))
+        if len(bad):
+            exact = self._in_float32(bad)
+            again = exact.sweep(_those(prompts, bad), head, states=states)
+            sweep.logits[bad] = again.logits
+            if sweep.states is not None and again.states is not None:
+                full = torch.from_numpy(again.states)
+                sweep.states[bad] = packed(rounded(full, self.backbone.dtype))
+        return sweep
+
+    def _depth_states(self, batch: Batch, what: str) -> DepthStates:
+        return DepthStates(
+            batch, self.backbone.closings, with_read=what == "read and mean"
+        )
 
     def text_means(
         self, prompts: Sequence[Prompt], advance: Advance | None = None
@@ -282,6 +328,65 @@ class Engine:
         found = self._repaired(logits.found(), prompts, exits, head)
         return found, exits, undecided
 
+    def visit(self, prompts: Sequence[Prompt], visit: Visit) -> None:
+        """Run prompts as far as a visitor wants, one batch after the other.
+
+        Parameters
+        ----------
+        prompts : sequence of n Prompt
+        visit : callable
+            See :class:`~skraee.backbone.gates.Flight`.
+        """
+        self._run(prompts, lambda batch: self._fly(batch, visit), None)
+
+    def run_scored(
+        self,
+        prompts: Sequence[Prompt],
+        scorer: Scorer,
+        stops: Stops,
+        advance: Advance | None = None,
+    ) -> tuple[Float32Array, IntArray, npt.NDArray[np.bool_]]:
+        """Run prompts and score every depth passed; each leaves where it may.
+
+        Parameters
+        ----------
+        prompts : sequence of n Prompt
+        scorer : Scorer
+        stops : Stops
+        advance : callable, optional
+
+        Returns
+        -------
+        scores : ndarray of shape (n, C), float32
+        exits : ndarray of shape (n,), int
+        undecided : ndarray of shape (n,), bool
+        """
+        scores = Collector(len(prompts))
+        exits = np.zeros(len(prompts), dtype=np.int64)
+        undecided = np.zeros(len(prompts), dtype=bool)
+
+        def run(batch: Batch) -> None:
+            landing = stops.landing(batch, scorer.begin(batch))
+
+            def visit(depth: int, hidden: Tensor, rows: Tensor) -> Keep:
+                with self.clock.part("head"):
+                    return landing.visit(depth, hidden, rows)
+
+            self._fly(batch, visit)
+            assert landing.scores is not None
+            scores.put(batch.numbers, landing.scores)
+            exits[batch.numbers] = landing.exits
+            undecided[batch.numbers] = landing.undecided
+
+        self._run(prompts, run, advance, stops.depths)
+        found = scores.found()
+        if len(bad := _not_finite(found)):
+            exact = self._in_float32(bad)
+            found[bad], exits[bad], undecided[bad] = exact.run_scored(
+                _those(prompts, bad), scorer, stops.take(bad)
+            )
+        return found, exits, undecided
+
     def _repaired(
         self,
         logits: Float32Array,
@@ -385,10 +490,6 @@ class Engine:
         )
         flight.arrive(self.n_layers, out.last_hidden_state)
 
-    def in_decoder(self, depth: int) -> bool:
-        """Whether a depth lies in the second of two stacks."""
-        return depth > self._stack_layers[0]
-
     def _score_sweep(self, head: LabelHead, read: list[Tensor]) -> Tensor:
         """Score the states (m + 1, b, H) of a batch in one call per stack."""
         ends = [self._stack_layers[0] + 1, len(read)][: len(self._stack_layers)]
@@ -405,12 +506,17 @@ class Engine:
     ) -> None:
         """Score what a batch has read, in one call per stack."""
         for stack in range(len(self._stack_layers)):
-            here = [r for r in landing.readings if self.in_decoder(r[0]) == bool(stack)]
+            in_decoder = landing.batch.in_decoder
+            here = [r for r in landing.readings if in_decoder(r[0]) == bool(stack)]
             if here:
                 numbers = np.concatenate(
                     [landing.batch.numbers[at] for _, at, _ in here]
                 )
                 logits.put(numbers, head(torch.cat([s for _, _, s in here]), stack))
+
+
+def _no_logits(n: int, n_layers: int) -> Float32Array:
+    return np.zeros((n, n_layers + 1, 0), dtype=np.float32)
 
 
 def _not_finite(logits: Float32Array) -> IntArray:

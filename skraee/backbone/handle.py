@@ -12,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from skraee.backbone import gguf, loading
@@ -26,7 +28,7 @@ from skraee.backbone.precision import (
     resolve_dtype,
     warn_where_slow,
 )
-from skraee.backbone.readout import LabelHead
+from skraee.backbone.readout import LabelHead, closings_of
 from skraee.exceptions import BackboneChangedError
 from skraee.text.tokenizer import TextTokenizer
 
@@ -314,6 +316,18 @@ class LoadedBackbone:
         """The same model in float32, for the rare text that overflows its dtype."""
         model = _moved(deepcopy(self.model), torch.float32, self.device)
         return replace(self, model=model, dtype=torch.float32)
+
+    @cached_property
+    def costs(self) -> npt.NDArray[np.float64]:
+        """Share of a full pass that it takes to come to each depth: (m + 1,)."""
+        from skraee.backbone.cost import depth_costs
+
+        return depth_costs(self)
+
+    @cached_property
+    def closings(self) -> list[torch.nn.Module]:
+        """For each stack what follows its last layer, in float32."""
+        return closings_of(self.model, self.family)
 
     @cached_property
     def config_hash(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from skraee.backbone.gates import EndingAt, Keep
 from skraee.backbone.last_layer import Ending
+from skraee.states import packed
 
 if TYPE_CHECKING:
     from skraee.text.prompt import Prompt
@@ -62,10 +63,15 @@ class Batch:
             self.mask = (torch.arange(width) < lengths[:, None]).long().to(device)
         self.rows = torch.arange(len(prompts), device=device)
         self._read_at = torch.tensor([p.read for p in prompts], device=device)
+        self._own: tuple[Tensor, Tensor] | None = None
+
+    def in_decoder(self, depth: int) -> bool:
+        """Whether a depth lies in the second of two stacks."""
+        return depth > self._first_stack
 
     def read(self, depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
         """Return the read-position states (n, H) of some rows."""
-        if depth > self._first_stack:
+        if self.in_decoder(depth):
             return hidden[:, 0]
         at = torch.arange(len(rows), device=hidden.device)
         return hidden[at, self._read_at[rows]]
@@ -80,7 +86,7 @@ class Batch:
         """Say that all rows end at one depth of the first stack."""
 
         def ending_at(depth: int, rows: Tensor) -> Ending | None:
-            is_last = depth == last and depth <= self._first_stack
+            is_last = depth == last and not self.in_decoder(depth)
             return self.ending(rows, 0) if is_last else None
 
         return ending_at
@@ -90,13 +96,31 @@ class Batch:
 
         Summed in float64, so that a text has the same key in whatever batch.
         """
-        chosen = torch.zeros(hidden.shape[:2], dtype=torch.float64)
-        for row, prompt in enumerate(self._prompts):
-            for start, stop in prompt.spans:
-                chosen[row, start:stop] = 1
+        chosen = self._own_tokens(torch.float64)
         share = chosen / chosen.sum(1, keepdim=True).clamp(min=1)
         total = torch.einsum("bt,bth->bh", share.to(hidden.device), hidden.double())
         return total.float()
+
+    def depth_mean(self, hidden: Tensor, rows: Tensor) -> Tensor:
+        """Average some rows' states over the text's own tokens: (n, H), their dtype.
+
+        Zero where a text has no token.
+        """
+        if self._own is None:
+            own = self._own_tokens(hidden.dtype).to(hidden.device)
+            counts = own.float().sum(1, keepdim=True).clamp(min=1)
+            self._own = own[:, None], counts
+        own, counts = self._own
+        total = torch.bmm(own[rows], hidden)[:, 0]
+        return (total.float() / counts[rows]).to(hidden.dtype)
+
+    def _own_tokens(self, dtype: torch.dtype) -> Tensor:
+        """Return 1 at the texts' own tokens, 0 elsewhere: (b, T)."""
+        chosen = torch.zeros(self.ids.shape, dtype=dtype)
+        for row, prompt in enumerate(self._prompts):
+            for start, stop in prompt.spans:
+                chosen[row, start:stop] = 1
+        return chosen
 
 
 class Landing:
@@ -168,20 +192,20 @@ class Collector:
 
     def __init__(self, n_rows: int) -> None:
         self._n_rows = n_rows
-        self._rows: npt.NDArray[np.float32] | None = None
+        self._rows: npt.NDArray[Any] | None = None
 
     def put(self, numbers: IntArray, values: Tensor) -> None:
         """Store the rows with these numbers."""
-        array = values.cpu().numpy()
+        array = packed(values)
         if self._rows is None:
             self._rows = np.zeros((self._n_rows, *array.shape[1:]), dtype=array.dtype)
         self._rows[numbers] = array
 
-    def found_or_none(self) -> npt.NDArray[np.float32] | None:
+    def found_or_none(self) -> npt.NDArray[Any] | None:
         """Return the array, or None where nothing arrived."""
         return self._rows
 
-    def found(self) -> npt.NDArray[np.float32]:
+    def found(self) -> npt.NDArray[Any]:
         """Return the array."""
         if self._rows is None:
             raise ValueError("no rows were run.")

@@ -38,7 +38,7 @@ class LabelHead:
         self, model: PreTrainedModel, family: Family, token_ids: Sequence[int] | None
     ) -> None:
         self._family = family
-        self._closings = [_closing(model, family, stack) for stack in family.stacks]
+        self._closings = closings_of(model, family)
         self._head = _head_view(model, family, token_ids)
 
     @torch.no_grad()
@@ -76,6 +76,18 @@ class _Given(nn.Module):
         return BaseModelOutputWithPastAndCrossAttentions(
             last_hidden_state=inputs_embeds
         )
+
+
+def closings_of(model: nn.Module, family: Family) -> list[nn.Module]:
+    """Return for each stack what follows its last layer, as float32 copies.
+
+    Parameters
+    ----------
+    model : nn.Module
+    family : Family
+        Its row.
+    """
+    return [_closing(model, family, stack) for stack in family.stacks]
 
 
 def _closing(model: nn.Module, family: Family, stack: str) -> nn.Module:

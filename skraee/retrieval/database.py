@@ -112,7 +112,7 @@ class Database:
         Parameters
         ----------
         keys : array-like of shape (n, d)
-            One vector for each text.
+            One vector for each text; d is 0 where no neighbours are looked for.
         proba : array-like of shape (n, m + 1, C)
             Label probabilities of each text at the depths 0..m.
         labels : array-like of int of shape (n,)
@@ -138,7 +138,8 @@ class Database:
         """
         vectors = np.ascontiguousarray(keys, dtype=np.float32)
         sweeps = np.ascontiguousarray(proba, dtype=np.float32)
-        check_keys(vectors)
+        if vectors.shape[1:] != (0,):  # texts that are not looked for have no keys
+            check_keys(vectors)
         _check_sweeps(vectors, sweeps, n_labels=len(np.asarray(labels)))
         codes = _compact_codes(labels, n_classes=sweeps.shape[2])
         kept = None
@@ -176,7 +177,8 @@ class Database:
             labels=np.concatenate([self.labels, new.labels]),
             kept=kept,
         )
-        larger._index = self._neighbor_index().grown(larger.keys)
+        if larger.keys.shape[1]:
+            larger._index = self._neighbor_index().grown(larger.keys)
         return larger
 
     def __len__(self) -> int:

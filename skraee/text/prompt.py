@@ -90,6 +90,12 @@ class PromptEncoder:
         self._suffix_ids = () if kind == "causal" else tokenizer.suffix_ids
         self._n_fixed = self._count_fixed()
 
+    @property
+    def reads_a_position(self) -> bool:
+        """Whether there is a position to read: the mask, or a causal model's last."""
+        words = [part for part in self._layout if isinstance(part, Words)]
+        return self.kind != "masked" or any(part.masks for part in words)
+
     def encode(
         self, samples: Sequence[tuple[str, ...]], *, warn: bool = True
     ) -> list[Prompt]:

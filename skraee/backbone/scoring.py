@@ -1,0 +1,317 @@
+"""Classes read at every depth that is passed, and rows that leave when they may.
+
+With the closed-form readout, or with exits by confidence, each depth is scored on the
+way. What decides where rows stop is a :class:`Stops`; what turns states into scores is
+a :class:`Scorer`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from skraee.backbone.gates import Keep
+from skraee.backbone.passes import Batch, Decide
+from skraee.backbone.readout import LabelHead
+from skraee.states import rounded
+
+if TYPE_CHECKING:
+    from skraee.ridge import RidgeReadout
+
+IntArray = npt.NDArray[np.int64]
+
+
+class DepthStates:
+    """What a readout may know of a text at a depth, for one batch on its way.
+
+    Parameters
+    ----------
+    batch : Batch
+    closings : sequence of nn.Module
+        For each stack what the model applies after its last layer, in float32.
+    with_read : bool
+        Whether there is a position to read beside the mean.
+    """
+
+    def __init__(
+        self, batch: Batch, closings: Sequence[nn.Module], *, with_read: bool
+    ) -> None:
+        self.batch = batch
+        self._closings = closings
+        self._with_read = with_read
+        self._means: Tensor | None = None
+
+    def __call__(self, depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
+        """Return the states (n, P, H) of the rows that run, in the model's dtype.
+
+        The read-position state after the final norm, and the mean over the text's own
+        tokens. A decoder has none of these: it keeps the encoder's last.
+        """
+        in_decoder = self.batch.in_decoder(depth)
+        if self._means is None or not in_decoder:
+            self._means = hidden.new_zeros(len(self.batch.numbers), hidden.shape[-1])
+            self._means[rows] = self.batch.depth_mean(hidden, rows)
+        parts = [self._means[rows]]
+        if self._with_read:
+            read = self.batch.read(depth, hidden, rows).float()
+            closed = self._closings[int(in_decoder)](read)
+            parts.insert(0, rounded(closed, hidden.dtype))
+        return torch.stack(parts, dim=1)
+
+
+class Scorer(Protocol):
+    """Turns the states of a batch into scores, depth after depth."""
+
+    def begin(self, batch: Batch) -> Scoring:
+        """Start a batch."""
+
+
+class Scoring(Protocol):
+    """One batch of a scorer, called at every depth from 0 on."""
+
+    def __call__(self, depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
+        """Return the scores (n, C), float32, of the rows that run."""
+
+
+class RidgeScorer:
+    """The closed-form readout on the way (:class:`skraee.ridge.RidgeReadout`).
+
+    Parameters
+    ----------
+    readout : RidgeReadout
+    closings : sequence of nn.Module
+    with_read : bool
+        As in :class:`DepthStates`.
+    device : torch.device
+    """
+
+    def __init__(
+        self,
+        readout: RidgeReadout,
+        closings: Sequence[nn.Module],
+        *,
+        with_read: bool,
+        device: torch.device,
+    ) -> None:
+        self.coef = torch.from_numpy(readout.coef).to(device)
+        self.intercept = torch.from_numpy(readout.intercept).to(device)
+        self.gain = readout.gain.tolist()
+        self.sharpness = readout.sharpness.tolist()
+        self._closings = closings
+        self._with_read = with_read
+
+    def begin(self, batch: Batch) -> Scoring:
+        """Start a batch."""
+        states = DepthStates(batch, self._closings, with_read=self._with_read)
+        return _RidgeScoring(self, states)
+
+
+class _RidgeScoring:
+    def __init__(self, scorer: RidgeScorer, states: DepthStates) -> None:
+        self._scorer = scorer
+        self._states = states
+        n_classes = scorer.intercept.shape[1]
+        self._sums = scorer.coef.new_zeros(len(states.batch.numbers), n_classes)
+        self._weight = 0.0
+
+    def __call__(self, depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
+        scorer = self._scorer
+        features = self._states(depth, hidden, rows).flatten(1).float()
+        scores = torch.addmm(scorer.intercept[depth], features, scorer.coef[depth])
+        logs = torch.log_softmax(scores, dim=1)
+        if gain := scorer.gain[depth]:
+            self._sums[rows] += gain * logs
+            self._weight += gain
+        if self._weight:
+            logs = self._sums[rows] / self._weight
+        return logs * float(scorer.sharpness[depth])
+
+
+class LabelScorer:
+    """The model's own head on the way, with a sharpness for each depth.
+
+    Parameters
+    ----------
+    head : LabelHead
+    sharpness : ndarray of shape (m + 1,)
+        Factors on the logits.
+    """
+
+    def __init__(self, head: LabelHead, sharpness: npt.NDArray[np.floating]) -> None:
+        self.head = head
+        self.sharpness = sharpness.tolist()
+
+    def begin(self, batch: Batch) -> Scoring:
+        """Start a batch."""
+
+        def score(depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
+            states = batch.read(depth, hidden, rows)
+            logits = self.head(states, int(batch.in_decoder(depth)))
+            return logits * float(self.sharpness[depth])
+
+        return score
+
+
+class Stops(ABC):
+    """Where the rows of a call stop."""
+
+    @abstractmethod
+    def landing(self, batch: Batch, scoring: Scoring) -> ScoredLanding:
+        """Return the visitor of a batch."""
+
+    def take(self, rows: IntArray) -> Self:
+        """Return the stops of some of the call's texts."""
+        return self
+
+    @property
+    def depths(self) -> IntArray | None:
+        """Where each text stops, if that is known before the pass."""
+        return None
+
+
+@dataclass(frozen=True)
+class At(Stops):
+    """Each text at its own depth."""
+
+    exits: IntArray
+
+    def landing(self, batch: Batch, scoring: Scoring) -> ScoredLanding:
+        """Return the visitor of a batch."""
+        return _LandingAt(batch, scoring, self.exits[batch.numbers])
+
+    def take(self, rows: IntArray) -> Self:
+        """Return the stops of some of the call's texts."""
+        return type(self)(self.exits[rows])
+
+    @property
+    def depths(self) -> IntArray:
+        """Where each text stops."""
+        return self.exits
+
+
+@dataclass(frozen=True)
+class WhenConfident(Stops):
+    """At the first depth from `min_exit` on whose top probability is high enough."""
+
+    threshold: float
+    min_exit: int
+    last: int
+
+    def landing(self, batch: Batch, scoring: Scoring) -> ScoredLanding:
+        """Return the visitor of a batch."""
+        return _LandingWhenConfident(batch, scoring, self)
+
+
+@dataclass(frozen=True)
+class Decided(Stops):
+    """Where `decide` says, from the states at a depth."""
+
+    at: int
+    decide: Decide
+
+    def landing(self, batch: Batch, scoring: Scoring) -> ScoredLanding:
+        """Return the visitor of a batch."""
+        return _LandingDecided(batch, scoring, self)
+
+
+class ScoredLanding(ABC):
+    """Visitor that scores every depth and lets rows leave.
+
+    Attributes
+    ----------
+    scores : Tensor of shape (b, C)
+        Of each row where it left.
+    exits : ndarray of shape (b,)
+    undecided : ndarray of shape (b,)
+    """
+
+    def __init__(self, batch: Batch, scoring: Scoring) -> None:
+        self.batch = batch
+        self.scores: Tensor | None = None
+        self.exits = np.zeros(len(batch.numbers), dtype=np.int64)
+        self.undecided = np.zeros(len(batch.numbers), dtype=bool)
+        self._scoring = scoring
+
+    def visit(self, depth: int, hidden: Tensor, rows: Tensor) -> Keep:
+        """Score the rows that run and say which go on."""
+        scores = self._scoring(depth, hidden, rows)
+        if self.scores is None:
+            self.scores = scores.new_zeros(len(self.batch.numbers), scores.shape[1])
+        return self._land(depth, scores, hidden, rows)
+
+    @abstractmethod
+    def _land(self, depth: int, scores: Tensor, hidden: Tensor, rows: Tensor) -> Keep:
+        """Note the rows that leave; return those that go on."""
+
+    def _note(self, depth: int, scores: Tensor, rows: Tensor) -> None:
+        assert self.scores is not None
+        self.scores[rows] = scores
+        self.exits[rows.cpu().numpy()] = depth
+
+
+class _LandingAt(ScoredLanding):
+    def __init__(self, batch: Batch, scoring: Scoring, stops: IntArray) -> None:
+        super().__init__(batch, scoring)
+        self._stops = stops  # descending, so that the first rows go on
+        self._n_running = len(stops)
+
+    def _land(self, depth: int, scores: Tensor, hidden: Tensor, rows: Tensor) -> Keep:
+        stay = int(np.count_nonzero(self._stops[: self._n_running] > depth))
+        if stay == self._n_running:
+            return None
+        self._note(depth, scores[stay:], rows[stay:])
+        self._n_running = stay
+        return stay
+
+
+class _LandingWhenConfident(ScoredLanding):
+    def __init__(self, batch: Batch, scoring: Scoring, stops: WhenConfident) -> None:
+        super().__init__(batch, scoring)
+        self._stops = stops
+
+    def _land(self, depth: int, scores: Tensor, hidden: Tensor, rows: Tensor) -> Keep:
+        if depth < self._stops.min_exit:
+            return None
+        sure = torch.softmax(scores, dim=1).amax(dim=1) >= self._stops.threshold
+        if depth == self._stops.last:
+            sure = torch.ones_like(sure)
+        if not bool(sure.any()):
+            return None
+        self._note(depth, scores[sure], rows[sure])
+        return (~sure).nonzero()[:, 0]
+
+
+class _LandingDecided(ScoredLanding):
+    def __init__(self, batch: Batch, scoring: Scoring, stops: Decided) -> None:
+        super().__init__(batch, scoring)
+        self._decided = stops
+        self._stops = self.exits
+        self._passed: list[Tensor] = []
+
+    def _land(self, depth: int, scores: Tensor, hidden: Tensor, rows: Tensor) -> Keep:
+        if depth <= self._decided.at:
+            self._passed.append(scores)
+        if depth < self._decided.at:
+            return None
+        if depth == self._decided.at:
+            keys = self.batch.read(depth, hidden, rows).float().cpu().numpy()
+            self._stops, self.undecided = self._decided.decide(keys)
+            for passed, earlier in enumerate(self._passed):
+                here = rows[self._where(self._stops == passed, rows)]
+                self._note(passed, earlier[here], here)
+        else:
+            ends = self._where(self._stops[rows.cpu().numpy()] == depth, rows)
+            self._note(depth, scores[ends], rows[ends])
+        going_on = self._stops[rows.cpu().numpy()] > depth
+        return None if going_on.all() else self._where(going_on, rows)
+
+    @staticmethod
+    def _where(chosen: npt.NDArray[Any], rows: Tensor) -> Tensor:
+        return torch.from_numpy(np.flatnonzero(chosen)).to(rows.device)

@@ -1,0 +1,264 @@
+"""The four ways to stop: by votes or by confidence, each with or without a budget.
+
+==============================  ==================  ================================
+``exit_by``                     without a budget    with one
+==============================  ==================  ================================
+"retrieval"                     :class:`ByVotes`    :class:`ByGain`, priced by fit
+"confidence"                    :class:`BySurety`   :class:`BySurety`, threshold by
+                                                    fit
+==============================  ==================  ================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from skraee.calibration import weighted_accuracy
+from skraee.retrieval.database import Database, ExitChoice
+from skraee.retrieval.exit_rule import BelowTau, exit_scores, neighbor_weights
+from skraee.retrieval.leave_one_out import other_neighbors
+
+if TYPE_CHECKING:
+    from skraee.learning import Evidence
+
+Float32Array = npt.NDArray[np.float32]
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+# Thresholds and prices that are tried for a budget.
+_N_TRIED = 400
+
+
+@dataclass(frozen=True)
+class ByVotes:
+    """Equations 4 to 6: the depth for which the neighbours vote most."""
+
+    k: int
+    tau: float
+    below_tau: BelowTau
+    min_exit: int
+
+    def choice(self, database: Database, keys: Float32Array) -> ExitChoice:
+        """Choose the exits of texts with these keys (n, d)."""
+        return database.exits(
+            keys,
+            k=self.k,
+            tau=self.tau,
+            below_tau=self.below_tau,
+            min_exit=self.min_exit,
+        )
+
+    def votes(self, database: Database) -> FloatArray:
+        """Return what every stored text votes with: (n, m + 1)."""
+        return database.votes(
+            tau=self.tau, below_tau=self.below_tau, min_exit=self.min_exit
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class ByGain:
+    """The depth with the most to gain for its price.
+
+    Attributes
+    ----------
+    k : int
+    price : float
+        Probability of the right class that a full pass must gain.
+    costs : ndarray of shape (m + 1,)
+        Share of a full pass that each exit takes.
+    min_exit : int
+    """
+
+    k: int
+    price: float
+    costs: FloatArray
+    min_exit: int
+
+    def choice(self, database: Database, keys: Float32Array) -> ExitChoice:
+        """Choose the exits of texts with these keys (n, d)."""
+        distances, rows = database.neighbors(keys, self.k)
+        gains = expected_gains(database, distances, rows)
+        exits = best_for_price(gains, self.costs, self.price, self.min_exit)
+        undecided = np.zeros(len(exits), dtype=bool)
+        return ExitChoice(exits, undecided, gains, distances, rows)
+
+    def votes(self, database: Database) -> FloatArray:
+        """Return what every stored text votes with: (n, m + 1)."""
+        return of_right_class(database)
+
+
+@dataclass(frozen=True)
+class BySurety:
+    """The first depth whose top probability reaches a threshold."""
+
+    threshold: float
+    min_exit: int
+
+    def exits(self, proba: Float32Array) -> IntArray:
+        """Choose the exits of texts with these probabilities (n, m + 1, C)."""
+        return first_sure(proba.max(axis=2), self.threshold, self.min_exit)
+
+
+Rule = ByVotes | ByGain | BySurety
+
+
+def of_right_class(database: Database) -> FloatArray:
+    """Return each stored text's probability of its class: (n, m + 1)."""
+    labels = database.labels.astype(np.int64)[:, None, None]
+    found = np.take_along_axis(database.proba, labels, axis=2)[:, :, 0]
+    return found.astype(np.float64)
+
+
+def expected_gains(
+    database: Database, distances: npt.NDArray[np.floating], rows: IntArray
+) -> FloatArray:
+    """Average the neighbours' probability of the right class at every depth.
+
+    Parameters
+    ----------
+    database : Database
+    distances, rows : ndarray of shape (q, k)
+        The neighbours.
+
+    Returns
+    -------
+    gains : ndarray of shape (q, m + 1)
+        Weighted by distance as in equation 5.
+    """
+    weights = neighbor_weights(distances)
+    weights = weights / weights.sum(axis=1, keepdims=True)
+    return exit_scores(weights, of_right_class(database), rows)
+
+
+def best_for_price(
+    gains: FloatArray, costs: FloatArray, price: float, min_exit: int
+) -> IntArray:
+    """Choose the depth of the largest gain less its price, the smallest on ties."""
+    value = gains - price * costs
+    found: IntArray = min_exit + value[:, min_exit:].argmax(axis=1).astype(np.int64)
+    return found
+
+
+def first_sure(confidence: Float32Array, threshold: float, min_exit: int) -> IntArray:
+    """Choose the first depth from `min_exit` on that is sure enough, else the last."""
+    sure = confidence >= np.float32(threshold)
+    sure[:, :min_exit] = False
+    sure[:, -1] = True
+    found: IntArray = sure.argmax(axis=1).astype(np.int64)
+    return found
+
+
+def threshold_within(budget: float, known: Evidence, min_exit: int) -> float:
+    """Choose the threshold of confidence for a budget, by leave-one-out.
+
+    Parameters
+    ----------
+    budget : float
+        Mean share of a full pass.
+    known : Evidence
+    min_exit : int
+
+    Returns
+    -------
+    float
+        Of the best accuracy among those within the budget.
+
+    Raises
+    ------
+    ValueError
+        If even the earliest exits cost more.
+    """
+    confidence = known.proba.max(axis=2)
+    quantiles = np.quantile(confidence[:, min_exit:], np.linspace(0, 1, _N_TRIED))
+    tried = np.unique(np.append(quantiles, [0.0, 2.0]))  # 2: nothing is sure
+    return _best_within(
+        budget,
+        known,
+        tried,
+        lambda threshold: first_sure(confidence, threshold, min_exit),
+    )
+
+
+def gains_left_out(known: Evidence, ks: Sequence[int]) -> dict[int, FloatArray]:
+    """Return `expected_gains` of each text of fit by the others, for several k.
+
+    Parameters
+    ----------
+    known : Evidence
+    ks : sequence of int
+
+    Returns
+    -------
+    dict of int to ndarray of shape (n, m + 1)
+    """
+    distances, rows = other_neighbors(known.database, known.keys, max(ks))
+    return {
+        k: expected_gains(known.database, distances[:, :k], rows[:, :k]) for k in ks
+    }
+
+
+def price_within(
+    budget: float, known: Evidence, gains: FloatArray, min_exit: int
+) -> float:
+    """Choose the price of depth for a budget, by leave-one-out.
+
+    Parameters
+    ----------
+    budget : float
+        Mean share of a full pass.
+    known : Evidence
+    gains : ndarray of shape (n, m + 1)
+        `expected_gains` of each text by the others.
+    min_exit : int
+
+    Returns
+    -------
+    float
+        Of the best accuracy among those within the budget.
+
+    Raises
+    ------
+    ValueError
+        If even the earliest exits cost more.
+    """
+    tried = np.append(0.0, np.geomspace(1e-4, 1e2, _N_TRIED))
+    return _best_within(
+        budget,
+        known,
+        tried,
+        lambda price: best_for_price(gains, known.costs, price, min_exit),
+    )
+
+
+def _best_within(
+    budget: float,
+    known: Evidence,
+    tried: FloatArray,
+    exits_for: Callable[[float], IntArray],
+) -> float:
+    """Return the value of the best accuracy within a budget, then of the least cost."""
+    texts = np.arange(len(known.codes))
+    best: tuple[float, float, float] | None = None
+    cheapest = np.inf
+    for value in tried:
+        exits = exits_for(float(value))
+        cost = float(known.costs[exits].mean())
+        cheapest = min(cheapest, cost)
+        if cost > budget:
+            continue
+        right = known.proba[texts, exits]
+        score = float(weighted_accuracy(right, known.codes, known.weights))
+        if best is None or (score, -cost) > best[:2]:
+            best = score, -cost, float(value)
+    if best is None:
+        raise ValueError(
+            f"budget={budget:g} is less than the earliest exits cost, {cheapest:.3g} "
+            "of a full pass; raise budget, or lower min_exit (or the depth that "
+            "encoder names)."
+        )
+    return best[2]
