@@ -35,7 +35,7 @@ from skraee.clock import Clock, Timings
 from skraee.explanation import Explanation
 from skraee.fitted import Fitted, Prediction
 from skraee.learning import Evidence, learn_label_words, learn_ridge
-from skraee.parameters import check_parameters, check_whole
+from skraee.parameters import check_parameters, check_whole, warn_of_unused
 from skraee.progress import (
     CallbackSupportMixin,
     fit_progress,
@@ -284,8 +284,14 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         ValueError
             If texts, labels, template, label words or parameters do not fit; the
             estimator is then as it was.
+
+        Warns
+        -----
+        UserWarning
+            If `tau` or `below_tau` was changed and a `budget` decides in its place.
         """
         check_parameters(self)
+        warn_of_unused(self)
         samples = check_texts(X, self._template().fields)
         labels = check_labels(y, len(samples))
         reader = self._open()

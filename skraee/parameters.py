@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -44,6 +46,33 @@ def check_parameters(estimator: RAEEClassifier) -> None:
         if given[name] not in allowed:
             options = ", ".join(map(repr, allowed))
             raise ValueError(f"{name} must be one of {options}, got {given[name]!r}.")
+
+
+def warn_of_unused(estimator: RAEEClassifier) -> None:
+    """Warn of settings that were changed and that a budget makes useless.
+
+    Parameters
+    ----------
+    estimator : RAEEClassifier
+
+    Warns
+    -----
+    UserWarning
+        If tau or below_tau was changed and a budget decides.
+    """
+    given = estimator.get_params(deep=False)
+    if given.get("budget") is None:
+        return
+    defaults = inspect.signature(type(estimator)).parameters
+    for name in ("tau", "below_tau"):
+        if given[name] != defaults[name].default:
+            warnings.warn(
+                f"{name}={given[name]!r} is not used: with budget={given['budget']} "
+                "fit chooses what decides about exits; leave one of them at its "
+                "default.",
+                UserWarning,
+                stacklevel=4,
+            )
 
 
 def check_whole(name: str, value: Any, *, least: int, most: int | None = None) -> None:
