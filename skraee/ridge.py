@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.special import log_softmax
-from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
 
 from skraee.calibration import fit_sharpness, weighted_accuracy
 from skraee.states import States, unpacked
@@ -261,17 +261,16 @@ def _features(states: States, depth: int) -> Float32Array:
 
 
 def _sample(codes: IntArray, seed: Any) -> IntArray:
-    """Draw the texts to solve for, every class by its share."""
-    if len(codes) <= READOUT_SAMPLES:
-        return np.arange(len(codes))
-    alone = np.bincount(codes)[codes] < 2  # cannot be split; they go in
-    found, _ = train_test_split(
-        np.flatnonzero(~alone),
-        train_size=READOUT_SAMPLES - int(alone.sum()),
-        stratify=codes[~alone],
-        random_state=seed,
-    )
-    return np.sort(np.concatenate([np.flatnonzero(alone), found]))
+    """Draw the texts to solve for: every class by its share, and at least one of it."""
+    n = len(codes)
+    if n <= READOUT_SAMPLES:
+        return np.arange(n)
+    shuffled = check_random_state(seed).permutation(n)
+    of_class = shuffled[np.argsort(codes[shuffled], kind="stable")]
+    counts = np.bincount(codes)
+    rank = np.arange(n) - (np.cumsum(counts) - counts)[codes[of_class]]
+    share = np.where(rank == 0, 0.0, (rank + 0.5) / counts[codes[of_class]])
+    return np.sort(of_class[np.argsort(share, kind="stable")[:READOUT_SAMPLES]])
 
 
 def _gain(logs: FloatArray, codes: IntArray, weights: FloatArray) -> FloatArray:

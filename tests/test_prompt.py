@@ -12,7 +12,7 @@ from transformers import AddedToken
 
 from skraee.exceptions import TruncationWarning
 from skraee.text.label_words import label_token_ids, label_words_for
-from skraee.text.prompt import PromptEncoder
+from skraee.text.prompt import Prompt, PromptEncoder, common_prefix
 from skraee.text.template import Template
 from skraee.text.tokenizer import TextTokenizer
 from tests.tokenizers_zoo import ZOO, byte_level, sentences, wordpiece
@@ -259,6 +259,35 @@ def test_empty_text_leaves_the_template_alone(pair):
     assert prompt.ids == (*tokenizer.prefix_ids, *words, *tokenizer.suffix_ids)
     [(start, stop)] = prompt.spans
     assert start == stop
+
+
+@pytest.mark.parametrize("kind", ["causal", "seq2seq"])
+@pytest.mark.parametrize("words", ["", "Is the film", "It was:\n"])
+def test_prompts_begin_with_the_tokens_before_the_first_field(words, kind, pair):
+    _, tokenizer = pair
+    template = encoder(f"{words} {{a}} and {{b}} was", tokenizer, kind=kind)
+    samples = [(text, "x") for text in [*ODD, *HOSTILE, "", " ", "\n\n", ": good"]]
+    [one, *others] = template.encode(samples)
+    prefix = one.ids[: one.n_prefix]
+    assert len(prefix) >= len(tokenizer.prefix_ids) + bool(words)
+    for prompt in [one, *others]:
+        assert prompt.ids[: prompt.n_prefix] == prefix
+        assert prompt.spans[0][0] == prompt.n_prefix
+
+
+def test_common_prefix_of_prompts_of_two_templates_is_empty(zoo):
+    tokenizer = zoo["wordpiece"][1]
+    these = encoder("good {text} was", tokenizer, kind="causal").encode([("a",)])
+    others = encoder("film {text} was", tokenizer, kind="causal").encode([("a",)])
+    assert common_prefix(these) == these[0].ids[: these[0].n_prefix] != ()
+    assert common_prefix([*these, *others]) == ()
+    assert common_prefix([]) == ()
+
+
+def test_prompt_without_its_first_tokens_has_its_places_moved():
+    prompt = Prompt((1, 2, 3, 4, 5), read=4, spans=((2, 3), (4, 4)), n_prefix=2)
+    left = Prompt((2, 3, 4, 5), read=3, spans=((1, 2), (3, 3)), n_prefix=1)
+    assert prompt.without_first(1) == left
 
 
 def test_empty_text_in_an_empty_causal_prompt_raises(zoo):

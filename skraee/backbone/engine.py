@@ -39,10 +39,10 @@ from skraee.backbone.readout import LabelHead
 from skraee.backbone.scoring import DepthStates, Scorer, Stops
 from skraee.clock import Clock, NoClock
 from skraee.states import States, packed, rounded, unpacked
+from skraee.text.prompt import Prompt, common_prefix
 
 if TYPE_CHECKING:
     from skraee.backbone.handle import LoadedBackbone
-    from skraee.text.prompt import Prompt
 
 Item = TypeVar("Item")
 Advance = Callable[[int], None]
@@ -84,6 +84,9 @@ class Engine:
         Padded tokens per batch.
     clock : Clock, optional
         Told where time goes.
+    reuse_prefix : bool, default=True
+        Whether tokens that all prompts of a call begin with are run only once, where
+        the model allows it. The numbers are the same but for rounding.
 
     Attributes
     ----------
@@ -96,11 +99,14 @@ class Engine:
         backbone: LoadedBackbone,
         batch_tokens: BatchTokens = "auto",
         clock: Clock | None = None,
+        *,
+        reuse_prefix: bool = True,
     ) -> None:
         self.backbone = backbone
         self.clock = NoClock() if clock is None else clock
         self.n_repeated = 0
         self._batch_tokens = check_batch_tokens(batch_tokens, backbone.device)
+        self._reuse_prefix = reuse_prefix and backbone.takes_prefix
         self._stack_layers = [
             len(layers_of(backbone.model, backbone.family, stack))
             for stack in backbone.family.stacks
@@ -221,7 +227,7 @@ class Engine:
 
             self._fly(batch, visit, part="key")
 
-        self._run(prompts, run, advance)
+        self._run(prompts, run, advance, runs_layers=False)
         return means.found()
 
     def states_at(
@@ -408,7 +414,12 @@ class Engine:
                 "float32; check its weights."
             )
         self.n_repeated += len(bad)
-        return Engine(self.backbone.in_float32, self._batch_tokens, self.clock)
+        return Engine(
+            self.backbone.in_float32,
+            self._batch_tokens,
+            self.clock,
+            reuse_prefix=self._reuse_prefix,
+        )
 
     def _run(
         self,
@@ -416,8 +427,12 @@ class Engine:
         run: Callable[[Batch], None],
         advance: Advance | None,
         depths: IntArray | None = None,
+        runs_layers: bool = True,
     ) -> None:
         """Run batches; where depths are given, the rows of each deepest first."""
+        prefix = self._prefix_of(prompts) if runs_layers else ()
+        if prefix:
+            prompts = [prompt.without_first(len(prefix)) for prompt in prompts]
 
         def run_rows(rows: IntArray) -> None:
             if depths is not None:
@@ -428,12 +443,17 @@ class Engine:
                 device=self.backbone.device,
                 sees_padding=self.backbone.family.kind != "causal",
                 first_stack=self._stack_layers[0],
+                prefix=prefix,
             )
             run(batch)
 
         lengths = [len(prompt.ids) for prompt in prompts]
         with torch.no_grad():
             run_batches(lengths, self._batch_tokens, run_rows, advance)
+
+    def _prefix_of(self, prompts: Sequence[Prompt]) -> tuple[int, ...]:
+        """Return the first tokens that no batch of these prompts has to run."""
+        return common_prefix(prompts) if self._reuse_prefix else ()
 
     def _fly(
         self,
@@ -456,7 +476,9 @@ class Engine:
         model, family = self.backbone.model, self.backbone.family
         flight = Flight(visit, batch.rows, ending_at)
         stack = gated_stack(model, family, family.stacks[0], flight, 0)
-        cache = {"use_cache": False} if family.kind == "causal" else {}
+        cache: dict[str, Any] = {"use_cache": False} if family.kind == "causal" else {}
+        if batch.prefix:
+            cache["past_key_values"] = self.backbone.prefix(batch.prefix)
         out = stack(input_ids=batch.ids, attention_mask=batch.mask, **cache)
         flight.arrive(self.n_layers, out.last_hidden_state)
 

@@ -34,6 +34,11 @@ from skraee.text.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
+    from transformers.cache_utils import Cache
+
+# Prefixes that a backbone keeps: as many templates as are compared at a time. One token
+# of a model of 8e9 parameters takes 128 KiB.
+_KEPT_PREFIXES = 4
 
 _loaded: dict[tuple[Any, ...], LoadedBackbone] = {}
 _loading = threading.RLock()
@@ -310,12 +315,13 @@ class LoadedBackbone:
     fingerprint: str
     _source: tuple[Any, ...] = ()
     _heads: dict[tuple[int, ...] | None, LabelHead] = field(default_factory=dict)
+    _prefixes: dict[tuple[int, ...], Cache] = field(default_factory=dict)
 
     @cached_property
     def in_float32(self) -> LoadedBackbone:
         """The same model in float32, for the rare text that overflows its dtype."""
         model = _moved(deepcopy(self.model), torch.float32, self.device)
-        return replace(self, model=model, dtype=torch.float32)
+        return replace(self, model=model, dtype=torch.float32, _prefixes={})
 
     @cached_property
     def costs(self) -> npt.NDArray[np.float64]:
@@ -367,6 +373,35 @@ class LoadedBackbone:
         if key not in self._heads:
             self._heads[key] = LabelHead(self.model, self.family, key)
         return self._heads[key]
+
+    @cached_property
+    def takes_prefix(self) -> bool:
+        """Whether prompts can go on from tokens that were run before."""
+        from skraee.backbone.prefix import takes_prefix
+
+        return takes_prefix(self.model, self.family)
+
+    def prefix(self, ids: tuple[int, ...]) -> Cache:
+        """Return the keys and values of tokens that prompts begin with.
+
+        They are computed once, and kept while no more than a few others are asked for.
+
+        Parameters
+        ----------
+        ids : tuple of int
+            At least one.
+        """
+        from skraee.backbone.prefix import run_prefix
+
+        # Taken out and put back, the last one used stands last. A thread that looks
+        # in between computes the same again.
+        cache = self._prefixes.pop(ids, None)
+        if cache is None:
+            cache = run_prefix(self.model, self.family, ids)
+        self._prefixes[ids] = cache
+        for oldest in list(self._prefixes)[:-_KEPT_PREFIXES]:
+            self._prefixes.pop(oldest, None)
+        return cache
 
 
 def as_backbone(backbone: object) -> Backbone:

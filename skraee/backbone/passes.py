@@ -37,6 +37,8 @@ class Batch:
     first_stack : int
         Layers of the first stack; deeper states are a decoder's, read at its first
         step.
+    prefix : tuple of int, default=()
+        Tokens before those of all prompts, which are run already.
     """
 
     def __init__(
@@ -47,8 +49,10 @@ class Batch:
         device: torch.device,
         sees_padding: bool,
         first_stack: int,
+        prefix: tuple[int, ...] = (),
     ) -> None:
         self.numbers = numbers
+        self.prefix = prefix
         self._prompts = prompts
         self._first_stack = first_stack
         lengths = torch.tensor([len(prompt.ids) for prompt in prompts])

@@ -2,7 +2,8 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from skraee.exceptions import TruncationWarning
 from skraee.text.layout import Slot, Words, lay_out
@@ -26,12 +27,54 @@ class Prompt:
         For every field the half-open range of its own tokens in `ids`.
     is_cut : bool, default=False
         Whether the text was too long and lost its end.
+    n_prefix : int, default=0
+        How many of its first tokens stand before all fields: those that every
+        prompt of the template begins with.
     """
 
     ids: tuple[int, ...]
     read: int
     spans: tuple[tuple[int, int], ...]
     is_cut: bool = False
+    n_prefix: int = 0
+
+    def without_first(self, n: int) -> Self:
+        """Return what is left of the prompt behind its first tokens.
+
+        Parameters
+        ----------
+        n : int
+            At most `n_prefix`, and at most `read`.
+        """
+        return replace(
+            self,
+            ids=self.ids[n:],
+            read=self.read - n,
+            spans=tuple((start - n, stop - n) for start, stop in self.spans),
+            n_prefix=self.n_prefix - n,
+        )
+
+
+def common_prefix(prompts: Sequence[Prompt]) -> tuple[int, ...]:
+    """Return the tokens that all prompts begin with because their template does.
+
+    No prompt is read there: where a text is empty and ends its prompt, the last of
+    these tokens are left out.
+
+    Parameters
+    ----------
+    prompts : sequence of n Prompt
+
+    Returns
+    -------
+    tuple of int
+        Empty where the prompts are of several templates.
+    """
+    n = min((min(prompt.n_prefix, prompt.read) for prompt in prompts), default=0)
+    if n == 0:
+        return ()
+    prefix = prompts[0].ids[:n]
+    return prefix if all(prompt.ids[:n] == prefix for prompt in prompts) else ()
 
 
 class PromptEncoder:
@@ -175,7 +218,13 @@ class PromptEncoder:
             ids += part.ids
             mask = start + part.masks[0] if part.masks else mask
         read = self._last(ids) if mask is None else mask
-        return Prompt((*ids, *self._suffix_ids), read, tuple(spans), is_cut)
+        return Prompt(
+            (*ids, *self._suffix_ids),
+            read,
+            tuple(spans),
+            is_cut,
+            n_prefix=spans[0][0],
+        )
 
     def _last(self, ids: Sequence[int]) -> int:
         """Return the read position of a prompt without a mask."""

@@ -1,0 +1,102 @@
+"""The template's first tokens, run once: what later batches read of them.
+
+All prompts of a template begin alike: special tokens, the words before the text. In a
+causal model nothing behind them changes their states, so one pass of a single row gives
+their keys and values in every layer. A batch then runs the tokens behind them only. The
+model's own forward finds the rest where it looks when it generates text: in a cache.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache, DynamicLayer
+
+from skraee.backbone.gates import layers_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from skraee.backbone.families import Family
+
+# Attention whose masks are made from the cache's length. Others lay out their keys in
+# ways of their own.
+_ATTENTION = {"eager", "sdpa"}
+# Rotary embeddings whose frequencies depend on the longest text of a batch.
+_CHANGING_ROTATION = {"dynamic", "longrope"}
+
+
+def takes_prefix(model: PreTrainedModel, family: Family) -> bool:
+    """Whether the first tokens' keys and values are the same in every batch.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+    family : Family
+        Its row.
+    """
+    config = model.config
+    rotations = getattr(config, "rope_parameters", None) or {}
+    # One for all layers, or one for each kind of layer.
+    kinds = [kind for kind in rotations.values() if isinstance(kind, dict)]
+    return (
+        family.kind == "causal"
+        and config._attn_implementation in _ATTENTION
+        and _CHANGING_ROTATION.isdisjoint(
+            kind.get("rope_type") for kind in kinds or [rotations]
+        )
+    )
+
+
+def run_prefix(model: PreTrainedModel, family: Family, ids: tuple[int, ...]) -> Cache:
+    """Run the tokens that all prompts begin with.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        With its head; never changed.
+    family : Family
+        Its row, of a causal model.
+    ids : tuple of int
+
+    Returns
+    -------
+    Cache
+        For any number of batches, in any number of threads: it is only read.
+    """
+    (stack,) = family.stacks
+    # Plain layers, which keep all tokens even where the model attends to the last
+    # few alone: a text's first tokens see more of the prefix than its later ones.
+    noted = [DynamicLayer() for _ in layers_of(model, family, stack)]
+    with torch.no_grad():
+        model.get_submodule(stack)(
+            input_ids=torch.tensor([ids], device=model.device),
+            past_key_values=Cache(layers=noted),
+            use_cache=True,
+        )
+    return Cache(layers=[_Shared(layer.keys, layer.values) for layer in noted])
+
+
+class _Shared(DynamicLayer):
+    """Keys and values (1, heads, tokens, d) of one layer, for rows of any number.
+
+    Its length, from which models make masks and positions, stays that of the prefix.
+    """
+
+    def __init__(self, keys: Tensor, values: Tensor) -> None:
+        super().__init__()
+        self.lazy_initialization(keys, values)
+        self.keys = keys
+        self.values = values
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Return the prefix before the tokens of each row that runs; keep nothing."""
+        return _behind(self.keys, key_states), _behind(self.values, value_states)
+
+
+def _behind(prefix: Tensor, states: Tensor) -> Tensor:
+    return torch.cat([prefix.expand(len(states), -1, -1, -1), states], dim=2)
