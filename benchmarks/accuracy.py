@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -91,14 +90,16 @@ class Problem:
         return None if self.store is None else FolderStore(self.store, 2**35)
 
     def classifier(self, **params: Any) -> RAEEClassifier:
+        return self.unfitted(**params).fit(*self.train)
+
+    def unfitted(self, **params: Any) -> RAEEClassifier:
         prompt = templates.CAUSAL[self.task]
-        clf = RAEEClassifier(
+        return RAEEClassifier(
             Backbone(backbone_folder(self.backbone)),
             prompt.template,
             label_words=prompt.label_words,
             **{"memory": self.memory, **params},
         )
-        return clf.fit(*self.train)
 
     @property
     def weightings(self) -> list[str | None]:

@@ -327,11 +327,14 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         ------
         ValueError
             If `classes` is missing on the first call, a class is unknown, or the
-            states that ridge needs are in the memory no more; the estimator is then
-            as it was.
+            states that ridge needs are in the memory no more; or on a second call
+            with ``database="correct"`` and ridge or a `budget`, which need the texts
+            that it has forgotten. The estimator is then as it was.
         """
         check_parameters(self)
         before: Fitted | None = getattr(self, "_fitted", None)
+        if before is not None:
+            self._refuse_forgetful_database()
         samples = check_texts(X, self._template().fields)
         labels = check_labels(y, len(samples))
         classes = self._classes_for(labels, classes)
@@ -773,6 +776,15 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
             return reader.with_encoder(reader.encoder)
         return reader.with_encoder(fit_encoder(reader.encoder, joined(samples)))
 
+    def _refuse_forgetful_database(self) -> None:
+        needs_all = self.readout == "ridge" or self._has_budget()
+        if needs_all and self.database == "correct" and self.exit_by == "retrieval":
+            raise ValueError(
+                "database='correct' keeps nothing of the texts that the full depth "
+                "answers wrongly, and readout='ridge' or a budget needs all of them; "
+                "call fit on all texts."
+            )
+
     def _classes_for(self, labels: Any, classes: Any) -> npt.NDArray[Any]:
         """Return the classes of partial_fit; refuse labels that are none of them."""
         known: npt.NDArray[Any] | None = getattr(self, "classes_", None)
@@ -954,7 +966,10 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
             threshold = self.threshold_ if self._has_budget() else tau
             return BySurety(threshold, self.min_exit)
         if self._has_budget():
-            return ByGain(k, self.lambda_, self.cost_, self.min_exit)
+            encoder = self._fitted.recipe.encoder
+            key_depth = int(encoder) if is_depth(encoder) else 0
+            costs = np.maximum(self.cost_, self.cost_[key_depth])
+            return ByGain(k, self.lambda_, costs, self.min_exit)
         return ByVotes(k, tau, self.below_tau, self.min_exit)
 
     def _keys(self, X: Any) -> Iterator[FloatArray]:

@@ -258,7 +258,7 @@ class RAEEClassifierCV(RAEEClassifier):
         """Try every k with every budget."""
         tried = []
         for k, gains in gains_left_out(known, [int(k) for k in self.ks]).items():
-            for budget in self.budgets or ():
+            for budget in () if self.budgets is None else self.budgets:
                 price = price_within(budget, known, gains, self.min_exit)
                 exits = best_for_price(gains, known.costs, price, self.min_exit)
                 params = {"k": k, "budget": float(budget)}
@@ -272,7 +272,7 @@ class RAEEClassifierCV(RAEEClassifier):
         for tau in self.taus if self.budgets is None else ():
             exits = first_sure(confidence, tau, self.min_exit)
             tried.append(Candidate({"tau": float(tau)}, exits))
-        for budget in self.budgets or ():
+        for budget in () if self.budgets is None else self.budgets:
             threshold = threshold_within(budget, known, self.min_exit)
             exits = first_sure(confidence, threshold, self.min_exit)
             params = {"budget": float(budget)}

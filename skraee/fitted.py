@@ -97,8 +97,8 @@ class Fitted:
             return RidgeScorer(
                 self.ridge,
                 reader.backbone.closings,
-                with_read=reader.states_kept == "read and mean",
-                device=reader.backbone.device,
+                reader.state_kinds,
+                reader.backbone.device,
             )
         assert self.sharpness is not None
         return LabelScorer(reader.backbone.head(self.token_ids), self.sharpness)

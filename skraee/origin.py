@@ -209,6 +209,6 @@ def _answers(
     prompts = reader.prompts.encode(samples, warn=False)
     if ridge is None:
         return softmax(engine.sweep(prompts, reader.backbone.head(token_ids)).logits)
-    states = engine.sweep(prompts, None, states=reader.states_kept).states
+    states = engine.sweep(prompts, None, states=reader.state_kinds).states
     assert states is not None
     return softmax(ridge.scores(states))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from skraee.backbone.encoder import Encoder
 from skraee.backbone.engine import Engine
 from skraee.backbone.handle import Backbone, LoadedBackbone
 from skraee.backbone.precision import Device, name_of
+from skraee.backbone.scoring import StateKind
 from skraee.clock import Clock
 from skraee.origin import Origin
 from skraee.retrieval.keys import encode_texts, joined
@@ -434,7 +435,7 @@ class Reader:
             self.backbone.head(token_ids) if token_ids else None,
             text_means=self.recipe.by_keys and self.encoder is None,
             state_depth=self.key_depth,
-            states=self.states_kept if by_states else None,
+            states=self.state_kinds if by_states else (),
             advance=advance,
         )
         made = swept.text_means if swept.key_states is None else swept.key_states
@@ -468,9 +469,12 @@ class Reader:
         return None
 
     @property
-    def states_kept(self) -> Literal["read and mean", "mean"]:
+    def state_kinds(self) -> tuple[StateKind, ...]:
         """What a readout may know of a text at each depth."""
-        return "read and mean" if self.prompts.reads_a_position else "mean"
+        has = {"read": self.prompts.reads_a_position, "text": True}
+        has["around"] = self.prompts.has_words_around
+        kinds: tuple[StateKind, ...] = ("read", "text", "around")
+        return tuple(kind for kind in kinds if has[kind])
 
     def _depths_of(
         self, record: Arrays | None, token_ids: Sequence[int]

@@ -322,12 +322,10 @@ def _decomposed(z: FloatArray, y: FloatArray) -> _Decomposed:
     real = values > values.max(initial=0) * n * np.finfo(np.float64).eps
 
     def right(a: FloatArray) -> FloatArray:
-        unscaled = np.divide(a, root[:, None], out=_zeros(a), where=real[:, None])
-        return z.T @ (u @ unscaled)  # V = Z' U / S
+        unscaled = np.divide(
+            a, root[:, None], out=np.zeros_like(a), where=real[:, None]
+        )
+        found: FloatArray = z.T @ (u @ unscaled)  # V = Z' U / S
+        return found
 
     return _Decomposed(values, u * root, root[:, None] * (u.T @ y), right)
-
-
-def _zeros(array: FloatArray) -> FloatArray:
-    zeros: FloatArray = np.zeros(array.shape)
-    return zeros

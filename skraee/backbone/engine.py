@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,7 @@ from skraee.backbone.passes import (
     Landing,
 )
 from skraee.backbone.readout import LabelHead
-from skraee.backbone.scoring import DepthStates, Scorer, Stops
+from skraee.backbone.scoring import DepthStates, Scorer, StateKind, Stops
 from skraee.clock import Clock, NoClock
 from skraee.states import States, packed, rounded, unpacked
 from skraee.text.prompt import Prompt, common_prefix
@@ -124,7 +124,7 @@ class Engine:
         *,
         text_means: bool = False,
         state_depth: int | None = None,
-        states: Literal["read and mean", "mean"] | None = None,
+        states: Sequence[StateKind] = (),
         advance: Advance | None = None,
     ) -> Sweep:
         """Run every prompt to depth m once and read every depth on the way.
@@ -138,7 +138,7 @@ class Engine:
             Whether to keep the mean of the text's own depth-0 states.
         state_depth : int, optional
             A depth whose read-position states to keep.
-        states : {"read and mean", "mean"} or None, default=None
+        states : sequence of {"read", "text", "around"}, default=()
             What to keep of every depth for a readout.
         advance : callable, optional
             Told how many prompts each finished batch had.
@@ -154,12 +154,12 @@ class Engine:
         def run(batch: Batch) -> None:
             read: list[Tensor] = []
             of_depth: list[Tensor] = []
-            depth_states = self._depth_states(batch, states or "mean")
+            depth_states = DepthStates(batch, self.backbone.closings, states)
 
             def visit(depth: int, hidden: Tensor, rows: Tensor) -> Keep:
                 if depth == 0 and text_means:
                     means.put(batch.numbers, batch.text_mean(hidden))
-                if states is not None:
+                if states:
                     of_depth.append(depth_states(depth, hidden, rows))
                 read.append(batch.read(depth, hidden, rows))
                 if depth == state_depth:
@@ -168,7 +168,7 @@ class Engine:
 
             ending_at = None if states else batch.all_ending_at(self.n_layers)
             self._fly(batch, visit, ending_at)
-            if states is not None:
+            if states:
                 kept.put(batch.numbers, torch.stack(of_depth, dim=1))
             if head is not None:
                 with self.clock.part("head"):
@@ -188,7 +188,7 @@ class Engine:
         sweep: Sweep,
         prompts: Sequence[Prompt],
         head: LabelHead | None,
-        states: Any,
+        states: Sequence[StateKind],
     ) -> Sweep:
         """Compute what is not finite again in float32."""
         bad = _not_finite(sweep.logits)
@@ -202,11 +202,6 @@ class Engine:
                 full = torch.from_numpy(again.states)
                 sweep.states[bad] = packed(rounded(full, self.backbone.dtype))
         return sweep
-
-    def _depth_states(self, batch: Batch, what: str) -> DepthStates:
-        return DepthStates(
-            batch, self.backbone.closings, with_read=what == "read and mean"
-        )
 
     def text_means(
         self, prompts: Sequence[Prompt], advance: Advance | None = None

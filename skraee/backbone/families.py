@@ -54,6 +54,10 @@ class Family:
         Paths, within a layer, of the first and the last module of its feed-forward
         part, which works on tokens one by one; one path where they are the same,
         none where the layer's own code does not leave it apart.
+    attention : tuple of str
+        Paths, within a layer, of the modules of its attention of which only the read
+        position's output is needed where a row ends: what makes the queries, and what
+        follows the attention. Not what makes queries and keys in one.
     cycles_layers : bool
         Whether the layer list holds groups that are run several times (ALBERT).
     """
@@ -66,17 +70,29 @@ class Family:
     between: tuple[str, ...] = ()
     shared_args: frozenset[str] = frozenset()
     feed_forward: tuple[str, ...] = ()
+    attention: tuple[str, ...] = ()
     cycles_layers: bool = False
 
 
 def _bert_like(stack: str, **changes: Any) -> Family:
-    parts = ("intermediate", "output")
-    return Family("masked", (stack,), "encoder.layer", feed_forward=parts, **changes)
+    parts = {
+        "feed_forward": ("intermediate", "output"),
+        "attention": ("attention.self.query", "attention.output"),
+        **changes,
+    }
+    return Family("masked", (stack,), "encoder.layer", **parts)
 
 
-def _llama_like(**changes: Any) -> Family:
+def _llama_like(
+    attention: tuple[str, ...] = ("self_attn.q_proj", "self_attn.o_proj"),
+) -> Family:
     return Family(
-        "causal", ("model",), "layers", ("norm",), feed_forward=("mlp",), **changes
+        "causal",
+        ("model",),
+        "layers",
+        ("norm",),
+        feed_forward=("mlp",),
+        attention=attention,
     )
 
 
@@ -89,6 +105,7 @@ _T5 = Family(
     _n_positions,
     # Of the encoder; a decoder's rows have one token.
     feed_forward=("layer.1.DenseReluDense",),
+    attention=("layer.0.SelfAttention.q", "layer.0.SelfAttention.o"),
 )
 
 #: ``model_type`` of the configuration -> family.
@@ -100,29 +117,56 @@ FAMILIES: dict[str, Family] = {
     "xlm-roberta": _ROBERTA,
     "camembert": _ROBERTA,
     "distilbert": Family(
-        "masked", ("distilbert",), "transformer.layer", feed_forward=("ffn",)
+        "masked",
+        ("distilbert",),
+        "transformer.layer",
+        feed_forward=("ffn",),
+        attention=("attention.q_lin", "attention.out_lin"),
     ),
     "albert": Family(
         "masked",
         ("albert",),
         "encoder.albert_layer_groups",
         feed_forward=("albert_layers.0.ffn", "albert_layers.0.ffn_output"),
+        attention=("albert_layers.0.attention.query",),
         cycles_layers=True,
     ),
     "deberta-v2": _bert_like(
         "deberta",
         between=("encoder.conv",),
         shared_args=frozenset({"rel_embeddings", "relative_pos"}),
+        attention=("attention.output",),  # queries are made of positions too
     ),
-    "mpnet": _bert_like("mpnet", positions=_after_padding_index),
+    "mpnet": _bert_like(
+        "mpnet",
+        positions=_after_padding_index,
+        attention=("attention.attn.q", "attention.attn.o"),
+    ),
     "electra": _bert_like("electra"),
     "modernbert": Family(
-        "masked", ("model",), "layers", ("final_norm",), feed_forward=("mlp",)
+        "masked",
+        ("model",),
+        "layers",
+        ("final_norm",),
+        feed_forward=("mlp",),
+        attention=("attn.Wo",),
     ),
     # causal
-    "gpt2": Family("causal", ("transformer",), "h", ("ln_f",), feed_forward=("mlp",)),
+    "gpt2": Family(
+        "causal",
+        ("transformer",),
+        "h",
+        ("ln_f",),
+        feed_forward=("mlp",),
+        attention=("attn.c_proj",),
+    ),
     "gpt_neox": Family(
-        "causal", ("gpt_neox",), "layers", ("final_layer_norm",), feed_forward=("mlp",)
+        "causal",
+        ("gpt_neox",),
+        "layers",
+        ("final_layer_norm",),
+        feed_forward=("mlp",),
+        attention=("attention.dense",),
     ),
     "opt": Family(
         "causal", ("model.decoder",), "layers", ("final_layer_norm", "project_out")
@@ -134,7 +178,7 @@ FAMILIES: dict[str, Family] = {
     "gemma": _llama_like(),
     "gemma2": _llama_like(),
     "gemma3_text": _llama_like(),
-    "phi3": _llama_like(),
+    "phi3": _llama_like(attention=("self_attn.o_proj",)),
     # sequence-to-sequence (Flan-T5 is "t5")
     "t5": _T5,
     "mt5": _T5,

@@ -156,7 +156,7 @@ class Gate(nn.Module):
         self.depth = depth
         self.flight = flight
         self.shared_args = family.shared_args
-        self.feed_forward = family.feed_forward
+        self.family = family
 
     def forward(self, hidden_states: Tensor, *args: Any, **kwargs: Any) -> Any:
         """Report the arrival and run the layer on the rows that go on."""
@@ -171,12 +171,12 @@ class Gate(nn.Module):
     def _trimmed(self, hidden_states: Tensor) -> nn.Module:
         """Return the layer, or the part of it that rows which end here need."""
         width = hidden_states.shape[1]
-        if self.flight.ending_at is None or not self.feed_forward or width == 1:
+        if self.flight.ending_at is None or not self.family.feed_forward or width == 1:
             return self.layer
         ending = self.flight.ending_at(self.depth + 1, self.flight.rows)
         if ending is None:
             return self.layer
-        return trimmed(self.layer, self.feed_forward, ending, width)
+        return trimmed(self.layer, self.family, ending, width)
 
     def __getattr__(self, name: str) -> Any:
         # Some models ask a layer for its kind (attention_type) before they call it.

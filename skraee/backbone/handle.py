@@ -239,6 +239,7 @@ class Backbone(Uncopied):
             assert self._tokenizer is not None
             family = family_of(self._model.config.model_type)
             refuse_overflow(family.kind, dtype)
+            family = loading.family_as_in(self._model, family)
             return self._model, self._tokenizer, family
         path = Path(self._name)
         if path.is_file() and path.suffix.lower() == ".gguf":
@@ -365,9 +366,9 @@ class LoadedBackbone:
         """
         if not self.has_head:
             raise ValueError(
-                f"{self.model.config.model_type} checkpoints have no language-model "
-                "head to read label words with (readout='lm_head'); choose a backbone "
-                "with one."
+                f"this {self.model.config.model_type} checkpoint has no language-model "
+                "head to read label words with (readout='lm_head'); set "
+                "readout='ridge', or choose a backbone with one."
             )
         key = None if token_ids is None else tuple(token_ids)
         if key not in self._heads:

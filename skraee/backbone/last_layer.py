@@ -1,19 +1,20 @@
 """One position in the last layer: where a row ends, only what is read is computed.
 
 In the last layer that a row runs, keys and values are needed for all its tokens, but
-only the read position goes on to the head. Attention is left as it is; the feed-forward
-part, about two thirds of a layer, gets the read position alone. It works on tokens one
-by one, so the model's own module runs on the packed tokens and nothing is rewritten.
+only the read position goes on to the head. The feed-forward part, about two thirds of a
+layer, gets the read position alone, and so do the maps before and after the attention
+where they are modules of their own. All these work on tokens one by one: the model's
+own modules run on the packed tokens, and nothing is rewritten.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from skraee.backbone.families import Family
 from skraee.backbone.views import view_of
 
 
@@ -52,10 +53,8 @@ class Ending:
         return torch.arange(len(self.read_at), device=self.read_at.device)
 
 
-def trimmed(
-    layer: nn.Module, feed_forward: Sequence[str], ending: Ending, width: int
-) -> nn.Module:
-    """Return a view of a layer whose feed-forward part sees the needed tokens only.
+def trimmed(layer: nn.Module, family: Family, ending: Ending, width: int) -> nn.Module:
+    """Return a view of a layer that computes what the read positions need.
 
     At all other tokens of rows that end, the view's output means nothing.
 
@@ -63,8 +62,8 @@ def trimmed(
     ----------
     layer : nn.Module
         Left as it is.
-    feed_forward : sequence of str
-        Paths of its first and its last module (one path where they are the same).
+    family : Family
+        Its row.
     ending : Ending
     width : int
         Tokens T of the batch.
@@ -73,12 +72,29 @@ def trimmed(
     -------
     nn.Module
     """
-    first, last = feed_forward[0], feed_forward[-1]
-    entry = _Entry(layer.get_submodule(first), ending)
+    replaced: dict[str, nn.Module | None] = {
+        path: _Packed(layer.get_submodule(path), ending, width)
+        for path in family.attention
+    }
+    first, last = family.feed_forward[0], family.feed_forward[-1]
     if first == last:
-        return view_of(layer, {first: _Exit(entry, ending, width)})
-    leave = _Exit(layer.get_submodule(last), ending, width)
-    return view_of(layer, {first: entry, last: leave})
+        replaced[first] = _Packed(layer.get_submodule(first), ending, width)
+    else:
+        replaced[first] = _Entry(layer.get_submodule(first), ending)
+        replaced[last] = _Exit(layer.get_submodule(last), ending, width)
+    return view_of(layer, replaced)
+
+
+class _Packed(nn.Module):
+    def __init__(self, module: nn.Module, ending: Ending, width: int) -> None:
+        super().__init__()
+        self.module = module
+        self.ending = ending
+        self.width = width
+
+    def forward(self, *states: Tensor) -> Tensor:
+        packed = [self.ending.pack(one) for one in states]
+        return self.ending.unpack(self.module(*packed), self.width)
 
 
 class _Entry(nn.Module):

@@ -128,8 +128,8 @@ def read_folder(
     Returns
     -------
     model : PreTrainedModel
-        In evaluation mode, on the CPU; without a head where the checkpoint is an
-        ElasticBERT, which is published without one.
+        In evaluation mode, on the CPU; without a head where the checkpoint has none,
+        as those of sentence encoders and of ElasticBERT.
     tokenizer : PreTrainedTokenizerFast
     family : Family
 
@@ -149,10 +149,26 @@ def read_folder(
     with quiet_loading(), refusing_what_is_no_weight(folder):
         if settings["model_type"] == "elasticbert":
             model = _read_elasticbert(folder, config, dtype)
-            family = replace(family, stacks=("",))  # the stack itself, without a head
         else:
             model = _read_with_head(folder, family, config, dtype)
-    return model.eval(), tokenizer, family
+    return model.eval(), tokenizer, family_as_in(model, family)
+
+
+def family_as_in(model: PreTrainedModel, family: Family) -> Family:
+    """Return the family's row with the paths as a model has them.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        With its head, or the stack alone, which then is not a part of anything.
+    family : Family
+        Its row.
+    """
+    prefix = model.base_model_prefix
+    if family.kind == "seq2seq" or hasattr(model, prefix):
+        return family
+    stacks = [stack.removeprefix(prefix).removeprefix(".") for stack in family.stacks]
+    return replace(family, stacks=tuple(stacks))
 
 
 def _read_settings(folder: Path) -> dict[str, Any]:
@@ -204,19 +220,40 @@ def _read_with_head(
 
     if config.model_type == "deberta-v2":
         config.legacy = not holds(folder, "lm_predictions.lm_head")
-    model, report = getattr(transformers, HEADS[family.kind]).from_pretrained(
-        folder,
-        config=config,
-        dtype=dtype,
-        use_safetensors=prefers_safetensors(folder),
-        weights_only=True,
-        trust_remote_code=False,
-        local_files_only=True,
-        ignore_mismatched_sizes=True,  # refused here, with their names
-        output_loading_info=True,
-    )
+    with torch.random.fork_rng(devices=[]):  # a head that is lacking is drawn first
+        model, report = getattr(transformers, HEADS[family.kind]).from_pretrained(
+            folder,
+            config=config,
+            dtype=dtype,
+            use_safetensors=prefers_safetensors(folder),
+            weights_only=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            ignore_mismatched_sizes=True,  # refused here, with their names
+            output_loading_info=True,
+        )
+    if _lacks_just_its_head(model, report):
+        model = model.base_model
+        report["missing_keys"] = set()
     refuse_gaps(folder, report)
     return model
+
+
+def _lacks_just_its_head(model: PreTrainedModel, report: dict[str, Any]) -> bool:
+    """Whether a checkpoint is of the stack alone, as a sentence encoder's is."""
+    missing = set(report["missing_keys"])
+    prefix = f"{model.base_model_prefix}."
+    if not missing or any(name.startswith(prefix) for name in missing):
+        return False
+    if type(model).__name__ in (model.config.architectures or ()):
+        return False  # it should have one
+    names: dict[int, set[str]] = {}
+    for name, weight in model.named_parameters(remove_duplicate=False):
+        names.setdefault(id(weight), set()).add(name)
+    of_head = [
+        tied for tied in names.values() if not any(n.startswith(prefix) for n in tied)
+    ]
+    return all(tied & missing for tied in of_head)
 
 
 def _read_elasticbert(folder: Path, config: Any, dtype: torch.dtype) -> PreTrainedModel:

@@ -67,7 +67,8 @@ class Batch:
             self.mask = (torch.arange(width) < lengths[:, None]).long().to(device)
         self.rows = torch.arange(len(prompts), device=device)
         self._read_at = torch.tensor([p.read for p in prompts], device=device)
-        self._own: tuple[Tensor, Tensor] | None = None
+        self._is_causal = not sees_padding
+        self._shares: Tensor | None = None
 
     def in_decoder(self, depth: int) -> bool:
         """Whether a depth lies in the second of two stacks."""
@@ -105,18 +106,33 @@ class Batch:
         total = torch.einsum("bt,bth->bh", share.to(hidden.device), hidden.double())
         return total.float()
 
-    def depth_mean(self, hidden: Tensor, rows: Tensor) -> Tensor:
-        """Average some rows' states over the text's own tokens: (n, H), their dtype.
+    def means(self, hidden: Tensor, rows: Tensor) -> Tensor:
+        """Average some rows' states over the text and over the words around it.
 
-        Zero where a text has no token.
+        Every state is scaled to a root mean square of 1 first: a few tokens may be a
+        hundred times as long as the others. Words that a causal model reads before
+        the text know nothing of it and are left out.
+
+        Returns
+        -------
+        means : Tensor of shape (n, 2, H), in the dtype of `hidden`
+            Of the text's own tokens and of the others; zero where there are none.
         """
-        if self._own is None:
-            own = self._own_tokens(hidden.dtype).to(hidden.device)
-            counts = own.float().sum(1, keepdim=True).clamp(min=1)
-            self._own = own[:, None], counts
-        own, counts = self._own
-        total = torch.bmm(own[rows], hidden)[:, 0]
-        return (total.float() / counts[rows]).to(hidden.dtype)
+        if self._shares is None:
+            self._shares = self._share_of_each_token().to(hidden.device)
+        length = torch.linalg.vector_norm(hidden, dim=-1, dtype=torch.float32)
+        scale = hidden.shape[-1] ** 0.5 / length.clamp(min=1e-6)
+        weights = self._shares[rows] * scale[:, None]
+        return torch.bmm(weights.to(hidden.dtype), hidden)
+
+    def _share_of_each_token(self) -> Tensor:
+        """Return what a token counts for in each of the two means: (b, 2, T)."""
+        own = self._own_tokens(torch.float32)
+        others = torch.zeros_like(own)
+        for row, prompt in enumerate(self._prompts):
+            others[row, prompt.n_prefix if self._is_causal else 0 : len(prompt.ids)] = 1
+        both = torch.stack([own, others * (1 - own)], dim=1)
+        return both / both.sum(2, keepdim=True).clamp(min=1)
 
     def _own_tokens(self, dtype: torch.dtype) -> Tensor:
         """Return 1 at the texts' own tokens, 0 elsewhere: (b, T)."""

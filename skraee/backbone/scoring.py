@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,8 @@ from skraee.states import rounded
 if TYPE_CHECKING:
     from skraee.ridge import RidgeReadout
 
+#: What a readout may know of a text at a depth.
+StateKind = Literal["read", "text", "around"]
 IntArray = npt.NDArray[np.int64]
 
 
@@ -36,34 +38,39 @@ class DepthStates:
     batch : Batch
     closings : sequence of nn.Module
         For each stack what the model applies after its last layer, in float32.
-    with_read : bool
-        Whether there is a position to read beside the mean.
+    kinds : sequence of {"read", "text", "around"}
+        What to keep: the read-position state after the final norm, the mean over the
+        text's own tokens, that over the words around it.
     """
 
     def __init__(
-        self, batch: Batch, closings: Sequence[nn.Module], *, with_read: bool
+        self, batch: Batch, closings: Sequence[nn.Module], kinds: Sequence[StateKind]
     ) -> None:
         self.batch = batch
         self._closings = closings
-        self._with_read = with_read
+        self._kinds = kinds
         self._means: Tensor | None = None
 
     def __call__(self, depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
         """Return the states (n, P, H) of the rows that run, in the model's dtype.
 
-        The read-position state after the final norm, and the mean over the text's own
-        tokens. A decoder has none of these: it keeps the encoder's last.
+        A decoder's one position has no tokens of the text: it keeps the encoder's
+        last means.
         """
         in_decoder = self.batch.in_decoder(depth)
         if self._means is None or not in_decoder:
-            self._means = hidden.new_zeros(len(self.batch.numbers), hidden.shape[-1])
-            self._means[rows] = self.batch.depth_mean(hidden, rows)
-        parts = [self._means[rows]]
-        if self._with_read:
+            found = self.batch.means(hidden, rows)
+            self._means = hidden.new_zeros(len(self.batch.numbers), *found.shape[1:])
+            self._means[rows] = found
+        text, around = self._means[rows].unbind(1)
+        parts = {"text": text, "around": around}
+        if "read" in self._kinds:
             read = self.batch.read(depth, hidden, rows).float()
             closed = self._closings[int(in_decoder)](read)
-            parts.insert(0, rounded(closed, hidden.dtype))
-        return torch.stack(parts, dim=1)
+            # OPT 350M projects its last states to half of their width.
+            closed = nn.functional.pad(closed, (0, hidden.shape[-1] - closed.shape[-1]))
+            parts["read"] = rounded(closed, hidden.dtype)
+        return torch.stack([parts[kind] for kind in self._kinds], dim=1)
 
 
 class Scorer(Protocol):
@@ -87,7 +94,7 @@ class RidgeScorer:
     ----------
     readout : RidgeReadout
     closings : sequence of nn.Module
-    with_read : bool
+    kinds : sequence of {"read", "text", "around"}
         As in :class:`DepthStates`.
     device : torch.device
     """
@@ -96,8 +103,7 @@ class RidgeScorer:
         self,
         readout: RidgeReadout,
         closings: Sequence[nn.Module],
-        *,
-        with_read: bool,
+        kinds: Sequence[StateKind],
         device: torch.device,
     ) -> None:
         self.coef = torch.from_numpy(readout.coef).to(device)
@@ -105,11 +111,11 @@ class RidgeScorer:
         self.gain = readout.gain.tolist()
         self.sharpness = readout.sharpness.tolist()
         self._closings = closings
-        self._with_read = with_read
+        self._kinds = kinds
 
     def begin(self, batch: Batch) -> Scoring:
         """Start a batch."""
-        states = DepthStates(batch, self._closings, with_read=self._with_read)
+        states = DepthStates(batch, self._closings, self._kinds)
         return _RidgeScoring(self, states)
 
 

@@ -139,6 +139,16 @@ class PromptEncoder:
         words = [part for part in self._layout if isinstance(part, Words)]
         return self.kind != "masked" or any(part.masks for part in words)
 
+    @property
+    def has_words_around(self) -> bool:
+        """Whether prompts have tokens beside the text's that can know of it."""
+        if self.kind != "causal":
+            return bool(self.tokenizer.prefix_ids or self._suffix_ids) or any(
+                isinstance(part, Words) for part in self._layout
+            )
+        behind = self._layout[[isinstance(p, Slot) for p in self._layout].index(True) :]
+        return any(isinstance(part, Words) for part in behind)
+
     def encode(
         self, samples: Sequence[tuple[str, ...]], *, warn: bool = True
     ) -> list[Prompt]:
