@@ -290,6 +290,16 @@ def test_prefix_that_is_read_itself_is_run_with_the_text(
     assert not passes
 
 
+def test_prefix_that_is_short_beside_its_texts_is_run_with_them(
+    passes: Counter[tuple[int, ...]],
+) -> None:
+    backbone = loaded("gemma3_text")
+    assert_same_sweeps(backbone, prompts_behind(1, lengths=(60, 5)))
+    assert not passes
+    assert_same_sweeps(backbone, prompts_behind(3, lengths=(60, 3)))
+    assert len(passes) == 1
+
+
 @pytest.mark.parametrize("name", [n for n in MODELS if n not in CAUSAL])
 def test_models_that_look_to_the_right_run_every_token(name: str) -> None:
     backbone = loaded(name)
