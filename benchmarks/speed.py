@@ -2,7 +2,8 @@
 
     python benchmarks/speed.py                 every figure, on the CPU
     python benchmarks/speed.py --only mixed sweep --dtype bfloat16
-    python benchmarks/speed.py --device cuda   the same on a GPU, real shapes
+    python benchmarks/speed.py --device cuda --dtype bfloat16
+                                               the paper's shapes and mean exits
 
 Every ratio comes from one run: the two sides alternate, and the figure is the median
 of the rounds' ratios. Weights of the shapes are random, since speed does not depend on
@@ -28,6 +29,7 @@ from typing import Any
 import numpy as np
 import torch
 from common import backbone_folder, read_task, record, sample
+from shapes import PAPER, SMALL, exits_with_mean, make_model
 from torch import Tensor
 
 from skraee import Backbone, RAEEClassifier, templates, toy
@@ -38,7 +40,6 @@ from skraee.backbone.fingerprint import fingerprint_of
 from skraee.backbone.handle import LoadedBackbone
 from skraee.text.prompt import Prompt
 
-SHAPES = ("gemma3-270m", "roberta-large", "llama")
 TASKS = ("sst2", "subj")
 ROUNDS = 5
 
@@ -46,11 +47,13 @@ ROUNDS = 5
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="*", choices=list(FIGURES), default=None)
-    parser.add_argument("--shapes", nargs="*", default=list(SHAPES))
+    parser.add_argument("--shapes", nargs="*", choices=[*SMALL, *PAPER])
+    parser.add_argument("--texts", type=int, default=64)
     parser.add_argument("--dtype", nargs="*", default=["float32", "bfloat16"])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     args = parser.parse_args()
+    args.shapes = args.shapes or list(SMALL if args.device == "cpu" else PAPER)
     warnings.simplefilter("ignore")
     for name in args.only or FIGURES:
         FIGURES[name](args)
@@ -68,7 +71,7 @@ def engine_figures(args: argparse.Namespace) -> None:
     """
     for bench in benches(args):
         head, m, n = bench.head(), bench.n_layers, len(bench.prompts)
-        exits, full = real_exits(n, m, args), np.full(n, m)
+        exits, full = bench.exits(args), np.full(n, m)
         stops = [round(m * share) for share in (0, 0.25, 0.5, 0.75, 1)]
         sizes = sorted({8, min(64, n), n})
         runs = {"plain": bench.plain_forward, "sweep": bench.sweep}
@@ -100,7 +103,7 @@ def engine_figures(args: argparse.Namespace) -> None:
             slope_times_m_over_full=round(float(slope * m / middle[-1]), 3),
             furthest_from_the_line=round(float(off), 3),
         )
-        ideal = float(exits.mean() / m)
+        ideal = float(bench.backbone.costs[exits].mean())
         for size in sizes:
             pairs = zip(
                 seconds[f"full, {size}"], seconds[f"mixed, {size}"], strict=True
@@ -109,6 +112,7 @@ def engine_figures(args: argparse.Namespace) -> None:
                 figure="mixed depths: share of the ideal speed-up",
                 batch=size,
                 mean_exit=round(float(exits.mean()), 2),
+                share_of_full_time=round(median(s / f for f, s in pairs), 3),
                 share=round(median(ideal * f / s for f, s in pairs), 3),
             )
 
@@ -241,7 +245,7 @@ def fill_mask(args: argparse.Namespace) -> None:
     prompt = templates.MASKED["sst2"]
     train = read_task("sst2", "train")
     tokenizer = trained_tokenizer(train[0])
-    model = make_model("roberta-large").eval()
+    model = make_model("roberta-large", torch.float32, "cpu")
     for dtype in ("bfloat16", "float32"):
         clf = RAEEClassifier(
             Backbone(model, tokenizer),
@@ -353,11 +357,16 @@ class Bench:
     """A backbone of some shape, prompts, and the plain forward over them."""
 
     def __init__(
-        self, shape: str, dtype: str, args: argparse.Namespace, n_texts: int = 64
+        self,
+        shape: str,
+        dtype: str,
+        args: argparse.Namespace,
+        n_texts: int | None = None,
     ) -> None:
+        n_texts = n_texts or args.texts
         self.name = {"shape": shape, "dtype": dtype, "device": args.device}
         self.rounds = args.rounds
-        model = make_model(shape).to(getattr(torch, dtype)).to(args.device).eval()
+        model = make_model(shape, getattr(torch, dtype), args.device)
         self.backbone = LoadedBackbone(
             model=model,
             tokenizer=None,  # type: ignore[arg-type]
@@ -374,6 +383,12 @@ class Bench:
     @property
     def n_layers(self) -> int:
         return self.engine().n_layers
+
+    def exits(self, args: argparse.Namespace) -> np.ndarray:
+        """Return real exits, or for a shape of the paper exits of the paper's mean."""
+        if (paper := PAPER.get(self.name["shape"])) is None:
+            return real_exits(len(self.prompts), self.n_layers, args)
+        return exits_with_mean(paper.mean_exit, len(self.prompts), self.n_layers)
 
     def engine(self) -> Engine:
         return Engine(self.backbone)
@@ -401,48 +416,18 @@ class Bench:
     def plain_forward(self) -> None:
         """Run the base model on the same batches, padded and masked alike."""
         base = self.backbone.model.base_model
-        causal = self.backbone.family.kind == "causal"
+        kind = self.backbone.family.kind
         width = max(len(prompt.ids) for prompt in self.prompts)
         for rows in self.batches(
             check_batch_tokens("auto", self.backbone.device) // width
         ):
             ids, mask = padded([self.prompts[i] for i in rows], self.backbone.device)
-            options = {"use_cache": False} if causal else {"attention_mask": mask}
+            options = {} if kind == "causal" else {"attention_mask": mask}
+            if kind == "seq2seq":
+                options["decoder_input_ids"] = torch.zeros_like(ids[:, :1])
+            if kind != "masked":
+                options["use_cache"] = False
             base(input_ids=ids, **options)
-
-
-def make_model(shape: str) -> Any:
-    import transformers as tf
-
-    torch.manual_seed(0)
-    if shape == "gemma3-270m":
-        folder = backbone_folder(shape)
-        return tf.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    if shape == "roberta-large":
-        return tf.RobertaForMaskedLM(
-            tf.RobertaConfig(
-                vocab_size=50265,
-                hidden_size=1024,
-                num_hidden_layers=24,
-                num_attention_heads=16,
-                intermediate_size=4096,
-                max_position_embeddings=514,
-                type_vocab_size=1,
-            )
-        )
-    if shape == "llama":  # Llama-3-8B's proportions, a quarter as wide, half as deep
-        return tf.LlamaForCausalLM(
-            tf.LlamaConfig(
-                vocab_size=32064,
-                hidden_size=1024,
-                num_hidden_layers=16,
-                num_attention_heads=8,
-                num_key_value_heads=2,
-                intermediate_size=3584,
-                max_position_embeddings=8192,
-            )
-        )
-    raise SystemExit(f"no shape {shape!r}; there are {', '.join(SHAPES)}")
 
 
 def make_prompts(n_texts: int, kind: str) -> list[Prompt]:

@@ -30,11 +30,10 @@ from skraee.backbone.batching import BatchTokens
 from skraee.backbone.encoder import as_encoder
 from skraee.backbone.handle import Backbone, as_backbone
 from skraee.backbone.precision import Device, resolve_device
-from skraee.calibration import sample_weights
 from skraee.clock import Clock, Timings
 from skraee.explanation import Explanation
 from skraee.fitted import Fitted, Prediction
-from skraee.learning import Evidence, learn_label_words, learn_ridge
+from skraee.learning import Evidence, Lesson
 from skraee.parameters import check_parameters, check_whole, warn_of_unused
 from skraee.progress import (
     CallbackSupportMixin,
@@ -43,10 +42,9 @@ from skraee.progress import (
     with_callbacks,
 )
 from skraee.reading import Reader, Recipe, Sample, is_depth
-from skraee.retrieval.database import Database, ExitChoice
+from skraee.retrieval.database import ExitChoice
 from skraee.retrieval.exit_rule import exit_distribution
 from skraee.retrieval.keys import (
-    Standardizer,
     check_encoder,
     fit_encoder,
     joined,
@@ -828,7 +826,9 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         """Turn a sweep and labels into the database; nothing changes before the end."""
         classes = np.unique(labels) if classes is None else classes
         codes = np.searchsorted(classes, labels)
-        fitted, learned = self._learn(reader, sweep, codes, classes, samples, before)
+        _, token_ids = self._tokens(reader, classes)
+        lesson = Lesson(reader, sweep, codes, classes, token_ids, samples, before)
+        fitted, learned = lesson.learn(self)
         right = learned.proba.argmax(axis=2) == learned.codes[:, None]
         scores = right.mean(axis=0)
         n_samples = len(sweep)
@@ -850,79 +850,6 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
             self.__dict__.pop(name, None)  # of an earlier fit
         self.__dict__.update(chosen)
         return self
-
-    def _learn(
-        self,
-        reader: Reader,
-        sweep: LayerSweep,
-        codes: IntArray,
-        classes: npt.NDArray[Any],
-        samples: list[Sample] | None,
-        before: Fitted | None,
-    ) -> tuple[Fitted, Evidence]:
-        """Make what predict needs, and what exits are chosen by."""
-        _, token_ids = self._tokens(reader, classes)
-        seed = 0 if self.random_state is None else self.random_state
-        by_keys = reader.recipe.by_keys
-        all_codes = codes
-        if before is not None:
-            all_codes = np.concatenate([before.database.labels, codes])
-        weights = sample_weights(all_codes, len(classes), self.class_weight)
-        if reader.recipe.by_states:
-            learned = learn_ridge(
-                reader,
-                sweep,
-                samples,
-                all_codes,
-                weights,
-                n_classes=len(classes),
-                seed=seed,
-                before=before,
-            )
-        else:
-            learned = learn_label_words(
-                sweep,
-                token_ids,
-                all_codes,
-                weights,
-                by_confidence=not by_keys,
-                before=before,
-            )
-        standardizer = (
-            None if reader.key_depth is None else Standardizer.fit(sweep.keys)
-        )
-        keys = sweep.keys if standardizer is None else standardizer(sweep.keys)
-        database = Database.build(
-            keys,
-            learned.stored[-len(sweep) :],
-            codes,
-            keep=self.database if by_keys else "all",
-            metric=self.metric,
-            method=self.index,
-            n_jobs=self.n_jobs,
-            random_state=seed,
-            shared=self.memory is not None,
-        )
-        fitted = Fitted(
-            reader.recipe,
-            token_ids,
-            database,
-            setting=self._setting(),
-            standardizer=standardizer,
-            ridge=learned.ridge,
-            sharpness=learned.sharpness,
-            records=learned.records,
-        )
-        if before is not None:
-            fitted = before.joined(fitted, self.n_samples_fit_, learned.stored)
-            keys = fitted.database.keys
-        costs = reader.backbone.costs
-        if reader.key_depth is not None:
-            costs = np.maximum(costs, costs[reader.key_depth])
-        evidence = Evidence(
-            fitted.database, keys, learned.proba, all_codes, classes, weights, costs
-        )
-        return fitted, evidence
 
     def _choose(self, known: Evidence) -> tuple[int, dict[str, Any]]:
         """Return k and what fit chose, as attributes; the CV class chooses more."""

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from skraee.calibration import fit_sharpness
+from skraee.calibration import fit_sharpness, sample_weights
 from skraee.fitted import Fitted
 from skraee.reading import Reader
 from skraee.retrieval.database import Database
+from skraee.retrieval.keys import Standardizer
 from skraee.ridge import RidgeReadout, fit_ridge
 from skraee.states import States, room_for
 from skraee.sweep import LayerSweep, softmax
+
+if TYPE_CHECKING:
+    from skraee.classifier import RAEEClassifier
 
 Float32Array = npt.NDArray[np.float32]
 FloatArray = npt.NDArray[np.float64]
@@ -74,85 +79,129 @@ class Evidence:
     costs: FloatArray
 
 
-def learn_label_words(
-    sweep: LayerSweep,
-    token_ids: Sequence[int],
-    codes: IntArray,
-    weights: FloatArray,
-    *,
-    by_confidence: bool,
-    before: Fitted | None,
-) -> Learned:
-    """Read the label words; where confidence decides, fit each depth's sharpness.
-
-    Parameters
-    ----------
-    sweep : LayerSweep
-        Of the new texts.
-    token_ids : sequence of C int
-    codes, weights : ndarray of shape (n,)
-        Of all texts, the new ones last.
-    by_confidence : bool
-    before : Fitted or None
-        Of the texts that were fitted before.
-    """
-    proba = sweep.proba(token_ids)
-    if before is not None:
-        proba = np.concatenate([before.database.proba, proba])
-    if not by_confidence:
-        return Learned(proba, proba)
-    logs = np.log(np.maximum(proba, np.finfo(np.float32).tiny, dtype=np.float64))
-    sharpness = np.array(
-        [fit_sharpness(logs[:, d], codes, weights) for d in range(logs.shape[1])]
-    )
-    return Learned(softmax(logs * sharpness[:, None]), proba, sharpness=sharpness)
-
-
-def learn_ridge(
-    reader: Reader,
-    sweep: LayerSweep,
-    samples: Sequence[tuple[str, ...]] | None,
-    codes: IntArray,
-    weights: FloatArray,
-    *,
-    n_classes: int,
-    seed: Any,
-    before: Fitted | None,
-) -> Learned:
-    """Solve every depth, with the states of earlier texts from the store.
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """A sweep and its labels, and what was fitted before.
 
     Parameters
     ----------
     reader : Reader
     sweep : LayerSweep
-        Of the new texts.
-    samples : sequence of tuple of str or None
-        The new texts; None where only their sweep is known.
-    codes, weights : ndarray of shape (n,)
-        Of all texts, the new ones last.
-    n_classes : int
-    seed : object
-        Of the sample, where there are very many texts.
+        Of the n new texts.
+    new_codes : ndarray of shape (n,)
+        Their class codes.
+    classes : ndarray of shape (C,)
+    token_ids : tuple of C int
+        Tokens of the classes' label words; empty where states are read.
+    samples : sequence of n tuples of str or None
+        The texts; None where only their sweep is known.
     before : Fitted or None
         Of the texts that were fitted before.
-
-    Raises
-    ------
-    ValueError
-        If states of earlier texts are needed and the store does not have them.
     """
-    states = sweep.states
-    assert states is not None
-    records = None
-    if samples is not None:
-        joined = b"".join(reader.records_of(samples))
-        records = np.frombuffer(joined, np.uint8).reshape(-1, _RECORD_BYTES)
-    if before is not None:
-        states = _joined(reader.states_of(before.record_names()), states)
-        if records is not None and before.records is not None:
-            records = np.concatenate([before.records, records])
-    ridge, proba = fit_ridge(states, codes, n_classes, weights, seed)
-    return Learned(proba, proba, ridge=ridge, records=records)
+
+    reader: Reader
+    sweep: LayerSweep
+    new_codes: IntArray
+    classes: npt.NDArray[Any]
+    token_ids: tuple[int, ...]
+    samples: Sequence[tuple[str, ...]] | None
+    before: Fitted | None
+
+    def learn(self, wishes: RAEEClassifier) -> tuple[Fitted, Evidence]:
+        """Make what predict needs, and what exits are chosen by.
+
+        Parameters
+        ----------
+        wishes : RAEEClassifier
+            Its parameters; nothing of it changes.
+        """
+        reader, by_keys = self.reader, self.reader.recipe.by_keys
+        weights = sample_weights(self.codes, len(self.classes), wishes.class_weight)
+        seed = 0 if wishes.random_state is None else wishes.random_state
+        if reader.recipe.by_states:
+            learned = self._ridge(weights, seed)
+        else:
+            learned = self._label_words(weights)
+        keys, standardizer = self.sweep.keys, None
+        if reader.key_depth is not None:
+            standardizer = Standardizer.fit(keys)
+            keys = standardizer(keys)
+        database = Database.build(
+            keys,
+            learned.stored[-len(self.sweep) :],
+            self.new_codes,
+            keep=wishes.database if by_keys else "all",
+            metric=wishes.metric,
+            method=wishes.index,
+            n_jobs=wishes.n_jobs,
+            random_state=seed,
+            shared=wishes.memory is not None,
+        )
+        fitted = Fitted(
+            reader.recipe,
+            self.token_ids,
+            database,
+            setting=wishes._setting(),
+            standardizer=standardizer,
+            ridge=learned.ridge,
+            sharpness=learned.sharpness,
+            records=learned.records,
+        )
+        if self.before is not None:
+            n_seen = wishes.n_samples_fit_
+            fitted = self.before.joined(fitted, n_seen, learned.stored)
+            keys = fitted.database.keys
+        costs = reader.backbone.costs
+        if reader.key_depth is not None:
+            costs = np.maximum(costs, costs[reader.key_depth])
+        evidence = Evidence(
+            database=fitted.database,
+            keys=keys,
+            proba=learned.proba,
+            codes=self.codes,
+            classes=self.classes,
+            weights=weights,
+            costs=costs,
+        )
+        return fitted, evidence
+
+    @cached_property
+    def codes(self) -> IntArray:
+        """Class codes of all texts, the new ones last."""
+        if self.before is None:
+            return self.new_codes
+        return np.concatenate([self.before.database.labels, self.new_codes])
+
+    def _label_words(self, weights: FloatArray) -> Learned:
+        """Read the label words; where confidence decides, sharpen each depth."""
+        proba = self.sweep.proba(self.token_ids)
+        if self.before is not None:
+            proba = np.concatenate([self.before.database.proba, proba])
+        if self.reader.recipe.by_keys:
+            return Learned(proba, proba)
+        logs = np.log(np.maximum(proba, np.finfo(np.float32).tiny, dtype=np.float64))
+        sharpness = np.array(
+            [
+                fit_sharpness(logs[:, depth], self.codes, weights)
+                for depth in range(logs.shape[1])
+            ]
+        )
+        sharpened = softmax(logs * sharpness[:, None])
+        return Learned(sharpened, proba, sharpness=sharpness)
+
+    def _ridge(self, weights: FloatArray, seed: Any) -> Learned:
+        """Solve every depth, with the states of earlier texts from the store."""
+        states, records, before = self.sweep.states, None, self.before
+        assert states is not None
+        if self.samples is not None:
+            names = b"".join(self.reader.records_of(self.samples))
+            records = np.frombuffer(names, np.uint8).reshape(-1, _RECORD_BYTES)
+        if before is not None:
+            states = _joined(self.reader.states_of(before.record_names()), states)
+            if records is not None and before.records is not None:
+                records = np.concatenate([before.records, records])
+        ridge, proba = fit_ridge(states, self.codes, len(self.classes), weights, seed)
+        return Learned(proba, proba, ridge=ridge, records=records)
 
 
 def _joined(first: States, second: States) -> States:

@@ -37,7 +37,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 def rows(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """Rows that each way of running the backbone was given."""
     counted: Counter[str] = Counter()
-    for name in ("sweep", "run_to", "run_deciding", "states_at", "text_means"):
+    ways = ("sweep", "run_to", "run_deciding", "run_scored", "states_at", "text_means")
+    for name in ways:
         run = getattr(Engine, name)
 
         def counting(

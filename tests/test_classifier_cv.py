@@ -253,9 +253,12 @@ def test_scoring_changes_the_choice() -> None:
         ({"taus": (0.5, 1.5)}, ValueError, "every tau of taus must lie between 0 and"),
         ({"taus": ["high"]}, TypeError, "every tau of taus must be a number"),
         ({"taus": {0.5}}, TypeError, "taus must be a sequence of numbers"),
-        ({"budgets": (0.3,)}, NotImplementedError, r"budgets=\(0.3,\) is not built"),
+        ({"budgets": ()}, ValueError, r"budgets must hold at least one value"),
+        ({"budgets": 0.3}, TypeError, "budgets must be a sequence of numbers, got 0.3"),
+        ({"budgets": (0.3, 0)}, ValueError, "every budget of budgets must be above 0"),
+        ({"budgets": (1.2,)}, ValueError, "every budget of budgets must lie between"),
         ({"min_exit": 9}, ValueError, "min_exit must be at most 4"),
-        ({"readout": "ridge"}, NotImplementedError, "readout='ridge' is not built"),
+        ({"readout": "rigde"}, ValueError, "readout must be one of .* got 'rigde'"),
         ({"scoring": "acuracy"}, ValueError, "get_scorer_names.* got 'acuracy'"),
         ({"scoring": accuracy_score}, ValueError, "metric function rather than"),
         ({"scoring": ["accuracy", "f1"]}, TypeError, "the name of one scorer or a"),
@@ -275,7 +278,7 @@ def test_a_wrong_parameter_is_one_clear_error_before_the_sweep(
         (lambda e, X, y: e.exit_layers(X).mean(), ValueError, "no attribute 'exit_lay"),
         (lambda e, X, y: len(X[0].split()), ValueError, "in the place of the texts"),
         (lambda e, X, y: {"a": 1.0}, TypeError, "must return one number, got {'a': 1"),
-        (lambda e, X, y: np.nan, ValueError, "is nan for every k and tau"),
+        (lambda e, X, y: np.nan, ValueError, "is nan for every candidate"),
         (
             make_scorer(accuracy_score, response_method="decision_function"),
             ValueError,
@@ -296,7 +299,7 @@ def test_a_scorer_that_wants_something_else_is_one_clear_error(
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
 def test_a_metric_that_the_labels_do_not_define_is_refused() -> None:
     clf = searching(scoring="roc_auc")
-    with pytest.raises(ValueError, match="'roc_auc' is nan for every k and tau"):
+    with pytest.raises(ValueError, match="'roc_auc' is nan for every candidate"):
         clf.partial_fit(X[:9], ["positive"] * 9, classes=["negative", "positive"])
 
 

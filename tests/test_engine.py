@@ -204,11 +204,11 @@ def test_run_deciding_equals_the_sweep_and_the_decisions(name: str) -> None:
     prompts = prompts_for(backbone.family.kind, lengths=(9, 4, 14, 6, 9, 7, 5, 12))
     head = backbone.head(LABEL_IDS)
     swept = engine.sweep(prompts, head, state_depth=2)
-    assert swept.states is not None
+    assert swept.key_states is not None
     wanted = np.random.default_rng(1).integers(0, engine.n_layers + 1, len(prompts))
 
     def decide(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        gaps = np.abs(states[:, None] - swept.states[None]).max(-1)
+        gaps = np.abs(states[:, None] - swept.key_states[None]).max(-1)
         assert gaps.min(1).max() < 1e-4
         return wanted[gaps.argmin(1)], gaps.argmin(1) == 3
 

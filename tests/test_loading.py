@@ -23,6 +23,7 @@ from transformers.utils import logging as library_logging
 
 from skraee.backbone import loading
 from skraee.backbone.engine import Engine
+from skraee.backbone.families import family_of
 from skraee.backbone.handle import Backbone, LoadedBackbone, clear_backbones
 from skraee.backbone.quiet import quiet_loading
 from tests.checkpoints import (
@@ -31,6 +32,7 @@ from tests.checkpoints import (
     into_hub_cache,
     label_proba,
     saved,
+    small_tokenizer,
     with_weights,
 )
 from tests.model_zoo import MODELS, tiny_model
@@ -201,23 +203,95 @@ def test_loading_leaves_the_random_state_of_torch_alone(tmp_path: Path) -> None:
 # Incomplete checkpoints
 
 
-def test_checkpoint_without_a_head_is_a_clear_error(tmp_path: Path) -> None:
-    saved(tmp_path)
-    tiny_model("bert").bert.save_pretrained(tmp_path)
+def test_checkpoint_that_lost_its_head_is_a_clear_error(tmp_path: Path) -> None:
+    model = saved(tmp_path)
+    model.bert.save_pretrained(tmp_path)
+    change_settings(tmp_path, architectures=["BertForMaskedLM"])
     with pytest.raises(
         ValueError, match=r"lacks weights.*cls\.predictions.*and 3 more"
     ):
         load(tmp_path)
 
 
-def test_untied_causal_checkpoint_without_its_head_is_a_clear_error(
+def test_checkpoint_with_a_part_of_its_head_is_a_clear_error(tmp_path: Path) -> None:
+    model = tiny_model("bert")
+    weights = _without(model.state_dict(), "cls.predictions.transform.dense")
+    with_weights(tmp_path, model.config, weights, "safetensors")
+    change_settings(tmp_path, architectures=["BertModel"])
+    with pytest.raises(ValueError, match=r"lacks weights.*cls\.predictions\.transf"):
+        load(tmp_path)
+
+
+def test_untied_causal_checkpoint_that_lost_its_head_is_a_clear_error(
     tmp_path: Path,
 ) -> None:
     model = saved(tmp_path, "llama")
     model.model.save_pretrained(tmp_path)
-    change_settings(tmp_path, tie_word_embeddings=False)
+    change_settings(
+        tmp_path, tie_word_embeddings=False, architectures=["LlamaForCausalLM"]
+    )
     with pytest.raises(ValueError, match=r"lacks weights.*\(lm_head\.weight\)"):
         load(tmp_path)
+
+
+# A BERT-like, others with tied heads of several parts, and untied causal ones.
+HEADLESS = (
+    "bert roberta distilbert albert deberta-v2 mpnet electra modernbert llama opt "
+    "opt-350m gpt_neox".split()
+)
+
+
+@pytest.mark.parametrize("name", HEADLESS)
+@pytest.mark.parametrize("source", ["folder", "object"])
+def test_checkpoint_of_the_stack_alone_loads_without_a_head_and_runs(
+    name: str, source: str, tmp_path: Path
+) -> None:
+    model = saved(tmp_path, name)
+    stack = model.base_model
+    model.config.tie_word_embeddings = False
+    stack.save_pretrained(tmp_path)
+    expected, prompts = (
+        loaded(name),
+        prompts_for(family_of(model.config.model_type).kind),
+    )
+    before = torch.get_rng_state()
+    if source == "folder":
+        found = load(tmp_path)
+    else:
+        found = Backbone(stack, small_tokenizer()).load("float32", "cpu")
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not found.has_head
+    with pytest.raises(ValueError, match=r"no language-model head .*readout='ridge'"):
+        found.head([3, 4])
+    kinds: Any = ("read", "text", "around")
+    np.testing.assert_allclose(
+        Engine(found).sweep(prompts, None, states=kinds).states,
+        Engine(expected).sweep(prompts, None, states=kinds).states,
+        atol=1e-6,
+    )
+    np.testing.assert_array_equal(found.costs, expected.costs)
+
+
+def test_a_head_that_is_lacking_rightly_is_no_matter_for_the_terminal(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = saved(tmp_path)
+    model.bert.save_pretrained(tmp_path)
+    assert not load(tmp_path).has_head
+    assert not [said for said in caplog.messages if "checkpoint" in said]
+
+
+def test_checkpoint_of_a_fine_tuned_classifier_serves_as_its_stack(
+    tmp_path: Path,
+) -> None:
+    model = tiny_model("bert")
+    weights = _without(model.state_dict(), "cls") | {
+        "classifier.weight": torch.zeros(2, 16),
+        "classifier.bias": torch.zeros(2),
+    }
+    with_weights(tmp_path, model.config, weights, "safetensors")
+    change_settings(tmp_path, architectures=["BertForSequenceClassification"])
+    assert not load(tmp_path).has_head
 
 
 @pytest.mark.parametrize(
@@ -515,7 +589,7 @@ def test_elasticbert_loads_headless_and_runs(
     )
     found = load(tmp_path)
     assert not found.has_head
-    with pytest.raises(ValueError, match=r"elasticbert checkpoints have no language-"):
+    with pytest.raises(ValueError, match=r"elasticbert checkpoint has no language-"):
         found.head([3, 4])
     engine, prompts = Engine(found), prompts_for("masked")
     assert engine.n_layers == 3

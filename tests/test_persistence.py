@@ -580,6 +580,7 @@ def test_layout_is_that_of_the_format(path: Path) -> None:
     assert names == {
         *("manifest.json", "probes.npy"),
         *("attributes/classes_.npy", "attributes/layer_scores_.npy"),
+        "attributes/cost_.npy",
         *("database/keys.npy", "database/proba.npy"),
         *("database/labels.npy", "database/kept.npy"),
         *("standardizer/mean.npy", "standardizer/variance.npy"),
@@ -589,14 +590,19 @@ def test_layout_is_that_of_the_format(path: Path) -> None:
     assert set(manifest) == {
         *("skraee_format", "versions", "estimator", "parameters", "attributes"),
         *("backbone", "reading", "database", "standardizer", "probes", "members"),
+        *("setting", "ridge"),
     }
+    assert manifest["ridge"] is None
     hashes = {"fingerprint", "tokenizer_hash", "config_hash"}
     shared = ("attributes", "backbone", "reading", "database", "standardizer")
     entries = {name: set(manifest[name]) for name in shared}
     assert entries == {
         "attributes": {"n_layers_", "n_samples_fit_"},
         "backbone": {"toy", "seed", "dtype", *hashes},
-        "reading": {"template", "max_length", "encoder", "token_ids"},
+        "reading": {
+            *("template", "max_length", "encoder", "token_ids"),
+            *("by_states", "by_keys"),
+        },
         "database": {"metric", "method", "n_jobs", "seed", "shared"},
         "standardizer": {"count"},
     }
@@ -605,10 +611,38 @@ def test_layout_is_that_of_the_format(path: Path) -> None:
     }
     # What a file holds of these stands in persistence.py by name.
     assert {field.name for field in fields(Fitted)} == {
-        *("recipe", "token_ids", "database", "standardizer")
+        *("recipe", "token_ids", "database", "standardizer"),
+        *("setting", "ridge", "sharpness", "records"),
     }
     assert {field.name for field in fields(Recipe)} == {
-        *("backbone", "template", "max_length", "dtype", "encoder", "origin")
+        *("backbone", "template", "max_length", "dtype", "encoder", "origin"),
+        *("by_states", "by_keys"),
+    }
+
+
+@pytest.mark.parametrize("readout", ["lm_head", "ridge"])
+def test_layout_of_what_the_readouts_add(readout: str, path: Path) -> None:
+    classifier(readout=readout, exit_by="confidence", budget=0.5).fit(X, Y).save(path)
+    with zipfile.ZipFile(path) as members:
+        names = set(members.namelist())
+    parts = {name for name in names if name.startswith(("ridge/", "readout/"))}
+    coefficients = ("coef", "intercept", "gain", "sharpness", "penalty")
+    assert (
+        parts
+        == {
+            "lm_head": {"readout/sharpness.npy"},
+            "ridge": {"readout/records.npy", *(f"ridge/{c}.npy" for c in coefficients)},
+        }[readout]
+    )
+    manifest = manifest_of(path)
+    assert manifest["ridge"] == ({} if readout == "ridge" else None)
+    assert manifest["setting"] == {
+        "readout": readout,
+        "exit_by": "confidence",
+        "budget": 0.5,
+    }
+    assert manifest["attributes"].keys() == {
+        *("n_layers_", "n_samples_fit_", "threshold_")
     }
 
 

@@ -1,0 +1,550 @@
+"""The closed-form readout, held to refits without each text and to scikit-learn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import Ridge, RidgeClassifierCV
+
+from skraee import ridge
+from skraee.calibration import fit_sharpness, sample_weights, weighted_accuracy
+from skraee.ridge import PENALTIES, RidgeReadout, fit_ridge, solve
+from skraee.states import packed, room_for, rounded, unpacked
+from skraee.sweep import softmax
+
+RNG = np.random.default_rng
+
+
+def problem(
+    n: int = 30, n_features: int = 7, n_classes: int = 3, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw features of very different size, targets and class codes."""
+    rng = RNG(seed)
+    codes = np.arange(n) % n_classes
+    centers = rng.normal(size=(n_classes, n_features))
+    features = centers[codes] + rng.normal(size=(n, n_features))
+    features = features * 10.0 ** rng.integers(-2, 3, n_features) + 5.0
+    return features, targets_of(codes, n_classes), codes
+
+
+def targets_of(codes: np.ndarray, n_classes: int) -> np.ndarray:
+    return np.where(codes[:, None] == np.arange(n_classes), 1.0, -1.0)
+
+
+def standardized(features: np.ndarray) -> np.ndarray:
+    features = features.astype(np.float64)
+    scale = features.std(axis=0)
+    constant = scale <= 1e-6 * np.abs(features).max(axis=0)
+    out = (features - features.mean(axis=0)) / np.where(constant, 1.0, scale)
+    return np.where(constant, 0.0, out)
+
+
+def predicted(
+    z: np.ndarray,
+    targets: np.ndarray,
+    weights: np.ndarray,
+    penalty: float,
+    new: np.ndarray,
+) -> np.ndarray:
+    """Solve a ridge regression by its normal equations, the intercept a column."""
+    z, new = np.insert(z, 0, 1.0, axis=1), np.insert(new, 0, 1.0)
+    penalties = np.diag(np.insert(np.full(len(new) - 1, penalty), 0, 0.0))
+    weighted = weights[:, None] * z
+    return new @ np.linalg.solve(z.T @ weighted + penalties, weighted.T @ targets)
+
+
+def refitted(
+    features: np.ndarray, targets: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Leave every text out by solving without it, for every penalty; the best."""
+    z = standardized(features)
+    weights = weights * len(weights) / weights.sum()
+    best, found = np.inf, (np.zeros(0), 0.0)
+    for penalty in PENALTIES:
+        left_out = np.empty_like(targets)
+        for i in range(len(z)):
+            others = np.arange(len(z)) != i
+            left_out[i] = predicted(
+                z[others], targets[others], weights[others], penalty, z[i]
+            )
+        error = float((weights[:, None] * (left_out - targets) ** 2).sum())
+        if error <= best:
+            best, found = error, (left_out, float(penalty))
+    return found
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n_features", [1, 7, 29, 30, 31, 80])
+def test_left_out_predictions_are_those_of_refits_without_each_text(
+    n_features: int, weighted: bool
+) -> None:
+    features, targets, _ = problem(n_features=n_features)
+    weights = RNG(1).uniform(0.2, 3.0, 30) if weighted else np.ones(30)
+    left_out, penalty = refitted(features, targets, weights)
+    solved = solve(features, targets, weights)
+    assert solved.penalty == penalty
+    np.testing.assert_allclose(solved.left_out, left_out, atol=1e-8)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n_features", [7, 80])
+@pytest.mark.parametrize("penalty", [10.0, 1000.0])
+def test_coefficients_are_those_of_scikit_learn_for_one_penalty(
+    n_features: int, weighted: bool, penalty: float
+) -> None:
+    features, targets, _ = problem(n_features=n_features)
+    weights = RNG(1).uniform(0.2, 3.0, 30) if weighted else np.ones(30)
+    solved = solve(features, targets, weights, np.array([penalty]))
+    z = standardized(features)
+    model = Ridge(alpha=penalty).fit(z, targets, weights / weights.mean())
+    found = features @ solved.coef + solved.intercept
+    np.testing.assert_allclose(found, model.predict(z), atol=1e-8)
+    scale = features.std(axis=0)[:, None]
+    np.testing.assert_allclose(solved.coef * scale, model.coef_.T, atol=1e-8)
+
+
+@pytest.mark.parametrize("n_features", [7, 80])
+@pytest.mark.parametrize("seed", range(4))
+def test_penalty_and_classes_are_those_of_ridge_classifier_cv(
+    n_features: int, seed: int
+) -> None:
+    features, targets, codes = problem(n_features=n_features, seed=seed)
+    solved = solve(features, targets, np.ones(30))
+    z = standardized(features)
+    model = RidgeClassifierCV(alphas=PENALTIES).fit(z, codes)
+    assert solved.penalty == model.alpha_
+    found = features @ solved.coef + solved.intercept
+    np.testing.assert_allclose(found, model.decision_function(z), atol=1e-8)
+    np.testing.assert_array_equal(found.argmax(axis=1), model.predict(z))
+
+
+def test_both_decompositions_give_the_same() -> None:
+    features, targets, _ = problem(n=40, n_features=40)
+    weights = RNG(2).uniform(0.5, 2.0, 41)
+    features = np.concatenate([features, features[:1] + 1.0])
+    targets = np.concatenate([targets, targets[:1]])
+    by_features = solve(features, targets, weights)  # 41 > 40
+    # A feature that says nothing turns the choice round: 41 < 42.
+    wider = np.concatenate([features, np.zeros((41, 2))], axis=1)
+    by_texts = solve(wider, targets, weights)
+    assert by_features.penalty == by_texts.penalty
+    np.testing.assert_allclose(by_texts.left_out, by_features.left_out, atol=1e-8)
+    np.testing.assert_allclose(by_texts.coef[:40], by_features.coef, atol=1e-8)
+    assert not by_texts.coef[40:].any()
+
+
+@pytest.mark.parametrize("n", [12, 60])
+def test_constant_features_say_nothing(n: int) -> None:
+    features, targets, _ = problem(n=n, n_features=20)
+    constant = np.full((n, 2), [1e5, 0.1], dtype=np.float32).astype(np.float64)
+    constant[0, 0] += 1e-3  # a constant but for rounding
+    both = solve(np.concatenate([features, constant], 1), targets, np.ones(n))
+    alone = solve(features, targets, np.ones(n))
+    np.testing.assert_allclose(both.left_out, alone.left_out, atol=1e-8)
+    assert not both.coef[20:].any()
+    nothing = solve(constant, targets, np.ones(n))
+    shares = targets.mean(axis=0)
+    np.testing.assert_allclose(nothing.intercept, shares, atol=1e-8)
+    assert not nothing.coef.any()
+
+
+@pytest.mark.parametrize("n", [12, 60])
+def test_features_that_stand_twice_share_their_coefficients(n: int) -> None:
+    features, targets, _ = problem(n=n, n_features=20)
+    twice = np.concatenate([features, features], axis=1)
+    left_out, penalty = refitted(twice, targets, np.ones(n))
+    solved = solve(twice, targets, np.ones(n))
+    assert solved.penalty == penalty
+    np.testing.assert_allclose(solved.left_out, left_out, atol=1e-8)
+    np.testing.assert_allclose(solved.coef[:20], solved.coef[20:], atol=1e-8)
+
+
+def test_texts_that_stand_twice_are_left_out_one_by_one() -> None:
+    features, targets, _ = problem(n=10, n_features=20)
+    twice, wanted = np.tile(features, (2, 1)), np.tile(targets, (2, 1))
+    left_out, penalty = refitted(twice, wanted, np.ones(20))
+    solved = solve(twice, wanted, np.ones(20))
+    assert solved.penalty == penalty
+    np.testing.assert_allclose(solved.left_out, left_out, atol=1e-8)
+
+
+def test_a_weight_of_two_is_a_text_that_stands_twice() -> None:
+    features, targets, _ = problem()
+    features -= features.mean(axis=0)
+    counts = np.tile([1, 2, 1], 10)
+    z = standardized(features)
+    again = np.repeat(np.arange(30), counts)
+    by_weight = solve(z, targets, counts.astype(float), np.array([30.0]))
+    by_copies = Ridge(alpha=40.0).fit(z[again], targets[again])
+    found = z @ by_weight.coef + by_weight.intercept
+    # weights are scaled to the number of texts: 30 for 40 copies
+    np.testing.assert_allclose(found, by_copies.predict(z), atol=1e-8)
+
+
+@pytest.mark.parametrize("n_features", [7, 80])
+def test_float32_features_give_what_their_float64_copies_give(n_features: int) -> None:
+    features = problem(n_features=n_features)[0].astype(np.float32)
+    targets = problem()[1]
+    single = solve(features, targets, np.ones(30))
+    double = solve(features.astype(np.float64), targets, np.ones(30))
+    assert single.left_out.dtype == single.coef.dtype == np.float64
+    assert single.penalty == double.penalty
+    np.testing.assert_allclose(single.left_out, double.left_out, atol=1e-8)
+
+
+def test_features_far_from_zero_lose_nothing_in_float32() -> None:
+    features, targets, _ = problem(n_features=40)
+    z = standardized(features)
+    far = (z + 3000.0).astype(np.float32)
+    near = far.astype(np.float64) - 3000.0
+    found, expected = (solve(f, targets, np.ones(30)) for f in (far, near))
+    np.testing.assert_allclose(found.left_out, expected.left_out, atol=1e-8)
+
+
+def test_a_hundred_classes_of_three_texts_are_solved_like_each_alone() -> None:
+    rng = RNG(3)
+    codes = np.repeat(np.arange(100), 3)
+    features = rng.normal(size=(100, 20))[codes] + 0.1 * rng.normal(size=(300, 20))
+    targets = targets_of(codes, 100)
+    solved = solve(features, targets, np.ones(300))
+    one = np.array([solved.penalty])
+    for code in (0, 42, 99):
+        alone = solve(features, targets[:, [code]], np.ones(300), one)
+        np.testing.assert_allclose(
+            solved.left_out[:, code], alone.left_out[:, 0], atol=1e-8
+        )
+    assert (solved.left_out.argmax(axis=1) == codes).mean() > 0.6
+
+
+def test_of_equal_errors_the_largest_penalty_is_chosen() -> None:
+    targets = targets_of(np.arange(20) % 2, 2)
+    solved = solve(np.ones((20, 3)), targets, np.ones(20))
+    assert solved.penalty == PENALTIES[-1]
+
+
+# Every depth
+
+
+def states_of(
+    n: int, n_classes: int = 2, n_depths: int = 4, noise: float = 1.5, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw states (n, n_depths, 2, 5) that tell more with depth, and class codes."""
+    rng = RNG(seed)
+    codes = rng.permutation(np.arange(n) % n_classes)
+    centers = rng.normal(size=(n_classes, 2, 5))
+    clear = np.linspace(0.0, 1.0, n_depths)[:, None, None]
+    states = clear * centers[codes][:, None] + noise * rng.normal(
+        size=(n, n_depths, 2, 5)
+    )
+    return states.astype(np.float32), codes
+
+
+def in_order(states: np.ndarray) -> np.ndarray:
+    made = room_for(len(states), states.shape[1:], states.dtype)
+    made[:] = states
+    return made
+
+
+def test_probabilities_of_the_fit_are_those_of_readouts_without_the_text() -> None:
+    states, codes = states_of(40)
+    weights = sample_weights(codes, 2, None)
+    _, proba = fit_ridge(states, codes, 2, weights)
+    # A text's own label must have no say in its own scores: turned round it must not
+    # draw the probability to itself.
+    for text in range(5):
+        turned = codes.copy()
+        turned[text] = 1 - turned[text]
+        _, other = fit_ridge(states, turned, 2, weights)
+        drawn = other[text, :, turned[text]] - proba[text, :, turned[text]]
+        assert drawn.max() < 0.2
+    fitted = fit_ridge(states, codes, 2, weights)[0].scores(states)
+    right = codes[:, None]
+    by_fit = (fitted.argmax(axis=2) == right).mean()
+    assert by_fit > (proba.argmax(axis=2) == right).mean() + 0.02
+
+
+def test_random_labels_are_read_no_better_than_by_chance() -> None:
+    states, _ = states_of(120, noise=1.0)
+    codes = RNG(9).permutation(np.arange(120) % 2)
+    _, proba = fit_ridge(states, codes, 2, np.ones(120))
+    assert (proba.argmax(axis=2) == codes[:, None]).mean(axis=0).max() < 0.65
+    surprise = -np.log(proba[np.arange(120), :, codes]).mean(axis=0)
+    assert surprise.max() < np.log(2) + 0.1
+
+
+def test_probabilities_are_of_full_precision_and_add_up() -> None:
+    states, codes = states_of(30, n_classes=3)
+    readout, proba = fit_ridge(states, codes, 3, np.ones(30))
+    assert proba.shape == (30, 4, 3)
+    assert proba.dtype == readout.coef.dtype == readout.intercept.dtype == np.float32
+    np.testing.assert_allclose(proba.sum(axis=2), 1, atol=1e-6)
+    assert readout.n_classes == 3
+    assert readout.coef.shape == (4, 10, 3)
+    assert set(readout.penalty) <= set(PENALTIES)
+    assert np.isfinite(readout.sharpness).all()
+    assert (readout.gain >= 0).all()
+
+
+def test_held_out_texts_are_read_as_well_as_left_out_ones() -> None:
+    states, codes = states_of(2000, n_classes=3)
+    readout, proba = fit_ridge(states[:1000], codes[:1000], 3, np.ones(1000))
+    found = softmax(readout.scores(states[1000:]))
+    left_out = (proba.argmax(axis=2) == codes[:1000, None]).mean(axis=0)
+    held_out = (found.argmax(axis=2) == codes[1000:, None]).mean(axis=0)
+    np.testing.assert_allclose(held_out, left_out, atol=0.06)
+    assert held_out[-1] > held_out[0] + 0.2
+    # ... and with calibrated probabilities: as sure as it is right.
+    sure = found[:, -1].max(axis=1).mean()
+    assert sure == pytest.approx(held_out[-1], abs=0.06)
+
+
+def test_a_depth_that_knows_nothing_does_not_spoil_those_behind_it() -> None:
+    states, codes = states_of(200, n_depths=2)
+    alone, _ = fit_ridge(states[:, 1:], codes, 2, np.ones(200))
+    both, _ = fit_ridge(states, codes, 2, np.ones(200))
+    new, right = states_of(200, n_depths=2, seed=0)
+    first = (alone.scores(new[:, 1:])[:, 0].argmax(axis=1) == right).mean()
+    last = (both.scores(new)[:, 1].argmax(axis=1) == right).mean()
+    assert last >= first - 0.03
+
+
+def test_layout_in_memory_does_not_matter() -> None:
+    states, codes = states_of(30)
+    expected, proba = fit_ridge(states, codes, 2, np.ones(30))
+    found, again = fit_ridge(in_order(states), codes, 2, np.ones(30))
+    np.testing.assert_array_equal(found.coef, expected.coef)
+    np.testing.assert_array_equal(again, proba)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_states_are_read_as_their_values(dtype: torch.dtype) -> None:
+    states, codes = states_of(30)
+    half = packed(torch.from_numpy(states).to(dtype))
+    assert half.dtype == (np.uint16 if dtype == torch.bfloat16 else np.float16)
+    expected, proba = fit_ridge(unpacked(half), codes, 2, np.ones(30))
+    found, again = fit_ridge(half, codes, 2, np.ones(30))
+    np.testing.assert_array_equal(again, proba)
+    np.testing.assert_array_equal(found.scores(half), expected.scores(unpacked(half)))
+
+
+def test_one_depth_at_a_time_is_made_float(monkeypatch: pytest.MonkeyPatch) -> None:
+    states, codes = states_of(30)
+    half = packed(torch.from_numpy(states).to(torch.bfloat16))
+    shapes = []
+
+    def noting(part: np.ndarray) -> np.ndarray:
+        shapes.append(part.shape)
+        return unpacked(part)
+
+    monkeypatch.setattr(ridge, "unpacked", noting)
+    fit_ridge(half, codes, 2, np.ones(30))[0].scores(half)
+    assert {np.prod(shape) for shape in shapes} == {30 * 2 * 5}
+
+
+def test_balanced_weights_serve_the_rare_class() -> None:
+    states, codes = states_of(300, noise=2.5)
+    rare = np.concatenate([np.flatnonzero(codes == 0), np.flatnonzero(codes == 1)[:15]])
+    states, codes = states[rare], codes[rare]
+    recall = {}
+    for how in (None, "balanced"):
+        weights = sample_weights(codes, 2, how)
+        proba = fit_ridge(states, codes, 2, weights)[1]
+        recall[how] = (proba[codes == 1, -1].argmax(axis=1) == 1).mean()
+    assert recall["balanced"] > recall[None] + 0.2
+
+
+def test_eight_texts_of_a_class_and_more_features_than_texts_are_enough() -> None:
+    rng = RNG(5)
+    codes = np.arange(16) % 2
+    states = rng.normal(size=(16, 3, 2, 100)).astype(np.float32)
+    states[:, 1:] += 2.0 * rng.normal(size=(2, 1, 2, 100))[codes]
+    readout, proba = fit_ridge(states, codes, 2, np.ones(16))
+    assert np.isfinite(proba).all()
+    assert (proba.argmax(axis=2) == codes[:, None]).mean(axis=0)[1:].min() > 0.9
+    assert np.isfinite(readout.scores(states)).all()
+
+
+def test_a_hundred_classes_are_read_at_every_depth() -> None:
+    states, codes = states_of(500, n_classes=100, noise=0.3)
+    readout, proba = fit_ridge(states, codes, 100, np.ones(500))
+    accuracy = (proba.argmax(axis=2) == codes[:, None]).mean(axis=0)
+    assert accuracy[0] < 0.05 < 0.3 < accuracy[-1]
+    assert readout.scores(states).shape == (500, 4, 100)
+
+
+@pytest.mark.parametrize(
+    "codes", [np.zeros(12, int), np.arange(12), np.repeat([0, 2], 6)]
+)
+def test_odd_classes_are_no_obstacle(codes: np.ndarray) -> None:
+    """One class alone, each text a class of its own, a class without texts."""
+    states, _ = states_of(12)
+    n_classes = int(codes.max()) + 1
+    weights = sample_weights(codes, n_classes, "balanced")
+    readout, proba = fit_ridge(states, codes, n_classes, weights)
+    assert np.isfinite(proba).all()
+    assert np.isfinite(readout.scores(states)).all()
+    absent = np.setdiff1d(np.arange(n_classes), codes)
+    assert not np.isin(softmax(readout.scores(states)).argmax(axis=2), absent).any()
+
+
+def test_one_text_is_a_clear_error() -> None:
+    with pytest.raises(ValueError, match=r"leaves one text out.*got n_samples=1; give"):
+        fit_ridge(*one_text(), 1, np.ones(1))
+
+
+def one_text() -> Any:
+    states, codes = states_of(1)
+    return states, codes
+
+
+# More texts than are solved for
+
+
+def test_above_the_sample_every_text_is_read_by_a_readout_without_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    states, codes = states_of(200)
+    monkeypatch.setattr(ridge, "READOUT_SAMPLES", 120)
+    readout, proba = fit_ridge(states, codes, 2, np.ones(200), seed=3)
+    assert np.isfinite(proba).all()
+    np.testing.assert_allclose(proba.sum(axis=2), 1, atol=1e-5)
+    by_fit = softmax(readout.scores(states))
+    own = np.isclose(by_fit, proba, atol=1e-5).all(axis=(1, 2))
+    assert own.sum() == 80  # those that are not in the sample; the others are left out
+    monkeypatch.setattr(ridge, "READOUT_SAMPLES", 200)
+    alone, left_out = fit_ridge(states[~own], codes[~own], 2, np.ones(120))
+    np.testing.assert_allclose(readout.coef, alone.coef, atol=1e-6)
+    np.testing.assert_allclose(proba[~own], left_out, atol=1e-6)
+    assert np.bincount(codes[~own]).tolist() == [60, 60]
+
+
+def test_the_sample_is_seeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    states, codes = states_of(100)
+    monkeypatch.setattr(ridge, "READOUT_SAMPLES", 50)
+    found = [fit_ridge(states, codes, 2, np.ones(100), seed=s)[1] for s in (0, 0, 1)]
+    np.testing.assert_array_equal(found[0], found[1])
+    assert not np.array_equal(found[0], found[2])
+
+
+@pytest.mark.parametrize("n", [51, 53, 70])
+def test_a_sample_of_nearly_all_texts_of_many_classes_can_be_drawn(
+    n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states, codes = states_of(n, n_classes=10)
+    monkeypatch.setattr(ridge, "READOUT_SAMPLES", 50)
+    _, proba = fit_ridge(states, codes, 10, np.ones(n))
+    assert np.isfinite(proba).all()
+
+
+def test_every_class_is_in_the_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = np.repeat(np.arange(6), [380, 10, 4, 3, 2, 1])
+    monkeypatch.setattr(ridge, "READOUT_SAMPLES", 40)
+    for seed in range(5):
+        chosen = ridge._sample(codes, seed)
+        assert len(chosen) == 40
+        assert len(np.unique(chosen)) == 40
+        assert set(codes[chosen]) == set(range(6))
+
+
+# Calibration
+
+
+def test_sharpness_is_that_of_the_least_log_loss() -> None:
+    rng = RNG(0)
+    scores = rng.normal(size=(400, 3))
+    true = softmax(2.5 * scores)
+    codes = np.array([rng.choice(3, p=row / row.sum()) for row in true.astype(float)])
+    weights = rng.uniform(0.5, 2.0, 400)
+    found = fit_sharpness(scores, codes, weights)
+    assert found == pytest.approx(2.5, rel=0.3)
+
+    def loss(sharpness: float) -> float:
+        right = softmax(sharpness * scores)[np.arange(400), codes]
+        return float(-(weights * np.log(right.astype(float))).sum())
+
+    tried = np.geomspace(0.05, 50, 400)
+    assert loss(found) <= min(map(loss, tried)) + 1e-3
+    # Scores of any size, from wherever they count.
+    assert fit_sharpness(1e3 * scores + 7.0, codes, weights) == pytest.approx(
+        found / 1e3, rel=1e-2
+    )
+
+
+def test_sharpness_never_turns_the_order_round() -> None:
+    scores = np.array([[0.0, 1.0]] * 9 + [[1.0, 0.0]])
+    wrong = np.zeros(10, int)
+    wrong[-1] = 1
+    found = fit_sharpness(scores, wrong, np.ones(10))
+    assert 0 < found < 0.01
+
+
+def test_sharpness_of_what_is_always_right_is_finite() -> None:
+    scores = np.array([[0.0, 5.0], [5.0, 0.0]])
+    found = fit_sharpness(scores, np.array([1, 0]), np.ones(2))
+    assert 1 < found < np.inf
+    assert np.isfinite(softmax(scores * found)).all()
+
+
+def test_balanced_weights_add_up_to_the_number_of_texts() -> None:
+    codes = np.array([0, 0, 0, 2])
+    weights = sample_weights(codes, 4, "balanced")
+    np.testing.assert_allclose(weights, [2 / 3, 2 / 3, 2 / 3, 2])
+    np.testing.assert_array_equal(sample_weights(codes, 4, None), np.ones(4))
+
+
+def test_weighted_accuracy_is_the_weighted_share_of_right_answers() -> None:
+    scores = np.array([[[1, 0], [0, 1]], [[1, 0], [1, 0]], [[0, 1], [1, 0]]])
+    found = weighted_accuracy(scores, np.array([0, 1, 1]), np.array([1.0, 2.0, 1.0]))
+    np.testing.assert_allclose(found, [0.5, 0.0])
+
+
+# Number formats
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_states_survive_their_number_format(dtype: torch.dtype) -> None:
+    states = (torch.randn(3, 4, generator=torch.manual_seed(0)) * 100).to(dtype)
+    found = unpacked(packed(states))
+    np.testing.assert_array_equal(found, states.float().numpy())
+    assert found.dtype == np.float32
+
+
+def test_only_float16_is_kept_from_overflowing() -> None:
+    states = torch.tensor([1e6, -1e6, 3.0, torch.inf, torch.nan])
+    half = rounded(states, torch.float16)
+    assert half[:3].tolist() == [65504.0, -65504.0, 3.0]
+    assert half[3:].isfinite().tolist() == [False, False]  # these are repeated
+    np.testing.assert_allclose(
+        rounded(states[:3], torch.bfloat16).float(), states[:3], rtol=1e-2
+    )
+
+
+def test_states_of_more_than_the_limit_lie_in_a_file_that_goes_with_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    states, codes = states_of(20)
+    monkeypatch.setattr("skraee.states._IN_MEMORY", 100)
+    large = in_order(states)
+    assert isinstance(large, np.memmap)
+    np.testing.assert_array_equal(large, states)
+    assert large[:, 0].base is not None
+    assert large[:, 0].T.flags.f_contiguous or large[:, 0].flags.c_contiguous
+    _, expected = fit_ridge(states, codes, 2, np.ones(20))
+    np.testing.assert_array_equal(fit_ridge(large, codes, 2, np.ones(20))[1], expected)
+
+
+def test_scores_are_computed_from_features_as_they_come() -> None:
+    """The attributes are what their docstrings say, for one depth."""
+    states, codes = states_of(30, n_depths=1)
+    readout, _ = fit_ridge(states, codes, 2, np.ones(30))
+    assert isinstance(readout, RidgeReadout)
+    features = states[:, 0].reshape(30, 10)
+    logs = np.log(softmax(features @ readout.coef[0] + readout.intercept[0]))
+    np.testing.assert_allclose(
+        softmax(readout.scores(states)[:, 0]),
+        softmax(logs * readout.sharpness[0]),
+        atol=1e-5,
+    )

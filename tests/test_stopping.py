@@ -1,0 +1,255 @@
+"""Where texts stop: by confidence, for a price, within a budget."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from skraee.backbone.cost import depth_costs
+from skraee.calibration import sample_weights
+from skraee.learning import Evidence
+from skraee.retrieval.database import Database
+from skraee.stopping import (
+    ByGain,
+    BySurety,
+    ByVotes,
+    best_for_price,
+    expected_gains,
+    first_sure,
+    gains_left_out,
+    of_right_class,
+    price_within,
+    threshold_within,
+)
+from tests.model_zoo import MODELS
+from tests.test_engine import loaded
+
+BUDGETS = [0.15, 0.3, 0.5, 0.8, 1.0]
+COSTS = np.array([0.0, 0.2, 0.5, 0.8, 1.0])
+
+
+def known(
+    n: int = 200, seed: int = 0, balanced: bool = False, **settings: Any
+) -> Evidence:
+    """Draw texts that are read better with depth, some earlier than others."""
+    rng = np.random.default_rng(seed)
+    codes = rng.permutation(np.arange(n) % 3)
+    keys = rng.normal(size=(n, 4)).astype(np.float32)
+    # The first key tells from which depth on a text is known.
+    clear = np.arange(5) - 2.0 - 1.5 * keys[:, :1]
+    logits = rng.normal(size=(n, 5, 3))
+    logits[np.arange(n), :, codes] += np.clip(clear, -0.5, 3.0)
+    proba = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
+    proba = proba.astype(np.float32)
+    database = Database.build(keys, proba, codes, method="exact", **settings)
+    weights = sample_weights(codes, 3, "balanced" if balanced else None)
+    return Evidence(database, keys, proba, codes, np.arange(3), weights, COSTS)
+
+
+def accuracy(known: Evidence, exits: np.ndarray) -> float:
+    texts = np.arange(len(exits))
+    right = known.proba[texts, exits].argmax(axis=1) == known.codes
+    return float((right * known.weights).sum() / known.weights.sum())
+
+
+def exits_within(
+    budget: float, by: str, known: Evidence, min_exit: int = 0
+) -> np.ndarray:
+    """Choose the price or threshold for a budget, and the exits that follow."""
+    if by == "price":
+        gains = gains_left_out(known, [10])[10]
+        price = price_within(budget, known, gains, min_exit)
+        return best_for_price(gains, COSTS, price, min_exit)
+    threshold = threshold_within(budget, known, min_exit)
+    return first_sure(known.proba.max(axis=2), threshold, min_exit)
+
+
+# Rules
+
+
+def test_first_sure_is_the_first_depth_that_reaches_the_threshold() -> None:
+    confidence = np.array(
+        [[0.5, 0.9, 0.95], [0.9, 0.5, 0.5], [0.5, 0.6, 0.7], [0.8, 0.9, 0.9]],
+        dtype=np.float32,
+    )
+    assert first_sure(confidence, 0.9, 0).tolist() == [1, 0, 2, 1]
+    assert first_sure(confidence, 0.9, 1).tolist() == [1, 2, 2, 1]
+    assert first_sure(confidence, 0.0, 0).tolist() == [0, 0, 0, 0]
+    assert first_sure(confidence, 0.0, 2).tolist() == [2, 2, 2, 2]
+    assert first_sure(confidence, 2.0, 0).tolist() == [2, 2, 2, 2]
+
+
+def test_by_surety_reads_the_top_probability() -> None:
+    proba = np.array([[[0.5, 0.5], [0.1, 0.9]], [[0.05, 0.95], [0.5, 0.5]]], np.float32)
+    assert BySurety(0.9, 0).exits(proba).tolist() == [1, 0]
+
+
+def test_best_for_price_weighs_gain_against_cost() -> None:
+    gains = np.array([[0.5, 0.7, 0.75], [0.9, 0.9, 0.9], [0.1, 0.2, 0.9]])
+    costs = np.array([0.0, 0.3, 1.0])
+    assert best_for_price(gains, costs, 0.0, 0).tolist() == [2, 0, 2]
+    assert best_for_price(gains, costs, 0.5, 0).tolist() == [1, 0, 2]
+    assert best_for_price(gains, costs, 9.0, 0).tolist() == [0, 0, 0]
+    assert best_for_price(gains, costs, 9.0, 1).tolist() == [1, 1, 1]
+
+
+def test_expected_gains_are_the_neighbours_probabilities_of_their_class() -> None:
+    evidence = known()
+    keys = np.random.default_rng(5).normal(size=(20, 4)).astype(np.float32)
+    keys[0] = evidence.keys[7]  # at distance 0 one neighbour says all
+    distances, rows = evidence.database.neighbors(keys, 6)
+    gains = expected_gains(evidence.database, distances, rows)
+    for i in range(20):
+        weights = (
+            (distances[i] == 0).astype(float)
+            if distances[i].min() == 0
+            else distances[i].min() / distances[i]
+        )
+        right = [evidence.proba[row, :, evidence.codes[row]] for row in rows[i]]
+        expected = np.average(right, axis=0, weights=weights)
+        np.testing.assert_allclose(gains[i], expected, atol=1e-6)
+    rule = ByGain(6, 0.3, COSTS, 1)
+    choice = rule.choice(evidence.database, keys)
+    expected_exits = 1 + (gains - 0.3 * COSTS)[:, 1:].argmax(axis=1)
+    np.testing.assert_array_equal(choice.exits, expected_exits)
+    np.testing.assert_array_equal(choice.rows, rows)
+    assert not choice.undecided.any()
+    np.testing.assert_array_equal(
+        rule.votes(evidence.database), of_right_class(evidence.database)
+    )
+
+
+def test_by_votes_is_the_rule_of_the_paper() -> None:
+    evidence = known()
+    rule = ByVotes(5, 0.8, "top3", 1)
+    keys = evidence.keys[:9] + 0.01
+    found = rule.choice(evidence.database, keys)
+    expected = evidence.database.exits(keys, k=5, tau=0.8, below_tau="top3", min_exit=1)
+    np.testing.assert_array_equal(found.exits, expected.exits)
+
+
+@pytest.mark.parametrize("keep", ["all", "correct"])
+def test_gains_left_out_are_those_of_a_database_without_the_text(keep: Any) -> None:
+    evidence = known(60, keep=keep)
+    found = gains_left_out(evidence, [3, 8])
+    for text in (0, 1, 17, 59):
+        stored = evidence.database.positions[evidence.database.positions != text]
+        others = Database.build(
+            evidence.keys[stored],
+            evidence.proba[stored],
+            np.append(evidence.codes, [0, 1, 2])[stored],
+            method="exact",
+        )
+        for k, gains in found.items():
+            distances, rows = others.neighbors(evidence.keys[[text]], k)
+            expected = expected_gains(others, distances, rows)[0]
+            np.testing.assert_allclose(gains[text], expected, atol=1e-6)
+
+
+# Budgets
+
+
+@pytest.mark.parametrize(
+    ("budget", "min_exit"), [*((b, 0) for b in BUDGETS), *((b, 1) for b in BUDGETS[1:])]
+)
+@pytest.mark.parametrize("balanced", [False, True])
+def test_threshold_is_the_best_of_all_that_stay_within_the_budget(
+    budget: float, min_exit: int, balanced: bool
+) -> None:
+    evidence = known(balanced=balanced)
+    confidence = evidence.proba.max(axis=2)
+    exits = exits_within(budget, "threshold", evidence, min_exit)
+    assert COSTS[exits].mean() <= budget
+    every = [
+        first_sure(confidence, value, min_exit)
+        for value in np.append(np.unique(confidence), 2.0)
+    ]
+    best = max(accuracy(evidence, e) for e in every if COSTS[e].mean() <= budget)
+    assert accuracy(evidence, exits) >= best - 0.011  # 400 thresholds are tried
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+@pytest.mark.parametrize("balanced", [False, True])
+def test_price_is_the_best_of_all_that_stay_within_the_budget(
+    budget: float, balanced: bool
+) -> None:
+    evidence = known(balanced=balanced)
+    gains = gains_left_out(evidence, [10])[10]
+    exits = exits_within(budget, "price", evidence)
+    assert COSTS[exits].mean() <= budget
+    every = [best_for_price(gains, COSTS, p, 0) for p in np.geomspace(1e-4, 1e2, 3000)]
+    best = max(accuracy(evidence, e) for e in every if COSTS[e].mean() <= budget)
+    assert accuracy(evidence, exits) >= best - 0.011
+
+
+@pytest.mark.parametrize("by", ["price", "threshold"])
+def test_more_budget_never_scores_less(by: str) -> None:
+    evidence = known()
+    budgets = np.linspace(0.05, 1.0, 12)
+    scores = [accuracy(evidence, exits_within(b, by, evidence)) for b in budgets]
+    assert scores == sorted(scores)
+    assert scores[-1] > scores[0] + 0.1
+
+
+@pytest.mark.parametrize("by", ["price", "threshold"])
+def test_of_equal_scores_the_cheapest_is_chosen(by: str) -> None:
+    evidence = known()
+    evidence.proba[:] = evidence.proba[:, -1:]  # depth changes nothing
+    assert exits_within(1.0, by, evidence).tolist() == [0] * 200
+
+
+@pytest.mark.parametrize("by", ["price", "threshold"])
+def test_a_budget_that_no_exit_keeps_is_a_clear_error(by: str) -> None:
+    message = r"budget=0.15 is less than the earliest exits cost, 0.2 of a full pass;"
+    with pytest.raises(ValueError, match=message):
+        exits_within(0.15, by, known(), min_exit=1)
+
+
+@pytest.mark.parametrize("by", ["price", "threshold"])
+def test_the_cheapest_exits_are_within_reach_where_just_these_fit(by: str) -> None:
+    assert exits_within(0.2, by, known(), min_exit=1).tolist() == [1] * 200
+
+
+# Costs
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_costs_rise_from_nothing_to_one(name: str) -> None:
+    costs = depth_costs(loaded(name))
+    assert costs[0] == 0.0
+    assert costs[-1] == 1.0
+    assert (np.diff(costs) > 0).all()
+    assert costs.dtype == np.float64
+
+
+@pytest.mark.parametrize("name", ["bert", "gpt2", "llama", "albert", "deberta-v3"])
+def test_layers_that_are_alike_cost_alike(name: str) -> None:
+    costs = depth_costs(loaded(name))
+    np.testing.assert_allclose(costs, np.arange(4) / 3, atol=1e-9)
+
+
+def test_the_decoder_of_t5_reads_one_position_and_costs_less() -> None:
+    costs = depth_costs(loaded("t5"))
+    steps = np.diff(costs)
+    np.testing.assert_allclose(steps[:3], steps[0])
+    np.testing.assert_allclose(steps[3:], steps[3])
+    # Of 32 positions it computes one, but it looks at all of the encoder's.
+    assert 0.02 * steps[0] < steps[3] < 0.6 * steps[0]
+    assert steps.sum() == pytest.approx(1.0)
+
+
+def test_costs_are_counted_once_for_a_loaded_backbone(monkeypatch: Any) -> None:
+    backbone = loaded("bert")
+    first = backbone.costs
+    monkeypatch.setattr("skraee.backbone.cost.Engine", None)
+    assert backbone.costs is first
+
+
+def test_counting_costs_leaves_the_random_state_alone() -> None:
+    before = torch.get_rng_state()
+    depth_costs(loaded("bert"))
+    after = torch.get_rng_state()
+    assert torch.equal(before, after)
