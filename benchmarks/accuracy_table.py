@@ -47,6 +47,27 @@ def write_tables(path: Path) -> None:
         draw(judged, timed, DOCS / "images" / "accuracy.png")
         parts.append("![Accuracy over milliseconds per text](images/accuracy.png)\n")
     (DOCS / "accuracy.md").write_text("\n".join(parts), encoding="utf-8")
+    own = [x for x in judged if x["backbone"] == "gemma3-270m"]
+    between_marks(DOCS.parent / "README.md", headline(own))
+
+
+def headline(lines: list[Line]) -> str:
+    """Return the README's table: what to expect at which cost."""
+    shown = [
+        line
+        for line in lines
+        if line["test"] == line["task"]
+        and (line["budget"] is None or "confidence" in line["method"])
+    ]
+    return averages(shown, TASKS, chosen_weight)
+
+
+def between_marks(path: Path, text: str) -> None:
+    """Put a text between the two marks of a file."""
+    start, end = "<!-- accuracy -->\n", "<!-- end of accuracy -->"
+    before, _, rest = path.read_text(encoding="utf-8").partition(start)
+    _, _, after = rest.partition(end)
+    path.write_text(f"{before}{start}{text}{end}{after}", encoding="utf-8")
 
 
 INTRODUCTION = """\

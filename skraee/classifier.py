@@ -153,7 +153,7 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         instructions for it, else float32. Resolved by fit, used by every predict.
     memory : "process", None, str, Path or joblib.Memory, default="process"
         Where sweeps and keys of texts are kept, so that no text passes the backbone
-        twice: in this process (256 MiB, least recently used), nowhere, or in a folder
+        twice: in this process (1 GiB, least recently used), nowhere, or in a folder
         for later processes and for several at once. `fit` writes there, `predict`
         looks only. Give a folder for searches with `n_jobs` and to stop and go on; a
         :class:`skraee.sweep_cache.FolderStore` sets its size (4 GiB otherwise), and

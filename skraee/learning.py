@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from skraee.fitted import Fitted
 from skraee.reading import Reader
 from skraee.retrieval.database import Database
 from skraee.retrieval.keys import Standardizer
+from skraee.retrieval.reuse import LastUsed, content
 from skraee.ridge import RidgeReadout, fit_ridge
 from skraee.states import States, room_for
 from skraee.sweep import LayerSweep, softmax
@@ -27,6 +28,8 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.integer]
 
 _RECORD_BYTES = 20
+
+_solved = LastUsed()
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +122,7 @@ class Lesson:
         weights = sample_weights(self.codes, len(self.classes), wishes.class_weight)
         seed = 0 if wishes.random_state is None else wishes.random_state
         if reader.recipe.by_states:
-            learned = self._ridge(weights, seed)
+            learned = self._ridge(weights, seed, shared=wishes.memory is not None)
         else:
             learned = self._label_words(weights)
         keys, standardizer = self.sweep.keys, None
@@ -189,8 +192,11 @@ class Lesson:
         sharpened = softmax(logs * sharpness[:, None])
         return Learned(sharpened, proba, sharpness=sharpness)
 
-    def _ridge(self, weights: FloatArray, seed: Any) -> Learned:
-        """Solve every depth, with the states of earlier texts from the store."""
+    def _ridge(self, weights: FloatArray, seed: Any, *, shared: bool) -> Learned:
+        """Solve every depth, with the states of earlier texts from the store.
+
+        A search over what comes after it finds it solved.
+        """
         states, records, before = self.sweep.states, None, self.before
         assert states is not None
         if self.samples is not None:
@@ -200,7 +206,13 @@ class Lesson:
             states = _joined(self.reader.states_of(before.record_names()), states)
             if records is not None and before.records is not None:
                 records = np.concatenate([before.records, records])
-        ridge, proba = fit_ridge(states, self.codes, len(self.classes), weights, seed)
+        n_classes = len(self.classes)
+        solve = partial(fit_ridge, states, self.codes, n_classes, weights, seed)
+        if shared and records is not None and isinstance(seed, int):
+            arrays = map(content, (records, self.codes, weights))
+            ridge, proba = _solved.get((*arrays, n_classes, seed), solve)
+        else:
+            ridge, proba = solve()
         return Learned(proba, proba, ridge=ridge, records=records)
 
 

@@ -199,7 +199,7 @@ def _fitted_parts(fitted: Fitted) -> tuple[Manifest, Arrays]:
             "by_states": recipe.by_states,
             "by_keys": recipe.by_keys,
         },
-        "setting": fitted.setting,
+        "setting": {k: to_plain(k, v) for k, v in fitted.setting.items()},
         "database": database,
         **settings,
     }
@@ -270,7 +270,7 @@ def _fitted(
         _put_together(
             Database, {**manifest["database"], **_within(arrays, "database/")}
         ),
-        setting=manifest["setting"],
+        setting={k: from_plain(v) for k, v in manifest["setting"].items()},
         **parts,
         **_within(arrays, "readout/"),
     )

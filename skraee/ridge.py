@@ -70,7 +70,7 @@ class RidgeReadout:
     def scores(self, states: States) -> Float32Array:
         """Score texts at every depth.
 
-        The plain form of what :mod:`skraee.backbone.scoring` does on the way.
+        The plain form of what `skraee.backbone.scoring` does on the way.
 
         Parameters
         ----------

@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
-_PROCESS_BYTES = 2**28
+_PROCESS_BYTES = 2**30
 _FOLDER_BYTES = 2**32
 _AT_ONCE = 500  # SQLite takes 999 values in a statement
 
@@ -47,7 +47,7 @@ class MemoryStore:
 
     Parameters
     ----------
-    max_bytes : int, default=268435456
+    max_bytes : int, default=1073741824
         Bytes of arrays to keep.
     """
 
