@@ -500,14 +500,11 @@ def real_texts(task: str, n_texts: int) -> list[str]:
 
 
 def real_prompts(n_texts: int, args: argparse.Namespace) -> list[Prompt]:
-    """Take half of the prompts from sst2, half from subj."""
-    prompts: list[Prompt] = []
-    for task in TASKS:
-        recipe = fitted_for_exits(task, "auto", args.device)._fitted.recipe
-        reader = recipe.open(args.device, "auto")
-        texts = real_texts(task, n_texts // len(TASKS))
-        prompts += reader.prompts.encode([(text,) for text in texts])
-    return prompts
+    """Take half of the texts from sst2, half from subj, all with one template."""
+    recipe = fitted_for_exits(TASKS[0], "auto", args.device)._fitted.recipe
+    texts = [t for task in TASKS for t in real_texts(task, n_texts // len(TASKS))]
+    reader = recipe.open(args.device, "auto")
+    return reader.prompts.encode([(text,) for text in texts])
 
 
 def real_exits(n_texts: int, n_layers: int, args: argparse.Namespace) -> np.ndarray:
