@@ -106,9 +106,8 @@ def engine_figures(args: argparse.Namespace) -> None:
         )
         ideal = float(bench.backbone.costs[exits].mean())
         for size in sizes:
-            pairs = zip(
-                seconds[f"full, {size}"], seconds[f"mixed, {size}"], strict=True
-            )
+            whole, mixed = seconds[f"full, {size}"], seconds[f"mixed, {size}"]
+            pairs = list(zip(whole, mixed, strict=True))
             report(
                 figure="mixed depths: share of the ideal speed-up",
                 batch=size,
