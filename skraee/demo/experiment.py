@@ -16,6 +16,7 @@ from skraee.sweep import LayerSweep
 from skraee.text.template import Template
 
 _SEED = 0
+_BUDGET = 0.3
 
 
 class Experiment:
@@ -64,7 +65,7 @@ class Experiment:
         return trials
 
     def measure(self, chosen: Setting) -> list[Measured]:
-        """Measure full depth, the best single layer, and RAEE on the test texts.
+        """Measure full depth, the best single layer and both forms of early exit.
 
         Parameters
         ----------
@@ -79,6 +80,7 @@ class Experiment:
         systems = [
             self._single_layer(self.n_layers, "full depth"),
             self._single_layer(best, f"best layer ({best})"),
+            self._closed_form(),
             self._raee(DEFAULTS, "RAEE, defaults"),
         ]
         if chosen != DEFAULTS:
@@ -135,6 +137,23 @@ class Experiment:
     def _single_layer(self, depth: int, name: str) -> System:
         head = self._reader.backbone.head(self._token_ids)
         return fixed_depth(name, self._reader, head, self._classes, depth)
+
+    def _closed_form(self) -> System:
+        clf = RAEEClassifier(
+            self._backbone,
+            self._task.prompt.template,
+            readout="ridge",
+            exit_by="confidence",
+            budget=_BUDGET,
+            memory=None,
+            random_state=_SEED,
+            verbose=1,
+        ).fit(self._task.fit.texts, self._task.fit.labels)
+        clf.set_params(verbose=0)
+        return System(
+            f"closed form, {_BUDGET}",
+            lambda texts: clf.predict(texts, return_exit_layers=True),
+        )
 
     def _raee(self, setting: Setting, name: str) -> System:
         clf = self._fitted(setting)
