@@ -85,8 +85,8 @@ def results_table(results: Sequence[Measured], where: str) -> str:
     notes = [
         "Full depth and best layer run every text to the same layer, without "
         "retrieval; the best is the most accurate one on the texts to fit.",
-        "Closed form: readout='ridge', exit_by='confidence' and budget: a linear readout "
-        "for each layer, solved on the texts to fit, and an exit as soon as it is sure.",
+        "Closed form: readout='ridge', exit_by='confidence' and a budget: a linear "
+        "readout of each layer, solved on the texts to fit; texts stop when sure.",
         "Layers run: where keys come from a layer, every text runs as far as that.",
         f"Speed: the first {min(N_TIMED, n_texts)} test texts from words to labels, in "
         f"{where}; all systems warm, in turns, best of {N_ROUNDS}; same prompts, "
