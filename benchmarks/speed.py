@@ -117,6 +117,31 @@ def engine_figures(args: argparse.Namespace) -> None:
             )
 
 
+def equal_lengths(args: argparse.Namespace) -> None:
+    """Compare batches of like length with batches of one length, which need no mask."""
+    for dtype in args.dtype:
+        bench = Bench("roberta-large", dtype, args, n_texts=256)
+        head, n = bench.head(), len(bench.prompts)
+        lengths = np.array([len(prompt.ids) for prompt in bench.prompts])
+        groups = [np.flatnonzero(lengths == length) for length in np.unique(lengths)]
+
+        def apart() -> None:
+            for rows in groups:
+                prompts = [bench.prompts[i] for i in rows]
+                bench.engine().run_to(prompts, np.full(len(rows), bench.n_layers), head)
+
+        together = partial(bench.run, np.full(n, bench.n_layers), head)
+        seconds = alternate({"together": together, "apart": apart}, 3)
+        record(
+            "speed.jsonl",
+            figure="batches of one length / batches of like length",
+            **bench.name,
+            texts=n,
+            lengths=len(groups),
+            ratio=ratio(seconds["apart"], seconds["together"]),
+        )
+
+
 def usual_way(args: argparse.Namespace) -> None:
     """Bar: more than 40 times a program that pads to 512 and decodes everything."""
     bench = Bench("roberta-large", args.dtype[-1], args, n_texts=8)
@@ -379,6 +404,7 @@ def resident(what: str) -> float:
 
 FIGURES: dict[str, Callable[[argparse.Namespace], None]] = {
     "engine": engine_figures,
+    "lengths": equal_lengths,
     "usual": usual_way,
     "single": single_text,
     "parts": predict_parts,

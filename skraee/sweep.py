@@ -27,8 +27,9 @@ class LayerSweep:
         Label-word logits at the depths 0..m.
     token_ids : tuple of int
         Tokens of the label words, in the order of the columns of `logits`.
-    states : ndarray of shape (n, m + 1, H), optional
-        Read-position states, where a readout needs them.
+    states : ndarray of shape (n, m + 1, P, H), optional
+        What the closed-form readout reads of every depth, in the backbone's number
+        format (:mod:`skraee.states`): the read position, the text, the words around.
 
     Examples
     --------
