@@ -283,9 +283,15 @@ def evidence_of(clf: RAEEClassifier, class_weight: str | None) -> Evidence:
 
 
 def plain_peers(
-    problem: Problem, class_weight: str | None, encoder: Encoder
+    problem: Problem,
+    class_weight: str | None,
+    encoder: Encoder,
+    encode: Callable[[list[str]], np.ndarray] | None = None,
 ) -> Iterator[Method]:
-    """Yield what one would try first: no gradient steps through a language model."""
+    """Yield what one would try first: no gradient steps through a language model.
+
+    `encode` makes the vectors of the texts to answer; by default they are kept too.
+    """
     X, y = problem.train
     words = searched(class_weight).set_params(
         estimator=make_pipeline(
@@ -297,12 +303,13 @@ def plain_peers(
     words.fit(X, y)
     yield "TF-IDF + logistic regression", class_weight, None, answers_of(words)
     vectors = Vectors(problem, encoder)
+    encode = vectors if encode is None else encode
     linear = searched(class_weight).fit(vectors(X), y)
     yield (
         "MiniLM + logistic regression",
         class_weight,
         None,
-        lambda texts: Answers(linear.predict(vectors(texts))),
+        lambda texts: Answers(linear.predict(encode(texts))),
     )
     if class_weight is None:
         votes = KNeighborsClassifier(12, weights="distance").fit(vectors(X), y)
@@ -310,7 +317,7 @@ def plain_peers(
             "MiniLM + k-NN vote",
             None,
             None,
-            lambda texts: Answers(votes.predict(vectors(texts))),
+            lambda texts: Answers(votes.predict(encode(texts))),
         )
 
 
@@ -366,6 +373,8 @@ def lines_done() -> set[str]:
 
 def measure_times(problem: Problem) -> None:
     """Time all methods on the same new texts, in turns; milliseconds per text."""
+    from sentence_transformers import SentenceTransformer
+
     X = sample(*read_task(problem.task, "test"), N_TIMED, seed=0)[0]
     encoder = Encoder(backbone_folder("minilm-l6"))
     runs: dict[str, Callable[[], Any]] = {}
@@ -384,14 +393,13 @@ def measure_times(problem: Problem) -> None:
     paper = copy(problem.classifier())
     paper.memory = None
     runs["RAEE, depth-0 keys"] = lambda: paper.predict(X)
-    for name, _, _, answers_to in plain_peers(
-        Problem(problem.backbone, problem.task, problem.seed, problem.store),
-        None,
-        encoder,
-    ):
+    for name, _, _, answers_to in plain_peers(problem, None, encoder, encoder.encode):
         runs[name] = lambda f=answers_to: f(X)
-    fresh = Vectors(Problem(problem.backbone, problem.task, 0, None), encoder)
-    runs["MiniLM alone"] = lambda: fresh(X)
+    halved = SentenceTransformer(str(backbone_folder("minilm-l6"))).bfloat16()
+    halved_peers = plain_peers(problem, None, encoder, halved.encode)
+    for name, _, _, answers_to in halved_peers:
+        if "MiniLM" in name:
+            runs[f"{name}, bfloat16"] = lambda f=answers_to: f(X)
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for round_ in range(4):
         for name, run in runs.items():
@@ -406,7 +414,6 @@ def measure_times(problem: Problem) -> None:
         task=problem.task,
         times=per_text,
         texts=len(X),
-        encoder_dtype=str(getattr(encoder, "dtype", "")),
     )
 
 

@@ -37,6 +37,9 @@ IntArray = npt.NDArray[np.int64]
 # Texts that are worked on at a time, so that memory does not grow with X.
 _PART = 1024
 
+# Name of the records of states; another one when what they hold changes.
+_STATES = "states"
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -312,7 +315,7 @@ class Reader:
         -------
         list of n bytes
         """
-        return record_keys("states", self._context(), samples)
+        return record_keys(_STATES, self._context(), samples)
 
     def recall(self, part: Part, token_ids: Sequence[int]) -> Recalled:
         """Find the texts whose sweep is known; no layer runs.
@@ -490,7 +493,7 @@ class Reader:
     ) -> list[Arrays | None]:
         """Return the records that hold states, or logits for all of these tokens."""
         if self.recipe.by_states:
-            return self._stored("states", self._context(), part.samples)
+            return self._stored(_STATES, self._context(), part.samples)
         wanted = set(token_ids)
         return [
             record
