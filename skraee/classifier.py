@@ -921,7 +921,7 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         """Choose, exit, read, part by part."""
         fitted, samples = self._check(X)
         reader = self._reopen(fitted, clock)
-        run = Prediction(fitted, self._rule(), clock)
+        run = Prediction(fitted, self._rule(), len(samples), clock)
         with progress("predict", len(samples), self.verbose) as advance:
             for part in reader.parts(samples):
                 run.answer(reader, part, advance)

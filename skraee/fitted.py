@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -189,21 +189,23 @@ class Prediction:
     fitted : Fitted
     rule : Rule
         Where texts stop.
+    n_texts : int
+        How many texts will come.
     clock : Clock, optional
         Told where time goes.
     """
 
-    def __init__(self, fitted: Fitted, rule: Rule, clock: Clock | None = None) -> None:
+    def __init__(
+        self, fitted: Fitted, rule: Rule, n_texts: int, clock: Clock | None = None
+    ) -> None:
+        self.n_texts = n_texts
         self._clock = NoClock() if clock is None else clock
         self._fitted = fitted
         self._rule = rule
-        self._parts = [
-            _Answers(
-                np.zeros((0, fitted.n_classes), dtype=np.float32),
-                np.zeros(0, dtype=np.int64),
-                np.zeros(0, dtype=bool),
-            )
-        ]
+        # All at once: small arrays kept from every part would lie about in memory so
+        # that the parts' own could not be given back.
+        self._answers = _Answers.empty(n_texts, fitted.n_classes)
+        self._n_done = 0
 
     def answer(self, reader: Reader, part: Part, advance: Advance | None) -> None:
         """Choose, exit, read: some texts.
@@ -215,12 +217,8 @@ class Prediction:
         advance : callable or None
             Told how many more texts are done.
         """
-        n_texts, n_classes = len(part.samples), self._fitted.n_classes
-        found = _Answers(
-            np.zeros((n_texts, n_classes), dtype=np.float32),
-            np.zeros(n_texts, dtype=np.int64),
-            np.zeros(n_texts, dtype=bool),
-        )
+        n_texts = len(part.samples)
+        found = _Answers.empty(n_texts, self._fitted.n_classes)
         known = reader.recall(part, self._fitted.token_ids)
         if len(known.rows):
             scores = self._fitted.scores(np.stack(known.depths))
@@ -232,7 +230,11 @@ class Prediction:
             advance(len(part.inverse) - len(new))
         if len(new):
             found.put(new, *self._run(reader, part, new, advance))
-        self._parts.append(found[part.inverse])
+        n_done = self._n_done + len(part.inverse)
+        rows = np.arange(self._n_done, n_done)
+        of_part = found[part.inverse]
+        self._answers.put(rows, of_part.logits, of_part.exits, of_part.undecided)
+        self._n_done = n_done
 
     def _exits_of_known(
         self, known: Recalled, scores: Float32Array
@@ -294,18 +296,12 @@ class Prediction:
     def finished(self) -> tuple[Float32Array, IntArray]:
         """Return probabilities (n, C) and exits (n,); warn of undecided texts."""
         _warn_of_undecided(self.undecided)
-        logits = np.concatenate([part.logits for part in self._parts])
-        return softmax(logits), np.concatenate([part.exits for part in self._parts])
-
-    @property
-    def n_texts(self) -> int:
-        """Number of texts answered so far."""
-        return sum(len(part.exits) for part in self._parts)
+        return softmax(self._answers.logits), self._answers.exits
 
     @property
     def undecided(self) -> IntArray:
         """Positions of the texts for which no neighbour voted."""
-        return np.flatnonzero(np.concatenate([p.undecided for p in self._parts]))
+        return np.flatnonzero(self._answers.undecided)
 
     def _decide(self, keys: Float32Array) -> tuple[IntArray, npt.NDArray[np.bool_]]:
         choice = self.choose(keys)
@@ -324,6 +320,14 @@ class _Answers:
     logits: Float32Array
     exits: IntArray
     undecided: npt.NDArray[np.bool_]
+
+    @classmethod
+    def empty(cls, n_texts: int, n_classes: int) -> Self:
+        return cls(
+            np.zeros((n_texts, n_classes), dtype=np.float32),
+            np.zeros(n_texts, dtype=np.int64),
+            np.zeros(n_texts, dtype=bool),
+        )
 
     def put(
         self,
