@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from skraee.backbone.batching import run_batches
 from skraee.backbone.engine import Engine
 from skraee.backbone.families import FAMILIES, family_of
 from skraee.backbone.gates import layers_of
@@ -380,3 +381,15 @@ def test_one_text_that_does_not_fit_is_a_clear_error(
 def test_unknown_model_type_names_the_supported_ones() -> None:
     with pytest.raises(ValueError, match=r"'whisper' are not supported.*bert.*t5"):
         family_of("whisper")
+
+
+def test_batches_are_cut_where_the_length_changes_once_they_are_large_enough() -> None:
+    lengths = [9] * 40 + [5] * 3 + [4] * 50 + [2]
+    seen: list[list[int]] = []
+    run_batches(
+        lengths,
+        1600,
+        lambda rows: seen.append([lengths[row] for row in rows]),
+        same_length=True,
+    )
+    assert seen == [[9] * 40, [5] * 3 + [4] * 50, [2]]

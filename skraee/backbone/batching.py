@@ -15,6 +15,11 @@ Item = TypeVar("Item", bound=Hashable)
 # float32 and bfloat16); a GPU wants enough work for its cores.
 _AUTO_TOKENS = {"cpu": 4096, "cuda": 65536}
 
+# A batch of one length may be this many times smaller: on a CPU batches of some hundred
+# tokens still cost less than filling up and a mask (RoBERTa-large's shape, bfloat16:
+# 5 % less time for 256 texts of 32 lengths).
+_ENOUGH = 16
+
 
 def check_batch_tokens(batch_tokens: BatchTokens, device: torch.device) -> int:
     """Return the number of padded tokens per batch.
@@ -67,6 +72,8 @@ def run_batches(
     batch_tokens: int,
     run: Callable[[np.ndarray], None],
     advance: Callable[[int], None] | None = None,
+    *,
+    same_length: bool = False,
 ) -> None:
     """Run all rows, those of like length together, longest first.
 
@@ -84,6 +91,9 @@ def run_batches(
         keeps what it finds. After a lack of memory it sees these rows again.
     advance : callable, optional
         Told how many rows each finished batch had.
+    same_length : bool, default=False
+        Whether batches of one length are worth smaller batches: they need no mask
+        and no filling up.
 
     Raises
     ------
@@ -95,6 +105,8 @@ def run_batches(
     while start < len(order):
         longest = lengths[order[start]]
         rows = order[start : start + max(1, batch_tokens // max(1, longest))]
+        if same_length:
+            rows = _of_one_length(rows, lengths, batch_tokens // _ENOUGH)
         if _fits(rows, run):
             start += len(rows)
             if advance is not None:
@@ -106,6 +118,15 @@ def run_batches(
                 f"one text of {longest} tokens alone does not fit into memory; lower "
                 "max_length, use a smaller backbone, or choose dtype='bfloat16'."
             )
+
+
+def _of_one_length(rows: np.ndarray, lengths: Sequence[int], enough: int) -> np.ndarray:
+    """Cut rows, longest first, where the length changes and there are enough tokens."""
+    own = np.array([lengths[row] for row in rows])
+    for cut in np.flatnonzero(np.diff(own)) + 1:
+        if cut * own[0] >= enough:
+            return rows[:cut]
+    return rows
 
 
 def _fits(rows: np.ndarray, run: Callable[[np.ndarray], None]) -> bool:

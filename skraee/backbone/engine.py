@@ -450,7 +450,13 @@ class Engine:
         held = len(prefix) // 4
         lengths = [len(prompt.ids) + held for prompt in prompts]
         with torch.no_grad():
-            run_batches(lengths, self._batch_tokens, run_rows, advance)
+            run_batches(
+                lengths,
+                self._batch_tokens,
+                run_rows,
+                advance,
+                same_length=self.backbone.family.kind != "causal",
+            )
 
     def _prefix_of(self, prompts: Sequence[Prompt]) -> tuple[int, ...]:
         """Return the first tokens that no batch of these prompts has to run."""
