@@ -225,21 +225,16 @@ def draw(judged: list[Line], timed: list[Line], target: Path) -> None:
             for (method, budget), value in score.items()
             if method == f"ridge, exit by {exit_by}"
         ]
-        ax.plot(*zip(*[p[:2] for p in points], strict=True), "o-", label=exit_by)
+        label = f"ridge, exit by {exit_by} (numbers: budget)"
+        ax.plot(*zip(*[p[:2] for p in points], strict=True), "o-", label=label)
         for x, y, budget in points:
             ax.annotate(f"{budget:g}", (x, y), (3, -10), textcoords="offset points")
     for name in METHODS:
         if name in times and (name, None) in score:
-            ax.plot(times[name], score[name, None], "s")
-            ax.annotate(
-                name,
-                (times[name], score[name, None]),
-                (5, 3),
-                textcoords="offset points",
-            )
+            ax.plot(times[name], score[name, None], "s", label=name)
     ax.set_xscale("log")
     ax.set_xlabel("milliseconds per text")
     ax.set_ylabel(f"accuracy, mean of {len(tasks)} tasks, %")
-    ax.legend(title="ridge, exit by (numbers: budget)")
+    ax.legend(fontsize="small")
     target.parent.mkdir(exist_ok=True)
     figure.savefig(target, dpi=120)
