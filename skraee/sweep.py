@@ -29,7 +29,8 @@ class LayerSweep:
         Tokens of the label words, in the order of the columns of `logits`.
     states : ndarray of shape (n, m + 1, P, H), optional
         What the closed-form readout reads of every depth, in the backbone's number
-        format (:mod:`skraee.states`): the read position, the text, the words around.
+        format (the bits of bfloat16 as uint16): the read position, the text, the words
+        around it.
 
     Examples
     --------
