@@ -1,0 +1,57 @@
+"""Other early exits over the same backbones, prompts and engine, for comparison.
+
+Each is a scikit-learn classifier that truly skips what it claims to skip.
+
+===========================  ==============================================  =========
+class                        what stops a text                               learns
+===========================  ==============================================  =========
+:class:`FullDepthClassifier`  nothing                                         nothing
+:class:`DeeBERTClassifier`    a trained ramp with little entropy              gradients
+:class:`AdaInferClassifier`   a support vector machine on two features        the SVM
+:class:`CALMClassifier`       a confidence that reaches a threshold           nothing,
+                                                                              or that
+:class:`HashEEClassifier`     the token's hash: each token has its layers     the hash
+:class:`SLEBClassifier`       nothing, but blocks are left out for good       which
+===========================  ==============================================  =========
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skraee.baselines.adainfer import AdaInferClassifier
+    from skraee.baselines.calm import CALMClassifier
+    from skraee.baselines.deebert import DeeBERTClassifier
+    from skraee.baselines.full_depth import FullDepthClassifier
+    from skraee.baselines.hashee import HashEEClassifier
+    from skraee.baselines.sleb import SLEBClassifier
+
+__all__ = [
+    "AdaInferClassifier",
+    "CALMClassifier",
+    "DeeBERTClassifier",
+    "FullDepthClassifier",
+    "HashEEClassifier",
+    "SLEBClassifier",
+]
+
+_HOMES = {
+    "AdaInferClassifier": "adainfer",
+    "CALMClassifier": "calm",
+    "DeeBERTClassifier": "deebert",
+    "FullDepthClassifier": "full_depth",
+    "HashEEClassifier": "hashee",
+    "SLEBClassifier": "sleb",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'skraee.baselines' has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
