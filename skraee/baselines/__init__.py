@@ -1,18 +1,20 @@
-"""Other early exits over the same backbones, prompts and engine, for comparison.
+"""Other ways to save layers, for comparison: one class for each published system.
 
-Each is a scikit-learn classifier that truly skips what it claims to skip.
+They take the same backbones, prompts and engine as :class:`skraee.RAEEClassifier`, and
+each truly skips what it claims to skip. None of them retrieves anything.
 
-===========================  ==============================================  =========
-class                        what stops a text                               learns
-===========================  ==============================================  =========
-:class:`FullDepthClassifier`  nothing                                         nothing
-:class:`DeeBERTClassifier`    a trained ramp with little entropy              gradients
-:class:`AdaInferClassifier`   a support vector machine on two features        the SVM
-:class:`CALMClassifier`       a confidence that reaches a threshold           nothing,
-                                                                              or that
-:class:`HashEEClassifier`     the token's hash: each token has its layers     the hash
-:class:`SLEBClassifier`       nothing, but blocks are left out for good       which
-===========================  ==============================================  =========
+============================ ======================================== ===============
+class                        what ends or shortens a text's pass      what fit learns
+============================ ======================================== ===============
+:class:`FullDepthClassifier` nothing                                  nothing
+:class:`DeeBERTClassifier`   a trained ramp with little entropy       ramps, by
+                                                                      gradients
+:class:`AdaInferClassifier`  a support vector machine on two features that machine
+:class:`CALMClassifier`      a confidence that reaches a threshold    nothing, or the
+                                                                      threshold
+:class:`HashEEClassifier`    each token's own number of layers        that number
+:class:`SLEBClassifier`      blocks that are left out for all texts   which blocks
+============================ ======================================== ===============
 """
 
 from importlib import import_module

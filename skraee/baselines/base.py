@@ -82,6 +82,8 @@ class FittedBaseline:
         What `_learn` returned.
     setting : dict
         Parameters that predict cannot change any more.
+    attributes : tuple of str
+        Names of the public attributes that only this fit has set.
     """
 
     recipe: Recipe
@@ -89,6 +91,7 @@ class FittedBaseline:
     n_classes: int
     learned: Any
     setting: dict[str, Any]
+    attributes: tuple[str, ...] = ()
 
     def check_setting(self, setting: dict[str, Any]) -> None:
         """Refuse parameters that were changed since fit and cannot be any more."""
@@ -195,10 +198,18 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
             learned, attributes = self._learn(
                 Task(reader, samples, codes, len(classes), token_ids, advance)
             )
-        costs = reader.backbone.costs
-        self._fitted = FittedBaseline(
-            reader.recipe, token_ids, len(classes), learned, self._setting()
+        fitted = FittedBaseline(
+            reader.recipe,
+            token_ids,
+            len(classes),
+            learned,
+            self._setting(),
+            tuple(attributes),
         )
+        costs = reader.backbone.costs
+        for name in self._fitted.attributes if hasattr(self, "_fitted") else ():
+            self.__dict__.pop(name, None)  # of an earlier fit
+        self._fitted = fitted
         self.classes_ = classes
         self.n_layers_ = reader.n_layers
         self.cost_ = costs
