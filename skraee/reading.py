@@ -317,6 +317,17 @@ class Reader:
         """
         return record_keys(self._states_name, self.context(), samples)
 
+    def context(self) -> list[Any]:
+        """Return what a sweep depends on beside the text, in values for JSON."""
+        backbone = self.backbone
+        return [
+            backbone.fingerprint,
+            backbone.config_hash,
+            backbone.tokenizer.fingerprint,
+            self.recipe.template.text,
+            self.prompts.limit,
+        ]
+
     def recall(self, part: Part, token_ids: Sequence[int]) -> Recalled:
         """Find the texts whose sweep is known; no layer runs.
 
@@ -545,17 +556,6 @@ class Reader:
         if self.store is None or context is None:
             return [None] * len(samples)
         return self.store.read(record_keys(kind, context, samples))
-
-    def context(self) -> list[Any]:
-        """Return what a sweep depends on beside the text."""
-        backbone = self.backbone
-        return [
-            backbone.fingerprint,
-            backbone.config_hash,
-            backbone.tokenizer.fingerprint,
-            self.recipe.template.text,
-            self.prompts.limit,
-        ]
 
     def _key_context(self) -> list[Any] | None:
         """Return what a key depends on beside the text; None where none can tell."""

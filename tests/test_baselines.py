@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from copy import deepcopy
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from sklearn.svm import SVC
 from sklearn.utils import estimator_checks as checks
 from sklearn.utils import get_tags
 from torch import nn
+from transformers import T5ForConditionalGeneration
 
 from skraee import Backbone, RAEEClassifier, baselines, clear_sweeps, toy
 from skraee.backbone.gates import layers_of
@@ -37,7 +37,7 @@ from skraee.baselines.ramps import Ramps, Training, first_weights
 from skraee.exceptions import TruncationWarning
 from skraee.text.prompt import Prompt
 from tests.checkpoints import small_tokenizer
-from tests.model_zoo import VOCAB, tiny_model
+from tests.model_zoo import MODELS, VOCAB, tiny_model
 from tests.test_engine import LABEL_IDS, full_head, reference_states
 from tests.test_ridge_classifier import headless
 from tests.test_scoring import counted_rows
@@ -62,11 +62,26 @@ LABELS = np.array(CLASSES)[np.random.default_rng(5).integers(0, 3, len(TEXTS))]
 NEW = words(30, seed=1)
 
 
+def deep_t5() -> Any:
+    """A T5 whose decoder has layers enough to leave at several of them."""
+    config = MODELS["t5"][1]()
+    config.num_decoder_layers = 4
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = T5ForConditionalGeneration(config).eval()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(torch.randn_like(parameter), alpha=0.2)
+        model.tie_weights()
+    return model
+
+
 class Plain:
     """A tiny model, read by nothing but the model's own forward."""
 
     def __init__(self, name: str) -> None:
-        self.backbone = Backbone(tiny_model(name), small_tokenizer())
+        model = deep_t5() if name == "t5" else tiny_model(name)
+        self.backbone = Backbone(model, small_tokenizer())
         self.loaded = self.backbone.load()
         self.kind = self.loaded.family.kind
         family = self.loaded.family
@@ -361,7 +376,7 @@ def test_deebert_and_ridge_keep_their_states_apart() -> None:
     X, y = toy.reviews(20)
     clear_sweeps()
     ridge = RAEEClassifier(
-        toy.backbone(), "{text}", readout="ridge", max_length=128, index="exact"
+        toy.backbone(), "{text}", readout="ridge", max_length=128, exit_by="confidence"
     ).fit(X, y)
     deebert = DeeBERTClassifier(toy.backbone(), n_epochs=1).fit(X, y)
     assert weights_of(deebert).hidden.shape == (4, 32, 32)
@@ -390,45 +405,46 @@ def plain_features(logits: np.ndarray) -> np.ndarray:
     return np.stack([ordered[..., -1] - ordered[..., -2], ordered[..., -1]], axis=-1)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("features", ["vocab", "labels"])
 @pytest.mark.parametrize(("target", "min_exit"), [("final", 1), ("gold", 0)])
 def test_adainfer_stops_where_its_machine_accepts_the_features(
-    name: str, features: str, target: str, min_exit: int
+    features: str, target: str, min_exit: int
 ) -> None:
-    model = plain(name)
-    clf = model.estimator(
-        AdaInferClassifier, features=features, target=target, min_exit=min_exit
-    ).fit(TEXTS, LABELS)
+    seen: set[int] = set()
+    for name in FAMILIES:
+        labels = LABELS
+        if target == "gold":  # some depths are right, others are not
+            said = plain_of(name, "fit")[1][:, 2, LABEL_IDS].argmax(axis=1)
+            labels = np.where(np.arange(24) % 5 < 3, np.array(CLASSES)[said], LABELS)
+        expected, proba = plain_adainfer(name, labels, features, target, min_exit)
+        clf = plain(name).estimator(
+            AdaInferClassifier, features=features, target=target, min_exit=min_exit
+        )
+        check_run(clf.fit(TEXTS, labels), plain(name), expected, proba)
+        seen |= set(expected.tolist())
+    assert len(seen) > 2
 
-    def seen(which: str) -> tuple[np.ndarray, np.ndarray]:
-        logits = plain_of(name, which)[1]
-        words = logits[:, :, LABEL_IDS]
-        return plain_features(logits if features == "vocab" else words), words
 
-    given, words = seen("fit")
-    answers = words.argmax(axis=2)[:, min_exit:]
-    right = answers[:, -1:] if target == "final" else LABELS_AS_CODES[:, None]
-    pairs = given[:, min_exit:].reshape(-1, 2).astype(np.float32)
+def plain_adainfer(
+    name: str, labels: np.ndarray, features: str, target: str, min_exit: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Exits and probabilities of the new texts."""
+    classes, codes = np.unique(labels, return_inverse=True)
+    columns = [LABEL_IDS[CLASSES.index(label)] for label in classes]
+    given, new = plain_of(name, "fit")[1], plain_of(name, "new")[1]
+    answers = given[:, min_exit:, columns].argmax(axis=2)
+    right = answers[:, -1:] if target == "final" else codes[:, None]
+    if features == "labels":
+        given, new = given[:, :, columns], new[:, :, columns]
+        columns = list(range(len(classes)))
+    pairs = plain_features(given)[:, min_exit:].reshape(-1, 2).astype(np.float32)
     svc = SVC().fit(pairs, (answers == right).ravel())
-    new, words = seen("new")
-    done = svc.predict(new.reshape(-1, 2).astype(np.float32)).reshape(new.shape[:2])
-    expected = first_of(done, min_exit)
-    VARIETY[features, target] |= set(expected.tolist())
-    check_run(clf, model, expected, softmax(at(words, expected), axis=1))
+    found = plain_features(new).reshape(-1, 2).astype(np.float32)
+    expected = first_of(svc.predict(found).reshape(new.shape[:2]), min_exit)
+    return expected, softmax(at(new[:, :, columns], expected), axis=1)
 
 
 LABELS_AS_CODES = np.searchsorted(CLASSES, LABELS)
-VARIETY: dict[Any, set[int]] = {
-    (features, target): set()
-    for features in ("vocab", "labels")
-    for target in ("final", "gold")
-}
-
-
-def test_adainfer_was_seen_to_stop_all_along() -> None:
-    if any(VARIETY.values()):  # where the tests above ran
-        assert min(map(len, VARIETY.values())) > 2
 
 
 def test_adainfer_draws_pairs_by_its_seed() -> None:
@@ -447,19 +463,17 @@ def test_adainfer_with_one_kind_of_pair_always_or_never_stops(
     target: str, exits: set[int]
 ) -> None:
     model = plain("bert")
-    if target == "final":
-        clf = model.estimator(AdaInferClassifier, label_words=["w7"])
-        labels = np.array(["a"] * len(TEXTS))
-    else:  # each text has a label that no depth says
-        clf = model.estimator(AdaInferClassifier, target="gold")
-        said = plain_of("bert", "fit")[1][:, :, LABEL_IDS].argmax(axis=2)
-        silent = [set(range(3)) - set(row[1:].tolist()) for row in said]
-        rows = [i for i, codes in enumerate(silent) if codes]
-        labels = np.array([CLASSES[min(silent[i])] for i in rows])
-        clf.set_params(label_words=WORDS).fit([TEXTS[i] for i in rows], labels)
-    if target == "final":
-        clf.fit(TEXTS, labels)
-    assert set(clf.exit_layers(NEW).tolist()) == exits
+    texts, labels = TEXTS, np.array(["a"] * len(TEXTS))
+    words = {"a": "w11"}
+    if target == "gold":  # each text has a label that no depth says
+        words["b"] = "w7"
+        said = plain_of("bert", "fit")[1][:, 1:, [11, 7]].argmax(axis=2)
+        rows = np.flatnonzero(np.ptp(said, axis=1) == 0)
+        texts = [TEXTS[i] for i in rows]
+        labels = np.array(["b", "a"])[said[rows, 0]]
+        assert set(labels) == set(words)
+    clf = model.estimator(AdaInferClassifier, target=target, label_words=words)
+    assert set(clf.fit(texts, labels).exit_layers(NEW).tolist()) == exits
 
 
 def test_adainfer_reads_texts_once_and_shares_with_calm(rows: Counter[str]) -> None:
@@ -515,7 +529,8 @@ def test_calm_stops_at_the_first_depth_that_is_confident(
     stops_for = partial(stops_at, measure, measured)
     threshold = telling_threshold(measured[:, first:], stops_for, first)
     expected = first_of(stops_for(threshold), first)
-    assert len(np.unique(expected)) > 1
+    if first:  # at depth 0 a causal model's texts are all alike
+        assert len(np.unique(expected)) > 1
     clf = model.estimator(
         CALMClassifier, measure=measure, min_exit=min_exit, threshold=threshold
     ).fit(TEXTS, LABELS)
@@ -668,7 +683,6 @@ def test_fitted_thresholds_keep_the_promise_in_500_draws_of_texts() -> None:
     missed = early = 0
     for _ in range(500):
         rows = rng.integers(0, len(texts), 40)
-        rows[:2] = rng.permutation(2)  # both classes
         clf.fit([texts[i] for i in rows], labels[rows])
         exits = np.argmax(at_least(lead, clf.threshold_), axis=1)
         missed += at(losses, exits).mean() > delta
@@ -695,7 +709,7 @@ def toy_classifier(cls: Any, kind: Any = "masked", **params: Any) -> Any:
         defaults = {"template": toy.TEMPLATES[kind], "label_words": toy.LABEL_WORDS}
     if cls is CALMClassifier:
         defaults |= {"threshold": 0.2}
-    return cls(toy.backbone(kind), **{**defaults, **params})
+    return cls(**{"backbone": toy.backbone(kind), **defaults, **params})
 
 
 def same_answers(found: Any, expected: Any, atol: float = 1e-6) -> None:
@@ -811,7 +825,7 @@ def test_fit_leaves_parameters_and_predict_leaves_all_as_it_was(cls: Any) -> Non
 def test_cross_validation_and_searches_run(cls: Any) -> None:
     scores = cross_val_score(toy_classifier(cls), X, Y, cv=3)
     assert scores.min() > 0.6
-    search = GridSearchCV(toy_classifier(cls), {"max_length": [16, 32]}, cv=2)
+    search = GridSearchCV(toy_classifier(cls), {"max_length": [20, 32]}, cv=2)
     assert search.fit(X, Y).best_estimator_.predict(X_NEW).shape == (20,)
 
 
@@ -936,11 +950,11 @@ def test_refused_parameters_leave_the_estimator_as_it_was(
 ) -> None:
     clf = toy_classifier(cls).fit(X[:10], Y[:10])
     clf.set_params(**change)
-    before = deepcopy(list(vars(clf))), dict(vars(clf))
+    before = dict(vars(clf))
     with pytest.raises(error, match=message):
         clf.fit(X, Y)
-    assert before[0] == list(vars(clf))
-    assert all(vars(clf)[name] is value for name, value in before[1].items())
+    assert vars(clf).keys() == before.keys()
+    assert all(vars(clf)[name] is value for name, value in before.items())
     with pytest.raises(error, match=message):
         toy_classifier(cls, **change).fit(X, Y)
 

@@ -310,9 +310,11 @@ def candidates_for(measure: str, n_classes: int) -> FloatArray:
     candidates : ndarray of shape (101,)
         1.00, 0.99, ... 0.00; for "entropy" 0 to just above log C.
     """
+    ends = (1.0, 0.0)
     if measure == "entropy":
-        return np.linspace(0.0, max(np.log(n_classes), 0.01) * 1.001, _N_CANDIDATES)
-    return np.linspace(1.0, 0.0, _N_CANDIDATES)
+        ends = (0.0, max(float(np.log(n_classes)), 0.01) * 1.001)
+    candidates: FloatArray = np.linspace(*ends, _N_CANDIDATES)
+    return candidates
 
 
 def losses_of(answers: IntArray, codes: IntArray | None) -> FloatArray:
@@ -330,10 +332,11 @@ def losses_of(answers: IntArray, codes: IntArray | None) -> FloatArray:
     losses : ndarray of shape (n, D)
         1 or 0. For accuracy 1 where only the last depth is right.
     """
-    if codes is None:
-        return (answers != answers[:, -1:]).astype(np.float64)
-    right = answers == codes[:, None]
-    return (right[:, -1:] & ~right).astype(np.float64)
+    lost: npt.NDArray[np.bool_] = answers != answers[:, -1:]
+    if codes is not None:
+        right = answers == codes[:, None]
+        lost = right[:, -1:] & ~right
+    return lost.astype(np.float64)
 
 
 def calibrated(

@@ -55,7 +55,7 @@ class MeasuredScorer:
         first: int = 0,
     ) -> None:
         self.measure = measure
-        self.first = first
+        self.first = int(first)
         self.n_columns = len(token_ids) + (2 if measure in ("labels", "vocab") else 1)
         self._token_ids = list(token_ids)
         self._head = backbone.head(None if measure == "vocab" else tuple(token_ids))
@@ -68,7 +68,7 @@ class MeasuredScorer:
     def over_vocabulary(self, states: Tensor, stack: int) -> Tensor:
         """Score states (n, H) by the whole vocabulary: (n, C + 2)."""
         parts = []
-        for some in states.split(self._n_at_once):
+        for some in torch.split(states, self._n_at_once):
             logits = self._head(some, stack)
             chosen = logits[:, self._token_ids]
             parts.append(torch.cat([chosen, gap_and_top(logits)], dim=1))
@@ -146,9 +146,9 @@ def entropy(logits: Tensor) -> Tensor:
     -------
     entropy : Tensor of shape (n, 1)
     """
-    logs = torch.log_softmax(logits, dim=1)
-    # Where a probability is 0, its logarithm may be infinite.
-    return -torch.special.xlogy(logs.exp(), logs.exp()).sum(dim=1, keepdim=True)
+    proba = torch.softmax(logits, dim=1)
+    terms: Tensor = torch.special.xlogy(proba, proba)
+    return -terms.sum(dim=1, keepdim=True)
 
 
 def at_every_depth(task: Task, scorer: MeasuredScorer) -> Float32Array:

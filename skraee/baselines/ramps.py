@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from skraee.backbone.handle import LoadedBackbone
 from skraee.backbone.passes import Batch
 from skraee.backbone.scoring import DepthStates, FirstAccepted, Scoring
+from skraee.baselines.measures import entropy
 from skraee.states import States, unpacked
 
 Float32Array = npt.NDArray[np.float32]
@@ -139,7 +140,7 @@ class Training:
     def _batches(self, n: int, generator: torch.Generator) -> Iterator[IntArray]:
         for _ in range(self.n_epochs):
             order = torch.randperm(n, generator=generator)
-            for rows in order.split(self.batch_size):
+            for rows in torch.split(order, self.batch_size):
                 yield rows.numpy()
 
 
@@ -253,14 +254,15 @@ class RampScorer:
     def begin(self, batch: Batch) -> Scoring:
         """Start a batch."""
         states_at = DepthStates(batch, self._closings, ("read",))
-        hidden, hidden_bias, out, out_bias = self._parameters
+        first, first_bias, out, out_bias = self._parameters
 
-        def score(depth: int, states: Tensor, rows: Tensor) -> Tensor:
+        def score(depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
             if depth == 0:
                 return out_bias.new_zeros(len(rows), out_bias.shape[1])
-            read = states_at(depth, states, rows)[:, 0].float()
-            inner = torch.addmm(hidden_bias[depth - 1], read, hidden[depth - 1]).tanh()
-            return torch.addmm(out_bias[depth - 1], inner, out[depth - 1])
+            i = depth - 1
+            states = states_at(depth, hidden, rows)[:, 0].float()
+            inner = torch.addmm(first_bias[i], states, first[i]).tanh()
+            return torch.addmm(out_bias[i], inner, out[i])
 
         return score
 
@@ -276,5 +278,4 @@ class WhenCertain(FirstAccepted):
         """Say which rows are certain."""
         if depth == 0:
             return None
-        logs = torch.log_softmax(scores, dim=1)
-        return -(logs.exp() * logs).sum(dim=1) < self.threshold
+        return entropy(scores)[:, 0] < self.threshold
