@@ -201,11 +201,12 @@ def test_losses_are_those_of_the_models_own_forward(name: str) -> None:
         assert sorted(found) == [b for b in removable_blocks(backbone) if b not in gone]
         for block, loss in found.items():
             expected = loss_by_hand(backbone, [*gone, block], exercises)
-            assert loss == pytest.approx(expected, abs=1e-5)
-        assert np.ptp(list(found.values())) > 1e-2  # the blocks do differ
+            assert loss == pytest.approx(expected, rel=1e-5)
+        if name != "albert":  # whose blocks are one and the same
+            assert np.ptp(list(found.values())) > 1e-2
 
 
-@pytest.mark.parametrize("name", ["bert", "albert", "gpt2", "gemma3_text", "t5"])
+@pytest.mark.parametrize("name", ["bert", "modernbert", "gpt2", "gemma3_text", "t5"])
 def test_greedy_search_equals_brute_force_in_every_round(name: str) -> None:
     backbone = deep(name)
     exercises = some_exercises(backbone)
@@ -355,8 +356,9 @@ def test_seq2seq_exercise_can_be_put_together_again() -> None:
         backbone.model.config.decoder_start_token_id,
         *written[:-1],
     )
-    answers = " ".join(map(str, written[:-1])).split(str(mark))
-    spans = [[int(i) for i in span.split()] for span in answers[1:]]
+    starts = [i for i, token in enumerate(written) if token == mark]
+    ends = [*starts[1:], len(written) - 1]
+    spans = [written[a + 1 : b] for a, b in zip(starts, ends, strict=True)]
     assert min(map(len, spans)) >= 1
     assert sum(map(len, spans)) == round(0.15 * (len(ids) - 1))
     together = []

@@ -217,7 +217,8 @@ class _Noted(Front):
 
         def call(hidden: Tensor) -> Tensor:
             out = layer(hidden, *args, **kwargs)
-            return out[0] if isinstance(out, tuple) else out
+            states: Tensor = out[0] if isinstance(out, tuple) else out
+            return states
 
         if not way.calls:
             way.first_output = layer(hidden_states, *args, **kwargs)

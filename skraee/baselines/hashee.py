@@ -196,7 +196,8 @@ class HashEEClassifier(BaselineClassifier):
         embeddings = task.reader.backbone.model.get_input_embeddings().weight
         if self.hash_by == "random":
             random = check_random_state(self._seed())
-            return random.randint(self.n_buckets, size=len(embeddings))
+            drawn: IntArray = random.randint(self.n_buckets, size=len(embeddings))
+            return drawn
         counts = _count(task)
         buckets = np.full(len(embeddings), last, dtype=np.int64)
         if len(counts.ids) == 0:

@@ -132,11 +132,10 @@ def loss_of(
     vocabulary = len(backbone.model.get_input_embeddings().weight)
     at_a_time = max(1, _SCORES // vocabulary)
     total = torch.zeros((), dtype=torch.float64, device=hidden.device)
-    for part, tokens in zip(
-        states.split(at_a_time), right.split(at_a_time), strict=True
-    ):
-        logs = torch.log_softmax(head(part, stack), dim=1)
-        total -= logs.gather(1, tokens[:, None]).double().sum()
+    for start in range(0, len(targets), at_a_time):
+        part = slice(start, start + at_a_time)
+        logs = torch.log_softmax(head(states[part], stack), dim=1)
+        total -= logs.gather(1, right[part, None]).double().sum()
     return float(total)
 
 
@@ -184,7 +183,8 @@ def _missing_spans(
     shown = _cut(random, n_shown + 2, n_spans + 1)
     shown[0] -= 1
     shown[-1] -= 1
-    read, written, at = list(prompt.ids[:start]), [], start
+    read, at = list(prompt.ids[:start]), start
+    written: list[int] = []
     for span in range(n_spans):
         mark = _sentinel(backbone, span)
         read += [*prompt.ids[at : at + shown[span]], mark]

@@ -145,7 +145,8 @@ class TokenFlight(Flight):
             if ending is not None:
                 return ending
         runs = self._layers[rows] >= depth
-        return None if bool(runs.all()) else RunningTokens(runs)
+        at = runs.flatten().nonzero()[:, 0]
+        return None if len(at) == runs.numel() else RunningTokens(at, len(rows))
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,17 +155,21 @@ class RunningTokens:
 
     Attributes
     ----------
-    runs : Tensor of shape (n, T), bool
+    at : Tensor of shape (N,)
+        Their places in the batch, counted through its rows.
+    n_rows : int
+        Rows of the batch.
     """
 
-    runs: Tensor
+    at: Tensor
+    n_rows: int
 
     def pack(self, states: Tensor) -> Tensor:
         """Return the running tokens of states (n, T, H) as rows (N, H)."""
-        return states[self.runs]
+        return states.flatten(0, 1)[self.at]
 
     def unpack(self, tokens: Tensor, width: int) -> Tensor:
         """Return rows (N, H) to their places (n, T, H); the rest is 0."""
-        states = tokens.new_zeros(*self.runs.shape, tokens.shape[-1])
-        states[self.runs] = tokens
-        return states
+        states = tokens.new_zeros(self.n_rows * width, tokens.shape[-1])
+        states[self.at] = tokens
+        return states.view(self.n_rows, width, -1)
