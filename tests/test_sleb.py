@@ -21,10 +21,10 @@ from skraee.backbone.engine import Engine
 from skraee.backbone.families import family_of
 from skraee.backbone.gates import layers_of
 from skraee.backbone.handle import LoadedBackbone
-from skraee.baselines import SLEBClassifier, sleb
+from skraee.baselines import SLEBClassifier, lm_loss, sleb
 from skraee.baselines.block_removal import removable_blocks, without_blocks
 from skraee.baselines.block_search import find_removal_order, losses_without
-from skraee.baselines.lm_loss import Exercise, exercises_for
+from skraee.baselines.lm_loss import Exercise, LanguageModelLoss, exercises_for
 from skraee.text.prompt import Prompt
 from skraee.text.tokenizer import TextTokenizer
 from tests.checkpoints import small_tokenizer
@@ -269,10 +269,8 @@ def test_states_before_a_block_that_is_tried_are_computed_once(
 def test_a_loss_that_is_not_a_number_is_never_the_best(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from skraee.baselines import block_search
-
     losses = iter([float("nan"), 3.0, 2.0, float("nan")])
-    monkeypatch.setattr(block_search, "loss_of", lambda *_: next(losses))
+    monkeypatch.setattr(LanguageModelLoss, "__call__", lambda *_: next(losses))
     backbone = deep("bert")
     removed, found = find_removal_order(backbone, some_exercises(backbone), 1, 10_000)
     assert removed == [3]
@@ -282,22 +280,33 @@ def test_a_loss_that_is_not_a_number_is_never_the_best(
 def test_a_batch_that_does_not_fit_is_halved_and_counts_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from skraee.baselines import block_search
-
     backbone = deep("bert")
     exercises = some_exercises(backbone)
     expected = losses_without(backbone, [], exercises)
-    loss_of = block_search.loss_of
+    loss_of = LanguageModelLoss.__call__
+    n_calls = 0
 
-    def greedy(loaded: Any, hidden: Any, batch: Any) -> float:
-        found = loss_of(loaded, hidden, batch)
-        if len(batch) > 2:
+    def greedy(self: LanguageModelLoss, hidden: Any, batch: Any) -> float:
+        nonlocal n_calls
+        n_calls += 1
+        found = loss_of(self, hidden, batch)
+        if len(batch) > 2 and n_calls % 3 == 0:  # some blocks were tried before
             raise torch.OutOfMemoryError("too much")
         return found
 
-    monkeypatch.setattr(block_search, "loss_of", greedy)
+    monkeypatch.setattr(LanguageModelLoss, "__call__", greedy)
     found = losses_without(backbone, [], exercises)
     assert found == pytest.approx(expected, abs=1e-5)
+
+
+def test_losses_are_the_same_with_few_scores_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    backbone = deep("gpt2")
+    exercises = some_exercises(backbone)
+    expected = losses_without(backbone, [], exercises)
+    monkeypatch.setattr(lm_loss, "_SCORES", 64 * 5)
+    assert losses_without(backbone, [], exercises) == pytest.approx(expected, rel=1e-6)
 
 
 # ---- exercises

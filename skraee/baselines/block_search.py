@@ -18,7 +18,7 @@ from skraee.baselines.block_removal import (
     removable_blocks,
     without_blocks,
 )
-from skraee.baselines.lm_loss import Exercise, loss_of
+from skraee.baselines.lm_loss import Exercise, LanguageModelLoss
 from skraee.text.prompt import Prompt
 
 if TYPE_CHECKING:
@@ -92,11 +92,12 @@ def losses_without(
     left = [b for stack in blocks_of(backbone) for b in stack if b not in removed]
     candidates = [b for b in removable_blocks(backbone) if b not in removed]
     sums = dict.fromkeys(candidates, 0.0)
+    loss_of = LanguageModelLoss(rest)
 
     def run(rows: IntArray) -> None:
         batch = [exercises[row] for row in rows]
         # Added up when the whole batch is done: one that does not fit comes again.
-        for place, loss in dict(_losses_of_batch(rest, batch)).items():
+        for place, loss in dict(_losses_of_batch(rest, batch, loss_of)).items():
             sums[left[place]] += loss
 
     lengths = [len(e.prompt.ids) + len(e.decoder_ids) for e in exercises]
@@ -109,7 +110,7 @@ def losses_without(
 
 
 def _losses_of_batch(
-    backbone: LoadedBackbone, exercises: Sequence[Exercise]
+    backbone: LoadedBackbone, exercises: Sequence[Exercise], loss_of: LanguageModelLoss
 ) -> Iterator[tuple[int, float]]:
     """Yield each place at which a block may go, and the loss without that block."""
     model, family = backbone.model, backbone.family
@@ -120,7 +121,7 @@ def _losses_of_batch(
             inputs["use_cache"] = False
         way = Way(backbone, family.stacks[0], **inputs)
         for place, hidden in way.without_each():
-            yield place, loss_of(backbone, hidden, exercises)
+            yield place, loss_of(hidden, exercises)
         return
     encoder, decoder = family.stacks
     answers = [Prompt(e.decoder_ids, 0, ()) for e in exercises]
@@ -140,10 +141,10 @@ def _losses_of_batch(
 
     way = Way(backbone, encoder, **inputs)
     for place, encoded in way.without_each():
-        yield place, loss_of(backbone, read(encoded).whole(), exercises)
+        yield place, loss_of(read(encoded).whole(), exercises)
     behind = len(way.calls)
     for place, hidden in read(way.whole()).without_each():
-        yield behind + place, loss_of(backbone, hidden, exercises)
+        yield behind + place, loss_of(hidden, exercises)
 
 
 class Way:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from skraee.backbone.readout import LabelHead
 from skraee.text.prompt import Prompt, PromptEncoder
 from skraee.text.template import Template
 
@@ -111,32 +112,43 @@ def exercises_for(
     return exercises
 
 
-def loss_of(
-    backbone: LoadedBackbone, hidden: Tensor, exercises: Sequence[Exercise]
-) -> float:
-    """Sum the loss (nats) of a batch of exercises.
+class LanguageModelLoss:
+    """The loss (nats) of exercises, by the model's own head.
+
+    The head is a float32 copy over the whole vocabulary: large, and dropped with this
+    object.
 
     Parameters
     ----------
     backbone : LoadedBackbone
-    hidden : Tensor of shape (n, T, H)
-        States after the last layer.
-    exercises : sequence of n Exercise
     """
-    rows = [row for row, e in enumerate(exercises) for _ in e.positions]
-    places = [place for e in exercises for place in e.positions]
-    targets = [target for e in exercises for target in e.targets]
-    states = hidden[rows, places]
-    right = torch.tensor(targets, device=hidden.device)
-    head, stack = backbone.head(None), len(backbone.family.stacks) - 1
-    vocabulary = len(backbone.model.get_input_embeddings().weight)
-    at_a_time = max(1, _SCORES // vocabulary)
-    total = torch.zeros((), dtype=torch.float64, device=hidden.device)
-    for start in range(0, len(targets), at_a_time):
-        part = slice(start, start + at_a_time)
-        logs = torch.log_softmax(head(states[part], stack), dim=1)
-        total -= logs.gather(1, right[part, None]).double().sum()
-    return float(total)
+
+    def __init__(self, backbone: LoadedBackbone) -> None:
+        self._head = LabelHead(backbone.model, backbone.family, None)
+        self._stack = len(backbone.family.stacks) - 1
+        vocabulary = len(backbone.model.get_input_embeddings().weight)
+        self._at_a_time = max(1, _SCORES // vocabulary)
+
+    def __call__(self, hidden: Tensor, exercises: Sequence[Exercise]) -> float:
+        """Sum the loss of a batch.
+
+        Parameters
+        ----------
+        hidden : Tensor of shape (n, T, H)
+            States after the last layer.
+        exercises : sequence of n Exercise
+        """
+        rows = [row for row, e in enumerate(exercises) for _ in e.positions]
+        places = [place for e in exercises for place in e.positions]
+        targets = [target for e in exercises for target in e.targets]
+        states = hidden[rows, places]
+        right = torch.tensor(targets, device=hidden.device)
+        total = 0.0
+        for start in range(0, len(targets), self._at_a_time):
+            part = slice(start, start + self._at_a_time)
+            logs = torch.log_softmax(self._head(states[part], self._stack), dim=1)
+            total -= float(logs.gather(1, right[part, None]).double().sum())
+        return total
 
 
 def _next_tokens(prompt: Prompt) -> list[Exercise]:
