@@ -58,8 +58,6 @@ class Recipe:
         words' logits.
     by_keys : bool
         Whether texts have keys.
-    kinds : tuple of {"read", "text", "around"} or None
-        Which states are read; None for all that the prompts have.
     """
 
     backbone: Backbone
@@ -70,7 +68,11 @@ class Recipe:
     origin: Origin | None = None
     by_states: bool = False
     by_keys: bool = True
-    kinds: tuple[StateKind, ...] | None = None
+
+    @property
+    def kinds(self) -> tuple[StateKind, ...] | None:
+        """Which states are read; None for all that the prompts have."""
+        return None
 
     def open(
         self,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.utils import check_random_state
 
 from skraee.backbone.batching import BatchTokens
-from skraee.backbone.handle import Backbone
+from skraee.backbone.handle import Backbone, as_backbone
 from skraee.backbone.precision import Device
+from skraee.backbone.scoring import StateKind
 from skraee.baselines.base import (
     Advance,
     Answer,
@@ -23,6 +23,15 @@ from skraee.parameters import check_real, check_whole
 from skraee.reading import Reader, Recipe
 from skraee.text.prompt import Prompt
 from skraee.text.template import Template
+
+
+class RampRecipe(Recipe):
+    """A recipe of which the ramps read one position."""
+
+    @property
+    def kinds(self) -> tuple[StateKind, ...]:
+        """Which states are read."""
+        return ("read",)
 
 
 class DeeBERTClassifier(BaselineClassifier):
@@ -172,7 +181,14 @@ class DeeBERTClassifier(BaselineClassifier):
         check_whole("batch_size", self.batch_size, least=1)
 
     def _recipe(self) -> Recipe:
-        return replace(super()._recipe(), by_states=True, kinds=("read",))
+        return RampRecipe(
+            as_backbone(self.backbone),
+            self._template(),
+            self.max_length,
+            self.dtype,
+            by_states=True,
+            by_keys=False,
+        )
 
     def _learn(self, task: Task) -> tuple[Any, dict[str, Any]]:
         swept = task.reader.sweep(task.samples, (), task.advance)
