@@ -378,9 +378,13 @@ def test_deebert_and_ridge_keep_their_states_apart() -> None:
     ridge = RAEEClassifier(
         toy.backbone(), "{text}", readout="ridge", max_length=128, exit_by="confidence"
     ).fit(X, y)
-    deebert = DeeBERTClassifier(toy.backbone(), n_epochs=1).fit(X, y)
-    assert weights_of(deebert).hidden.shape == (4, 32, 32)
-    assert ridge.fit(X, y).predict(X).shape == (20,)
+    make = partial(DeeBERTClassifier, toy.backbone(), n_epochs=1)
+    kept, fresh = make().fit(X, y), make(memory=None).fit(X, y)
+    np.testing.assert_array_equal(weights_of(kept).hidden, weights_of(fresh).hidden)
+    clear_sweeps()
+    make().fit(X, y)
+    again = clone(ridge).fit(X, y)
+    np.testing.assert_array_equal(again.predict_proba(X), ridge.predict_proba(X))
 
 
 def test_deebert_needs_no_head(tmp_path: Path) -> None:
@@ -536,6 +540,14 @@ def test_calm_stops_at_the_first_depth_that_is_confident(
     ).fit(TEXTS, LABELS)
     words = plain_of(name, "new")[1][:, :, LABEL_IDS]
     check_run(clf, model, expected, softmax(at(words, expected), axis=1))
+
+
+@pytest.mark.parametrize(("threshold", "exits"), [(0.0, {4}), (1e-6, {5, 6, 7})])
+def test_calm_compares_no_decoder_state_with_one_of_the_encoder(
+    threshold: float, exits: set[int]
+) -> None:
+    clf = plain("t5").estimator(CALMClassifier, measure="state", threshold=threshold)
+    assert set(clf.fit(TEXTS, LABELS).exit_layers(NEW).tolist()) <= exits
 
 
 def test_calm_with_a_number_fits_without_running_a_text(rows: Counter[str]) -> None:
