@@ -281,6 +281,8 @@ def test_buckets_spread_evenly_over_the_depth() -> None:
 def test_ranks_are_cut_into_buckets_of_equal_size_and_ties_by_id() -> None:
     merit = np.array([1, 5, 1, 5, 9, 1])
     assert by_rank(merit, 3).tolist() == [1, 0, 2, 1, 0, 2]
+    nearly = np.array([0.3, 0.1 + 0.2, 0.3])  # the second is larger by rounding alone
+    assert by_rank(nearly, 3).tolist() == [0, 1, 2]
 
 
 def tokens_of(kind: toy.Kind, texts: list[str]) -> list[list[int]]:

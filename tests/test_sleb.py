@@ -167,6 +167,8 @@ def test_backbone_without_blocks_goes_on_from_a_common_prefix(name: str) -> None
         Prompt(first + p.ids, p.read + 4, ((4, 5),), n_prefix=4)
         for p in prompts_for("causal")
     ]
+    whole = np.full(len(prompts), N_LAYERS)  # leaves a prefix of its own
+    Engine(backbone).run_to(prompts, whole, backbone.head(LABEL_IDS))
     rest = without_blocks(backbone, [1, 3])
     depths = np.full(len(prompts), N_LAYERS - 2)
     found = Engine(rest).run_to(prompts, depths, rest.head(LABEL_IDS))
