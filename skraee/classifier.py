@@ -21,7 +21,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -31,6 +31,7 @@ from skraee.backbone.encoder import as_encoder
 from skraee.backbone.handle import Backbone, as_backbone
 from skraee.backbone.precision import Device, resolve_device
 from skraee.clock import Clock, Timings
+from skraee.estimator import TextClassifierMixin
 from skraee.explanation import Explanation
 from skraee.fitted import Fitted, Prediction
 from skraee.learning import Evidence, Lesson
@@ -63,7 +64,6 @@ from skraee.sweep import LayerSweep
 from skraee.text.inputs import check_labels, check_texts
 from skraee.text.label_words import LabelWords
 from skraee.text.template import Template
-from skraee.versions import DOCS, stamped, unstamped
 
 FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.int64]
@@ -79,7 +79,7 @@ def by_retrieval(estimator: RAEEClassifier) -> bool:
     )
 
 
-class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
+class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
     """Classify text with a frozen language model that stops early.
 
     ``fit`` looks at every labelled text once and remembers at which layers the model
@@ -198,10 +198,6 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
     >>> clf.fit(X, y).predict(["a lovely film", "the waiter was cold and slow"])
     array(['positive', 'negative'], dtype='<U8')
     """
-
-    # Where the "?" of scikit-learn's HTML display leads.
-    _doc_link_module = "skraee"
-    _doc_link_template = DOCS and f"{DOCS}/api.html#skraee.{{estimator_name}}"
 
     classes_: npt.NDArray[Any]
     n_layers_: int
@@ -722,22 +718,6 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         """
         return persistence.load(cls, path, backbone)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return stamped(super().__getstate__())
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(unstamped(state, type(self).__name__))
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.one_d_array = True
-        tags.input_tags.two_d_array = False
-        return tags
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "_fitted")
-
     def _open(self) -> Reader:
         """Load the backbone as the parameters say."""
         recipe = Recipe(
@@ -807,11 +787,6 @@ class RAEEClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
                 f"{unknown.tolist()} (known: {found.tolist()}); call fit on all texts."
             )
         return found
-
-    def _template(self) -> Template:
-        if isinstance(self.template, Template):
-            return self.template
-        return Template(self.template)
 
     def _store(
         self,

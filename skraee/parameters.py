@@ -43,9 +43,7 @@ def check_parameters(estimator: RAEEClassifier) -> None:
         if name in given:
             check(name, given[name])
     for name, allowed in _CHOICES.items():
-        if given[name] not in allowed:
-            options = ", ".join(map(repr, allowed))
-            raise ValueError(f"{name} must be one of {options}, got {given[name]!r}.")
+        check_choice(name, given[name], allowed)
 
 
 def warn_of_unused(estimator: RAEEClassifier) -> None:
@@ -108,18 +106,84 @@ def check_whole(name: str, value: Any, *, least: int, most: int | None = None) -
         )
 
 
-def _check_share(name: str, value: Any) -> None:
+def check_real(
+    name: str, value: Any, rule: str, is_right: Callable[[float], bool]
+) -> None:
+    """Refuse what is no number, or one that breaks a rule.
+
+    Parameters
+    ----------
+    name : str
+        Of the parameter.
+    value : object
+        What was given.
+    rule : str
+        What is allowed, in words: "above 0".
+    is_right : callable
+        Whether a number keeps it.
+
+    Raises
+    ------
+    TypeError
+        If it is no number.
+    ValueError
+        If it breaks the rule.
+    """
     if isinstance(value, bool) or not isinstance(
         value, int | float | np.integer | np.floating
     ):
         raise TypeError(
             f"{name} must be a number, got {value!r} of type {type(value).__name__}."
         )
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name} must lie between 0 and 1, got {value}.")
+    if not is_right(float(value)):
+        raise ValueError(f"{name} must {rule}, got {value}.")
 
 
-def _check_length(name: str, value: Any) -> None:
+def check_share(name: str, value: Any) -> None:
+    """Refuse what is no number between 0 and 1.
+
+    Parameters
+    ----------
+    name : str
+        Of the parameter.
+    value : object
+        What was given.
+    """
+    check_real(name, value, "lie between 0 and 1", lambda share: 0 <= share <= 1)
+
+
+def check_choice(name: str, value: Any, allowed: Sequence[Any]) -> None:
+    """Refuse what is none of some values.
+
+    Parameters
+    ----------
+    name : str
+        Of the parameter.
+    value : object
+        What was given.
+    allowed : sequence
+        The values.
+
+    Raises
+    ------
+    ValueError
+        If it is none of them.
+    """
+    if value not in allowed:
+        options = ", ".join(map(repr, allowed))
+        raise ValueError(f"{name} must be one of {options}, got {value!r}.")
+
+
+def check_length(name: str, value: Any) -> None:
+    """Refuse what is no number of tokens; None is no limit.
+
+    Parameters
+    ----------
+    name : str
+        Of the parameter.
+    value : object
+        What was given.
+    """
     if value is not None:
         check_whole(name, value, least=1)
 
@@ -133,7 +197,7 @@ def _check_ks(name: str, values: Any) -> None:
 def _check_taus(name: str, values: Any) -> None:
     _check_not_empty(name, values)
     for value in values:
-        _check_share(f"every tau of {name}", value)
+        check_share(f"every tau of {name}", value)
 
 
 def _check_not_empty(name: str, values: Any) -> None:
@@ -149,7 +213,7 @@ def _check_not_empty(name: str, values: Any) -> None:
 def _check_budget(name: str, value: Any) -> None:
     if value is None:
         return
-    _check_share(name, value)
+    check_share(name, value)
     if value == 0:
         raise ValueError(f"{name} must be above 0, got {value}; None sets no limit.")
 
@@ -165,12 +229,12 @@ def _check_budgets(name: str, values: Any) -> None:
 # Checks of the parameters that have a range; an estimator has some of them.
 _CHECKS: dict[str, Callable[[str, Any], object]] = {
     "k": partial(check_whole, least=1),
-    "tau": _check_share,
+    "tau": check_share,
     "ks": _check_ks,
     "taus": _check_taus,
     "budget": _check_budget,
     "budgets": _check_budgets,
     "min_exit": partial(check_whole, least=0),
-    "max_length": _check_length,
+    "max_length": check_length,
     "scoring": lambda _, scoring: scorer_for(scoring),
 }

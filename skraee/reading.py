@@ -72,6 +72,11 @@ class Recipe:
     by_states: bool = False
     by_keys: bool = True
 
+    @property
+    def kinds(self) -> tuple[StateKind, ...] | None:
+        """Which states are read; None for all that the prompts have."""
+        return None
+
     def open(
         self,
         device: Device,
@@ -315,7 +320,18 @@ class Reader:
         -------
         list of n bytes
         """
-        return record_keys(_STATES, self._context(), samples)
+        return record_keys(self._states_name, self.context(), samples)
+
+    def context(self) -> list[Any]:
+        """Return what a sweep depends on beside the text, in values for JSON."""
+        backbone = self.backbone
+        return [
+            backbone.fingerprint,
+            backbone.config_hash,
+            backbone.tokenizer.fingerprint,
+            self.recipe.template.text,
+            self.prompts.limit,
+        ]
 
     def recall(self, part: Part, token_ids: Sequence[int]) -> Recalled:
         """Find the texts whose sweep is known; no layer runs.
@@ -474,10 +490,17 @@ class Reader:
     @property
     def state_kinds(self) -> tuple[StateKind, ...]:
         """What a readout may know of a text at each depth."""
+        if self.recipe.kinds is not None:
+            return self.recipe.kinds
         has = {"read": self.prompts.reads_a_position, "text": True}
         has["around"] = self.prompts.has_words_around
         kinds: tuple[StateKind, ...] = ("read", "text", "around")
         return tuple(kind for kind in kinds if has[kind])
+
+    @property
+    def _states_name(self) -> str:
+        """What records of states are called in the store."""
+        return ":".join([_STATES, *(self.recipe.kinds or ())])
 
     def _depths_of(
         self, record: Arrays | None, token_ids: Sequence[int]
@@ -493,20 +516,20 @@ class Reader:
     ) -> list[Arrays | None]:
         """Return the records that hold states, or logits for all of these tokens."""
         if self.recipe.by_states:
-            return self._stored(_STATES, self._context(), part.samples)
+            return self._stored(self._states_name, self.context(), part.samples)
         wanted = set(token_ids)
         return [
             record
             if record is not None and wanted <= set(record["tokens"].tolist())
             else None
-            for record in self._stored("sweep", self._context(), part.samples)
+            for record in self._stored("sweep", self.context(), part.samples)
         ]
 
     def _keep_sweeps(self, samples: Sequence[Sample], sweeps: Sequence[Arrays]) -> None:
         """Write sweeps; words that were named earlier stay in their records."""
         if self.store is None:
             return
-        names = record_keys("sweep", self._context(), samples)
+        names = record_keys("sweep", self.context(), samples)
         older = self.store.read(names)
         self.store.write(
             {
@@ -539,17 +562,6 @@ class Reader:
             return [None] * len(samples)
         return self.store.read(record_keys(kind, context, samples))
 
-    def _context(self) -> list[Any]:
-        """Return what a sweep depends on beside the text."""
-        backbone = self.backbone
-        return [
-            backbone.fingerprint,
-            backbone.config_hash,
-            backbone.tokenizer.fingerprint,
-            self.recipe.template.text,
-            self.prompts.limit,
-        ]
-
     def _key_context(self) -> list[Any] | None:
         """Return what a key depends on beside the text; None where none can tell."""
         if not self.recipe.by_keys:
@@ -558,7 +570,7 @@ class Reader:
             return ["encoder", self.encoder.fingerprint()]
         if is_foreign(self.encoder):
             return None
-        return ["depth", self.encoder and int(self.encoder), *self._context()]
+        return ["depth", self.encoder and int(self.encoder), *self.context()]
 
 
 @dataclass

@@ -121,6 +121,11 @@ class Engine:
         """Number of layers m; depths are 0..m."""
         return sum(self._stack_layers)
 
+    @property
+    def n_encoder_layers(self) -> int:
+        """Number of layers of an encoder before a decoder; 0 where there is none."""
+        return self._stack_layers[0] if len(self._stack_layers) > 1 else 0
+
     def sweep(
         self,
         prompts: Sequence[Prompt],
@@ -479,11 +484,15 @@ class Engine:
             else:
                 self._fly_encoder_decoder(batch, visit, ending_at)
 
+    def _flight(self, batch: Batch, visit: Visit, ending_at: EndingAt | None) -> Flight:
+        """Return how a batch goes through the first stack."""
+        return Flight(visit, batch.rows, ending_at)
+
     def _fly_one_stack(
         self, batch: Batch, visit: Visit, ending_at: EndingAt | None
     ) -> None:
         model, family = self.backbone.model, self.backbone.family
-        flight = Flight(visit, batch.rows, ending_at)
+        flight = self._flight(batch, visit, ending_at)
         stack = gated_stack(model, family, family.stacks[0], flight, 0)
         cache: dict[str, Any] = {"use_cache": False} if family.kind == "causal" else {}
         if batch.prefix:
@@ -498,7 +507,7 @@ class Engine:
         handover = self._stack_layers[0]
         encoder, decoder = family.stacks
 
-        flight = Flight(visit, batch.rows, ending_at)
+        flight = self._flight(batch, visit, ending_at)
         stack = gated_stack(model, family, encoder, flight, 0)
         out = stack(input_ids=batch.ids, attention_mask=batch.mask)
         hidden = flight.arrive(handover, out.last_hidden_state)

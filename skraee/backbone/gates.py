@@ -7,7 +7,7 @@ which rows go on; the layer then sees these rows alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from typing import Any
 
@@ -15,14 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from skraee.backbone.families import Family
-from skraee.backbone.last_layer import Ending, trimmed
+from skraee.backbone.last_layer import Needed, trimmed
 from skraee.backbone.views import view_of
 
 #: What a visitor answers: the number of first rows that go on, the positions
 #: (among the rows that run) of those that go on, or None for all of them.
 Keep = int | Tensor | None
 Visit = Callable[[int, Tensor, Tensor], Keep]
-EndingAt = Callable[[int, Tensor], Ending | None]
+EndingAt = Callable[[int, Tensor], Needed | None]
 
 
 def layers_of(model: nn.Module, family: Family, stack: str) -> list[nn.Module]:
@@ -55,24 +55,60 @@ def gated_stack(
     first_depth : int
         Depth of the stack's embedding output.
     """
-    shared = model.get_submodule(stack)
-    gates = nn.ModuleList(
+    gates = [
         Gate(layer, first_depth + i, flight, family)
         for i, layer in enumerate(layers_of(model, family, stack))
-    )
-    replaced: dict[str, nn.Module | None] = {family.layers: gates}
+    ]
+    between = {
+        name: _Aligned(module, flight)
+        for name, module in modules_between(model, family, stack).items()
+    }
+    return open_stack(model, family, stack, gates, between)
+
+
+def open_stack(
+    model: nn.Module,
+    family: Family,
+    stack: str,
+    layers: Iterable[nn.Module],
+    between: Mapping[str, nn.Module] | None = None,
+) -> nn.Module:
+    """Return a view of a stack with other layers and nothing behind the last.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model with its head.
+    family : Family
+        Its row.
+    stack : str
+        Which of the family's stacks.
+    layers : iterable of nn.Module
+        As many as the stack has.
+    between : mapping of str to nn.Module, optional
+        What stands in the place of modules that run between two layers.
+    """
+    shared = model.get_submodule(stack)
+    replaced: dict[str, nn.Module | None] = {family.layers: nn.ModuleList(layers)}
+    replaced |= between or {}
     for name in family.closing:
         if getattr(shared, name) is not None:
             replaced[name] = nn.Identity()
-    for name in family.between:
-        if (module := _get(shared, name)) is not None:
-            replaced[name] = _Aligned(module, flight)
     if "pooler" in shared._modules:
         replaced["pooler"] = None
     view = view_of(shared, replaced)
     if family.cycles_layers:
         _uncycle(view, family)
     return view
+
+
+def modules_between(
+    model: nn.Module, family: Family, stack: str
+) -> dict[str, nn.Module]:
+    """Return what a stack runs between two layers, by its path within the stack."""
+    shared = model.get_submodule(stack)
+    found = {name: _get(shared, name) for name in family.between}
+    return {name: module for name, module in found.items() if module is not None}
 
 
 class Landed(Exception):
@@ -90,8 +126,9 @@ class Flight:
     rows : Tensor of shape (n_rows,)
         Numbers of the rows that enter the stack.
     ending_at : callable, optional
-        ``ending_at(depth, rows) -> Ending or None``: which of the rows that run are
-        known to end at a depth, and where they are read.
+        ``ending_at(depth, rows) -> Needed or None``: which tokens of the rows that run
+        the layer before a depth has to compute: all of rows that go on, the read
+        position of those that end.
     """
 
     def __init__(
@@ -134,7 +171,28 @@ class Flight:
         return argument
 
 
-class Gate(nn.Module):
+class Front(nn.Module):
+    """What stands in front of a shared layer, in its place.
+
+    Parameters
+    ----------
+    layer : nn.Module
+        The model's own layer.
+    """
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def __getattr__(self, name: str) -> Any:
+        # Some models ask a layer for its kind (attention_type) before they call it.
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("layer"), name)
+
+
+class Gate(Front):
     """A shared layer with a stop in front of it.
 
     Parameters
@@ -151,8 +209,7 @@ class Gate(nn.Module):
     def __init__(
         self, layer: nn.Module, depth: int, flight: Flight, family: Family
     ) -> None:
-        super().__init__()
-        self.layer = layer
+        super().__init__(layer)
         self.depth = depth
         self.flight = flight
         self.shared_args = family.shared_args
@@ -177,13 +234,6 @@ class Gate(nn.Module):
         if ending is None:
             return self.layer
         return trimmed(self.layer, self.family, ending, width)
-
-    def __getattr__(self, name: str) -> Any:
-        # Some models ask a layer for its kind (attention_type) before they call it.
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            return getattr(super().__getattr__("layer"), name)
 
 
 class _Aligned(nn.Module):

@@ -10,12 +10,23 @@ own modules run on the packed tokens, and nothing is rewritten.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from skraee.backbone.families import Family
 from skraee.backbone.views import view_of
+
+
+class Needed(Protocol):
+    """Which tokens of a batch a layer has to compute."""
+
+    def pack(self, states: Tensor) -> Tensor:
+        """Return the needed tokens of states (n, T, H) as rows (N, H)."""
+
+    def unpack(self, tokens: Tensor, width: int) -> Tensor:
+        """Return rows (N, H) to their places (n, T, H); the rest is 0."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +64,10 @@ class Ending:
         return torch.arange(len(self.read_at), device=self.read_at.device)
 
 
-def trimmed(layer: nn.Module, family: Family, ending: Ending, width: int) -> nn.Module:
-    """Return a view of a layer that computes what the read positions need.
+def trimmed(layer: nn.Module, family: Family, needed: Needed, width: int) -> nn.Module:
+    """Return a view of a layer that computes what some tokens need.
 
-    At all other tokens of rows that end, the view's output means nothing.
+    At all other tokens the view's output means nothing.
 
     Parameters
     ----------
@@ -64,7 +75,8 @@ def trimmed(layer: nn.Module, family: Family, ending: Ending, width: int) -> nn.
         Left as it is.
     family : Family
         Its row.
-    ending : Ending
+    needed : Needed
+        The read positions of rows that end, say.
     width : int
         Tokens T of the batch.
 
@@ -73,48 +85,48 @@ def trimmed(layer: nn.Module, family: Family, ending: Ending, width: int) -> nn.
     nn.Module
     """
     replaced: dict[str, nn.Module | None] = {
-        path: _Packed(layer.get_submodule(path), ending, width)
+        path: _Packed(layer.get_submodule(path), needed, width)
         for path in family.attention
     }
     first, last = family.feed_forward[0], family.feed_forward[-1]
     if first == last:
-        replaced[first] = _Packed(layer.get_submodule(first), ending, width)
+        replaced[first] = _Packed(layer.get_submodule(first), needed, width)
     else:
-        replaced[first] = _Entry(layer.get_submodule(first), ending)
-        replaced[last] = _Exit(layer.get_submodule(last), ending, width)
+        replaced[first] = _Entry(layer.get_submodule(first), needed)
+        replaced[last] = _Exit(layer.get_submodule(last), needed, width)
     return view_of(layer, replaced)
 
 
 class _Packed(nn.Module):
-    def __init__(self, module: nn.Module, ending: Ending, width: int) -> None:
+    def __init__(self, module: nn.Module, needed: Needed, width: int) -> None:
         super().__init__()
         self.module = module
-        self.ending = ending
+        self.needed = needed
         self.width = width
 
     def forward(self, *states: Tensor) -> Tensor:
-        packed = [self.ending.pack(one) for one in states]
-        return self.ending.unpack(self.module(*packed), self.width)
+        packed = [self.needed.pack(one) for one in states]
+        return self.needed.unpack(self.module(*packed), self.width)
 
 
 class _Entry(nn.Module):
-    def __init__(self, module: nn.Module, ending: Ending) -> None:
+    def __init__(self, module: nn.Module, needed: Needed) -> None:
         super().__init__()
         self.module = module
-        self.ending = ending
+        self.needed = needed
 
     def forward(self, states: Tensor) -> Tensor:
-        out: Tensor = self.module(self.ending.pack(states))
+        out: Tensor = self.module(self.needed.pack(states))
         return out
 
 
 class _Exit(nn.Module):
-    def __init__(self, module: nn.Module, ending: Ending, width: int) -> None:
+    def __init__(self, module: nn.Module, needed: Needed, width: int) -> None:
         super().__init__()
         self.module = module
-        self.ending = ending
+        self.needed = needed
         self.width = width
 
     def forward(self, tokens: Tensor, *residuals: Tensor) -> Tensor:
-        packed = [self.ending.pack(residual) for residual in residuals]
-        return self.ending.unpack(self.module(tokens, *packed), self.width)
+        packed = [self.needed.pack(residual) for residual in residuals]
+        return self.needed.unpack(self.module(tokens, *packed), self.width)

@@ -58,12 +58,12 @@ class DepthStates:
         last means.
         """
         in_decoder = self.batch.in_decoder(depth)
-        if self._means is None or not in_decoder:
-            found = self.batch.means(hidden, rows)
-            self._means = hidden.new_zeros(len(self.batch.numbers), *found.shape[1:])
-            self._means[rows] = found
-        text, around = self._means[rows].unbind(1)
-        parts = {"text": text, "around": around}
+        parts: dict[str, Tensor] = {}
+        if "text" in self._kinds or "around" in self._kinds:
+            if self._means is None or not in_decoder:
+                self._keep_means(hidden, rows)
+            assert self._means is not None
+            parts["text"], parts["around"] = self._means[rows].unbind(1)
         if "read" in self._kinds:
             read = self.batch.read(depth, hidden, rows).float()
             closed = self._closings[int(in_decoder)](read)
@@ -71,6 +71,11 @@ class DepthStates:
             closed = nn.functional.pad(closed, (0, hidden.shape[-1] - closed.shape[-1]))
             parts["read"] = rounded(closed, hidden.dtype)
         return torch.stack([parts[kind] for kind in self._kinds], dim=1)
+
+    def _keep_means(self, hidden: Tensor, rows: Tensor) -> None:
+        found = self.batch.means(hidden, rows)
+        self._means = hidden.new_zeros(len(self.batch.numbers), *found.shape[1:])
+        self._means[rows] = found
 
 
 class Scorer(Protocol):
@@ -202,17 +207,53 @@ class At(Stops):
         return self.exits
 
 
+class FirstAccepted(Stops):
+    """At the first depth whose scores are accepted, else at the last depth.
+
+    Attributes
+    ----------
+    last : int
+        The last depth.
+    """
+
+    last: int
+
+    @abstractmethod
+    def accepts(self, depth: int, scores: Tensor) -> Tensor | None:
+        """Say of which rows the scores (n, C) are accepted: (n,) bool; None: of none.
+
+        It is not asked at the last depth.
+        """
+
+    def landing(self, batch: Batch, scoring: Scoring) -> ScoredLanding:
+        """Return the visitor of a batch."""
+        return _LandingWhenAccepted(batch, scoring, self)
+
+
 @dataclass(frozen=True)
-class WhenConfident(Stops):
+class WhenConfident(FirstAccepted):
     """At the first depth from `min_exit` on whose top probability is high enough."""
 
     threshold: float
     min_exit: int
     last: int
 
+    def accepts(self, depth: int, scores: Tensor) -> Tensor | None:
+        """Say which rows are sure."""
+        if depth < self.min_exit:
+            return None
+        return torch.softmax(scores, dim=1).amax(dim=1) >= self.threshold
+
+
+@dataclass(frozen=True)
+class AtEveryDepth(Stops):
+    """At the last depth, with the scores of all depths: (n, m + 1, C)."""
+
+    last: int
+
     def landing(self, batch: Batch, scoring: Scoring) -> ScoredLanding:
         """Return the visitor of a batch."""
-        return _LandingWhenConfident(batch, scoring, self)
+        return _LandingAtEveryDepth(batch, scoring, self)
 
 
 @dataclass(frozen=True)
@@ -277,21 +318,34 @@ class _LandingAt(ScoredLanding):
         return stay
 
 
-class _LandingWhenConfident(ScoredLanding):
-    def __init__(self, batch: Batch, scoring: Scoring, stops: WhenConfident) -> None:
+class _LandingWhenAccepted(ScoredLanding):
+    def __init__(self, batch: Batch, scoring: Scoring, stops: FirstAccepted) -> None:
         super().__init__(batch, scoring)
         self._stops = stops
 
     def _land(self, depth: int, scores: Tensor, hidden: Tensor, rows: Tensor) -> Keep:
-        if depth < self._stops.min_exit:
-            return None
-        sure = torch.softmax(scores, dim=1).amax(dim=1) >= self._stops.threshold
         if depth == self._stops.last:
-            sure = torch.ones_like(sure)
-        if not bool(sure.any()):
+            self._note(depth, scores, rows)
+            return 0
+        accepted = self._stops.accepts(depth, scores)
+        if accepted is None or not bool(accepted.any()):
             return None
-        self._note(depth, scores[sure], rows[sure])
-        return (~sure).nonzero()[:, 0]
+        self._note(depth, scores[accepted], rows[accepted])
+        return (~accepted).nonzero()[:, 0]
+
+
+class _LandingAtEveryDepth(ScoredLanding):
+    def __init__(self, batch: Batch, scoring: Scoring, stops: AtEveryDepth) -> None:
+        super().__init__(batch, scoring)
+        self._last = stops.last
+        self._passed: list[Tensor] = []
+
+    def _land(self, depth: int, scores: Tensor, hidden: Tensor, rows: Tensor) -> Keep:
+        self._passed.append(scores)
+        if depth == self._last:
+            self.scores = torch.stack(self._passed, dim=1)
+            self.exits[:] = depth
+        return None
 
 
 class _LandingDecided(ScoredLanding):

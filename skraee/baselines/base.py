@@ -1,0 +1,371 @@
+"""What the baselines share: inputs, prompts, engine and scikit-learn's contract.
+
+A baseline says in two methods what it is: :meth:`BaselineClassifier._learn` turns the
+training texts into what predict needs, :meth:`BaselineClassifier._run` answers prompts
+with it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from skraee.backbone.batching import BatchTokens
+from skraee.backbone.handle import Backbone, as_backbone
+from skraee.backbone.precision import Device
+from skraee.estimator import TextClassifierMixin
+from skraee.parameters import check_length
+from skraee.progress import progress
+from skraee.reading import Reader, Recipe, Sample
+from skraee.sweep import softmax
+from skraee.text.inputs import check_labels, check_texts
+from skraee.text.label_words import LabelWords
+from skraee.text.prompt import Prompt
+from skraee.text.template import Template
+from skraee.versions import DOCS
+
+Advance = Callable[[int], None]
+FloatArray = npt.NDArray[np.floating]
+Float32Array = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+#: Scores (n, C), of which softmax makes the probabilities, and exits (n,).
+Answer = tuple[Float32Array, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """The training texts as a baseline learns from them.
+
+    Attributes
+    ----------
+    reader : Reader
+        The backbone in memory, its prompts and its engine.
+    samples : list of n tuples of str
+        The texts, field by field; some may be equal.
+    codes : ndarray of shape (n,), int
+        Their classes' numbers.
+    n_classes : int
+        Number of classes C.
+    token_ids : tuple of C int
+        The label words' tokens; empty where the baseline reads none.
+    advance : callable or None
+        To be told how many more texts are done.
+    """
+
+    reader: Reader
+    samples: list[Sample]
+    codes: IntArray
+    n_classes: int
+    token_ids: tuple[int, ...]
+    advance: Advance | None
+
+
+@dataclass(frozen=True, eq=False)
+class FittedBaseline:
+    """Everything that predict needs, and all that a pickle holds.
+
+    Attributes
+    ----------
+    recipe : Recipe
+        How texts are read.
+    token_ids : tuple of C int
+        The label words' tokens, in the order of the classes.
+    n_classes : int
+    learned : object
+        What `_learn` returned.
+    setting : dict
+        Parameters that predict cannot change any more.
+    attributes : tuple of str
+        Names of the public attributes that only this fit has set.
+    """
+
+    recipe: Recipe
+    token_ids: tuple[int, ...]
+    n_classes: int
+    learned: Any
+    setting: dict[str, Any]
+    attributes: tuple[str, ...] = ()
+
+    def check_setting(self, setting: dict[str, Any]) -> None:
+        """Refuse parameters that were changed since fit and cannot be any more."""
+        for name, now in setting.items():
+            if (then := self.setting[name]) != now:
+                raise ValueError(
+                    f"{name} was {then!r} at fit and is {now!r} now, which predict "
+                    "cannot follow; call fit again, or set it back."
+                )
+
+
+class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
+    """Base class of the baselines; it has no constructor of its own.
+
+    Parameters
+    ----------
+    backbone, template, max_length, batch_tokens, device, dtype, random_state, verbose
+        Every baseline has these parameters; those that read label words have
+        `label_words`, and those that keep what fit reads have `memory`. They mean
+        what they mean in :class:`skraee.RAEEClassifier`.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (C,)
+        The classes, sorted.
+    n_layers_ : int
+        Number of layers m of the backbone.
+    cost_ : ndarray of shape (m + 1,)
+        Counted share of a full pass at each depth.
+    """
+
+    _doc_link_template = DOCS and f"{DOCS}/api.html#skraee.baselines.{{estimator_name}}"
+
+    #: Names of the parameters that only fit follows.
+    _fixed: ClassVar[tuple[str, ...]] = ()
+    #: Whether classes are read from the label words' logits.
+    _reads_label_words: ClassVar[bool] = True
+
+    backbone: str | Backbone
+    template: str | Template
+    label_words: LabelWords
+    max_length: int | None
+    batch_tokens: BatchTokens
+    device: Device
+    dtype: str
+    memory: Any
+    random_state: int | np.random.RandomState | None
+    verbose: int
+
+    classes_: npt.NDArray[Any]
+    n_layers_: int
+    cost_: npt.NDArray[np.float64]
+    _fitted: FittedBaseline
+
+    @abstractmethod
+    def _learn(self, task: Task) -> tuple[Any, dict[str, Any]]:
+        """Learn from the training texts; nothing of the estimator may change.
+
+        Returns
+        -------
+        learned : object
+            What `_run` needs; it is pickled.
+        attributes : dict
+            Public attributes to set, by name.
+        """
+
+    @abstractmethod
+    def _run(
+        self,
+        reader: Reader,
+        fitted: FittedBaseline,
+        prompts: list[Prompt],
+        advance: Advance | None,
+    ) -> Answer:
+        """Answer prompts: scores (n, C), and the layers (n,) that each ran."""
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn from labelled texts what predict needs.
+
+        Parameters
+        ----------
+        X : sequence of n str, or DataFrame with a column for each field
+            The texts.
+        y : array-like of shape (n,)
+            Their classes.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If texts, labels, template, label words or parameters do not fit; the
+            estimator is then as it was.
+        """
+        self._check_parameters()
+        samples = check_texts(X, self._template().fields)
+        labels = check_labels(y, len(samples))
+        classes, codes = np.unique(labels, return_inverse=True)
+        reader = self._open()
+        token_ids = self._tokens(reader, classes)
+        with progress("fit", len(samples), self.verbose) as advance:
+            learned, attributes = self._learn(
+                Task(reader, samples, codes, len(classes), token_ids, advance)
+            )
+        fitted = FittedBaseline(
+            reader.recipe,
+            token_ids,
+            len(classes),
+            learned,
+            self._setting(),
+            tuple(attributes),
+        )
+        costs = reader.backbone.costs
+        for name in self._fitted.attributes if hasattr(self, "_fitted") else ():
+            self.__dict__.pop(name, None)  # of an earlier fit
+        self._fitted = fitted
+        self.classes_ = classes
+        self.n_layers_ = reader.n_layers
+        self.cost_ = costs
+        self.__dict__.update(attributes)
+        return self
+
+    def predict(self, X: Any, return_exit_layers: bool = False) -> Any:
+        """Classify texts.
+
+        Parameters
+        ----------
+        X : sequence of n str, or DataFrame
+            The texts.
+        return_exit_layers : bool, default=False
+            Whether to return the exits too.
+
+        Returns
+        -------
+        labels : ndarray of shape (n,)
+        exit_layers : ndarray of shape (n,)
+            Only if `return_exit_layers`.
+        """
+        proba, exits = self._answer(X)
+        labels = self.classes_[proba.argmax(axis=1)]
+        return (labels, exits) if return_exit_layers else labels
+
+    def predict_proba(self, X: Any, return_exit_layers: bool = False) -> Any:
+        """Return the classes' probabilities at each text's exit.
+
+        Parameters
+        ----------
+        X : sequence of n str, or DataFrame
+            The texts.
+        return_exit_layers : bool, default=False
+            Whether to return the exits too.
+
+        Returns
+        -------
+        proba : ndarray of shape (n, C)
+            In the order of `classes_`.
+        exit_layers : ndarray of shape (n,)
+            Only if `return_exit_layers`.
+        """
+        proba, exits = self._answer(X)
+        return (proba, exits) if return_exit_layers else proba
+
+    def predict_log_proba(self, X: Any) -> FloatArray:
+        """Return the logarithms of `predict_proba`.
+
+        Parameters
+        ----------
+        X : sequence of n str, or DataFrame
+            The texts.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n, C)
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self._answer(X)[0])
+
+    def exit_layers(self, X: Any) -> npt.NDArray[Any]:
+        """Return how many layers each text runs.
+
+        Parameters
+        ----------
+        X : sequence of n str, or DataFrame
+            The texts.
+
+        Returns
+        -------
+        exit_layers : ndarray of shape (n,)
+        """
+        return self._answer(X)[1]
+
+    def _check_parameters(self) -> None:
+        """Refuse values that no data could make right; subclasses check more."""
+        check_length("max_length", self.max_length)
+
+    def _recipe(self) -> Recipe:
+        """Return how texts are read."""
+        return Recipe(
+            as_backbone(self.backbone),
+            self._template(),
+            self.max_length,
+            self.dtype,
+            by_keys=False,
+        )
+
+    def _open(self) -> Reader:
+        """Load the backbone as the parameters say; "auto" is resolved then."""
+        memory = getattr(self, "memory", None)
+        reader = self._recipe().open(self.device, self.batch_tokens, memory)
+        return reader.with_encoder(None)
+
+    def _tokens(self, reader: Reader, classes: npt.NDArray[Any]) -> tuple[int, ...]:
+        """Return the tokens of the classes' label words, where they are read."""
+        if not self._reads_label_words:
+            return ()
+        if not reader.backbone.has_head:
+            raise ValueError(
+                f"{type(self).__name__} reads label words, and this "
+                f"{reader.backbone.model.config.model_type} checkpoint has no "
+                "language-model head; choose a backbone with one, or "
+                "DeeBERTClassifier, which needs none."
+            )
+        return reader.label_tokens(self.label_words, classes)[1]
+
+    def _setting(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self._fixed}
+
+    def _seed(self) -> int | np.random.RandomState:
+        """Return what seeds what is drawn: `random_state`, where None is 0."""
+        return 0 if self.random_state is None else self.random_state
+
+    def _answer(self, X: Any) -> tuple[Float32Array, npt.NDArray[Any]]:
+        """Return probabilities (n, C) and exits (n,) of texts, part by part."""
+        check_is_fitted(self)
+        self._check_parameters()
+        fitted = self._fitted
+        fitted.check_setting(self._setting())
+        samples = check_texts(X, fitted.recipe.template.fields, allow_empty=True)
+        reader = fitted.recipe.open(self.device, self.batch_tokens)
+        if not samples:
+            return self._no_answer()
+        found = []
+        with progress("predict", len(samples), self.verbose) as advance:
+            for part in reader.parts(samples):
+                prompts = reader.prompts_of(part, np.arange(len(part.samples)))
+                scores, exits = self._run(reader, fitted, prompts, advance)
+                found.append((scores[part.inverse], exits[part.inverse]))
+                if advance is not None:
+                    advance(len(part.inverse) - len(prompts))
+        scores, exits = map(np.concatenate, zip(*found, strict=True))
+        return softmax(scores), exits
+
+    def _no_answer(self) -> tuple[Float32Array, npt.NDArray[Any]]:
+        """Return the answer to no text."""
+        n_classes = self._fitted.n_classes
+        return np.zeros((0, n_classes), np.float32), np.zeros(0, np.int64)
+
+
+def prompts_of_all(reader: Reader, samples: Sequence[Sample]) -> list[Prompt]:
+    """Return the prompts of texts, one for each.
+
+    Parameters
+    ----------
+    reader : Reader
+    samples : sequence of n tuples of str
+
+    Returns
+    -------
+    list of n Prompt
+    """
+    prompts: list[Prompt] = []
+    for part in reader.parts(samples):
+        made = reader.prompts_of(part, np.arange(len(part.samples)))
+        prompts += [made[number] for number in part.inverse]
+    return prompts

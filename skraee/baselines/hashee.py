@@ -1,0 +1,234 @@
+"""HashEE: a hash of the token says how many layers the token runs."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.utils import check_random_state
+
+from skraee.backbone.batching import BatchTokens
+from skraee.backbone.gates import layers_of
+from skraee.backbone.handle import Backbone, LoadedBackbone
+from skraee.backbone.precision import Device
+from skraee.baselines.base import (
+    Advance,
+    Answer,
+    BaselineClassifier,
+    FittedBaseline,
+    IntArray,
+    Task,
+    prompts_of_all,
+)
+from skraee.baselines.hashing import Counts, by_cluster, by_rank, layers_of_buckets
+from skraee.baselines.token_layers import TokenEngine, check_leaves_tokens_out
+from skraee.parameters import check_whole
+from skraee.reading import Reader
+from skraee.text.label_words import LabelWords
+from skraee.text.prompt import Prompt
+from skraee.text.template import Template
+
+_HASHES = ("frequency", "mi", "random", "cluster")
+
+
+class HashEEClassifier(BaselineClassifier):
+    """Give every token a fixed number of layers by a hash of its id.
+
+    ``fit`` puts tokens into buckets, shallow to deep; no layer runs. In ``predict`` a
+    token stops after its bucket's layers: from then on it forms no query and goes
+    through no feed-forward part, while the tokens that still run attend to its last
+    state. The answer is read as at full depth, at a position that runs all layers.
+
+    Parameters
+    ----------
+    backbone : str, Path or Backbone
+        Hub name, local folder, ``.gguf`` file, or a :class:`skraee.Backbone`. Of every
+        supported type but OPT and the DeBERTa models with a convolution.
+    template : str or Template
+        The prompt, as :class:`skraee.RAEEClassifier` takes it. Change it first when
+        accuracy at full depth is poor.
+    label_words : dict, list of str, or None, default=None
+        Class -> the word that the model says for it, or the words in the order of
+        sorted `classes_`. None takes the class names, when all are strings.
+    hash_by : {"frequency", "mi", "random", "cluster"}, default="frequency"
+        What decides about a token's bucket. "frequency": how often the training texts
+        hold it, the most frequent runs the fewest layers. "mi": its mutual information
+        with the class, the highest runs the fewest. "random": chance, once per token.
+        "cluster": k-means on the input embeddings, the cluster of the smallest summed
+        norm runs the fewest. "random" is the control for the others; "cluster" also
+        serves where training texts are few, as it knows tokens that they do not hold.
+    n_buckets : int, default=6
+        Buckets B. Bucket b runs b / B of the layers, rounded up. Fewer are coarser;
+        with 1 every token runs all layers.
+    max_length : int or None, default=None
+        Longest prompt in tokens; longer texts are cut at their end. Lower it to bound
+        the time for long texts.
+    batch_tokens : int or "auto", default="auto"
+        Padded tokens per batch. Lower it where other programs need memory.
+    device : str or torch.device, default="auto"
+        "auto" is the first GPU, else the CPU. Set it where there are several.
+    dtype : {"auto", "bfloat16", "float16", "float32"}, default="auto"
+        Numbers that the backbone computes in. "float32" for comparisons to the digit.
+    random_state : int, RandomState instance or None, default=None
+        Seeds "random" and "cluster"; None is 0. Change it to see how much is chance.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Attributes
+    ----------
+    token_layers_ : ndarray of shape (V,), int
+        Layers that each token of the vocabulary runs; of a T5, encoder layers.
+    classes_ : ndarray of shape (C,)
+        The classes, sorted.
+    n_layers_ : int
+        Number of layers m of the backbone.
+    cost_ : ndarray of shape (m + 1,)
+        Counted share of a full pass at each depth.
+
+    Notes
+    -----
+    Choices made here, where the paper trains a model and this class has a frozen one:
+
+    - The backbone stays as it is. The paper fine-tunes it with its tokens stopping.
+    - Tokens of a text are counted by what its prompt holds of it, without template.
+      The paper's B buckets are of equally many tokens here, too: the K tokens of the
+      training texts are cut at every K / B.
+    - All special tokens run all layers, and so does the read position. With
+      "frequency" and "mi", so do tokens that the training texts do not hold.
+    - Clusters are made of the training texts' tokens. Any other token of the
+      vocabulary falls to the nearest.
+    - Of a T5 the encoder's tokens stop; its decoder reads one position and runs whole.
+    - `exit_layers` is the mean number of layers over the prompt's tokens, as the hash
+      has it (of a T5 the encoder's mean and all decoder layers), so it is no whole
+      number. The engine does a little less still: in the last layer it computes the
+      read position only, as for every other classifier here.
+    - Where a family makes queries, keys and values in one map (GPT-2, GPT-NeoX, Phi-3,
+      ModernBERT) or shares the queries' map with positions (DeBERTa), the queries of
+      tokens that have stopped are formed as well and not used. ALBERT's output map
+      also runs whole. The products of queries and keys are those of the model's own
+      attention, which takes queries of all tokens; those of tokens that have stopped
+      are 0.
+
+    References
+    ----------
+    Sun et al., "A Simple Hash-Based Early Exiting Approach For Language Understanding
+    and Generation", Findings of ACL 2022, arXiv 2203.01670.
+
+    Examples
+    --------
+    >>> from skraee import toy
+    >>> from skraee.baselines import HashEEClassifier
+    >>> X, y = toy.reviews(60)
+    >>> clf = HashEEClassifier(toy.backbone(), "{text} it was {mask}.",
+    ...                        label_words=toy.LABEL_WORDS, n_buckets=4)
+    >>> labels, layers = clf.fit(X, y).predict(X[:20], return_exit_layers=True)
+    >>> bool((layers < clf.n_layers_).all())
+    True
+    """
+
+    _fixed: ClassVar[tuple[str, ...]] = ("hash_by", "n_buckets")
+
+    token_layers_: IntArray
+
+    def __init__(
+        self,
+        backbone: str | Backbone,
+        template: str | Template,
+        *,
+        label_words: LabelWords = None,
+        hash_by: Literal["frequency", "mi", "random", "cluster"] = "frequency",
+        n_buckets: int = 6,
+        max_length: int | None = None,
+        batch_tokens: BatchTokens = "auto",
+        device: Device = "auto",
+        dtype: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.backbone = backbone
+        self.template = template
+        self.label_words = label_words
+        self.hash_by = hash_by
+        self.n_buckets = n_buckets
+        self.max_length = max_length
+        self.batch_tokens = batch_tokens
+        self.device = device
+        self.dtype = dtype
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_whole("n_buckets", self.n_buckets, least=1)
+        if self.hash_by not in _HASHES:
+            options = ", ".join(map(repr, _HASHES))
+            raise ValueError(f"hash_by must be one of {options}, got {self.hash_by!r}.")
+
+    def _learn(self, task: Task) -> tuple[IntArray, dict[str, Any]]:
+        backbone = task.reader.backbone
+        check_leaves_tokens_out(backbone)
+        layers = layers_of_buckets(self.n_buckets, _first_stack(backbone))
+        table = layers[self._buckets(task)]
+        table[list(backbone.tokenizer.control_ids)] = layers[-1]
+        if task.advance is not None:
+            task.advance(len(task.samples))
+        return table, {"token_layers_": table}
+
+    def _run(
+        self,
+        reader: Reader,
+        fitted: FittedBaseline,
+        prompts: list[Prompt],
+        advance: Advance | None,
+    ) -> Answer:
+        layers = [_layers_of(prompt, fitted.learned, reader) for prompt in prompts]
+        engine = TokenEngine(reader.backbone, layers, self.batch_tokens)
+        depths = np.full(len(prompts), reader.n_layers)
+        head = reader.backbone.head(fitted.token_ids)
+        logits = engine.run_to(prompts, depths, head, advance)
+        behind = reader.n_layers - _first_stack(reader.backbone)
+        return logits, np.array([behind + own.mean() for own in layers])
+
+    def _buckets(self, task: Task) -> IntArray:
+        """Return each token's bucket (V,), 0 to B - 1."""
+        last = self.n_buckets - 1
+        embeddings = task.reader.backbone.model.get_input_embeddings().weight
+        if self.hash_by == "random":
+            random = check_random_state(self._seed())
+            drawn: IntArray = random.randint(self.n_buckets, size=len(embeddings))
+            return drawn
+        counts = _count(task)
+        buckets = np.full(len(embeddings), last, dtype=np.int64)
+        if len(counts.ids) == 0:
+            return buckets
+        if self.hash_by == "cluster":
+            seed = self._seed()
+            return by_cluster(embeddings, counts.ids, self.n_buckets, seed)
+        by_frequency = self.hash_by == "frequency"
+        merit = counts.occurrences if by_frequency else counts.information()
+        buckets[counts.ids] = by_rank(merit, self.n_buckets)
+        return buckets
+
+
+def _count(task: Task) -> Counts:
+    """Count the texts' own tokens."""
+    texts = [
+        [token for start, stop in prompt.spans for token in prompt.ids[start:stop]]
+        for prompt in prompts_of_all(task.reader, task.samples)
+    ]
+    return Counts.of(texts, task.codes, task.n_classes)
+
+
+def _layers_of(prompt: Prompt, table: IntArray, reader: Reader) -> IntArray:
+    """Return the layers (T,) that a prompt's tokens run."""
+    layers: npt.NDArray[np.int64] = table[list(prompt.ids)]
+    if reader.backbone.family.kind != "seq2seq":  # a T5 is read in its decoder
+        layers[prompt.read] = reader.n_layers
+    return layers
+
+
+def _first_stack(backbone: LoadedBackbone) -> int:
+    """Return the number of layers in which tokens stop."""
+    family = backbone.family
+    return len(layers_of(backbone.model, family, family.stacks[0]))

@@ -1,0 +1,205 @@
+"""What AdaInfer and CALM look at on the way: numbers about each depth.
+
+A :class:`MeasuredScorer` gives the label words' logits and, in further columns, a
+measure; predict looks at it while a batch runs, fit reads it at every depth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skraee.backbone.handle import LoadedBackbone
+from skraee.backbone.passes import Batch
+from skraee.backbone.scoring import AtEveryDepth, Scorer, Scoring
+from skraee.baselines.base import Float32Array, Task
+from skraee.reading import Part
+from skraee.sweep_cache import Arrays, record_keys
+
+#: "labels", "vocab": top1 - top2 and top1 of the softmax over the label words or the
+#: whole vocabulary (2 columns); "state": cosine of a depth's state and the one before;
+#: "entropy": that of the label words.
+Measure = Literal["labels", "vocab", "state", "entropy"]
+
+# Logits over the vocabulary that are held at a time.
+_AT_ONCE = 2**26
+
+
+class MeasuredScorer:
+    """Label-word logits and a measure of each depth, on the way.
+
+    Parameters
+    ----------
+    backbone : LoadedBackbone
+    token_ids : sequence of C int
+        The label words' tokens.
+    measure : {"labels", "vocab", "state", "entropy"}
+    first : int, default=0
+        Smallest depth that is asked for: shallower ones are not scored and give 0.
+
+    Attributes
+    ----------
+    n_columns : int
+        C and the columns of the measure.
+    """
+
+    def __init__(
+        self,
+        backbone: LoadedBackbone,
+        token_ids: Sequence[int],
+        measure: Measure,
+        first: int = 0,
+    ) -> None:
+        self.measure = measure
+        self.first = int(first)
+        self.n_columns = len(token_ids) + (2 if measure in ("labels", "vocab") else 1)
+        self._token_ids = list(token_ids)
+        self._head = backbone.head(None if measure == "vocab" else tuple(token_ids))
+        self._n_at_once = max(1, _AT_ONCE // int(backbone.model.config.vocab_size))
+
+    def begin(self, batch: Batch) -> Scoring:
+        """Start a batch."""
+        return _Measuring(self, batch)
+
+    def over_vocabulary(self, states: Tensor, stack: int) -> Tensor:
+        """Score states (n, H) by the whole vocabulary: (n, C + 2)."""
+        parts = []
+        for some in torch.split(states, self._n_at_once):
+            logits = self._head(some, stack)
+            chosen = logits[:, self._token_ids]
+            parts.append(torch.cat([chosen, gap_and_top(logits)], dim=1))
+        return torch.cat(parts)
+
+    def over_labels(self, states: Tensor, stack: int) -> Tensor:
+        """Score states (n, H) by the label words: (n, C)."""
+        return self._head(states, stack)
+
+
+class _Measuring:
+    def __init__(self, scorer: MeasuredScorer, batch: Batch) -> None:
+        self._scorer = scorer
+        self._batch = batch
+        self._previous: Tensor | None = None
+        self._was_in_decoder = False
+
+    def __call__(self, depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
+        scorer = self._scorer
+        states = self._batch.read(depth, hidden, rows)
+        stack = int(self._batch.in_decoder(depth))
+        likeness = None
+        if scorer.measure == "state":
+            likeness = self._likeness(states, rows, in_decoder=bool(stack))
+        if depth < scorer.first:
+            return states.new_zeros(len(rows), scorer.n_columns, dtype=torch.float32)
+        if scorer.measure == "vocab":
+            return scorer.over_vocabulary(states, stack)
+        logits = scorer.over_labels(states, stack)
+        if likeness is None:
+            of_labels = gap_and_top if scorer.measure == "labels" else entropy
+            likeness = of_labels(logits)
+        return torch.cat([logits, likeness], dim=1)
+
+    def _likeness(self, states: Tensor, rows: Tensor, *, in_decoder: bool) -> Tensor:
+        """Return the cosine with the state before: (n, 1); 0 where there is none."""
+        states = states.float()
+        found = states.new_zeros(len(rows))
+        if self._previous is not None and self._was_in_decoder == in_decoder:
+            found = torch.cosine_similarity(states, self._previous[rows])
+        if self._previous is None:
+            self._previous = states.new_zeros(len(self._batch.numbers), states.shape[1])
+        self._previous[rows] = states
+        self._was_in_decoder = in_decoder
+        return found[:, None]
+
+
+def gap_and_top(logits: Tensor) -> Tensor:
+    """Return the first less the second largest probability, and the largest.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n, V)
+
+    Returns
+    -------
+    features : Tensor of shape (n, 2)
+        Of a single word both are 1.
+    """
+    proba = torch.softmax(logits, dim=1)
+    largest = proba.topk(min(2, proba.shape[1]), dim=1).values
+    top = largest[:, 0]
+    second = largest[:, 1] if largest.shape[1] > 1 else torch.zeros_like(top)
+    return torch.stack([top - second, top], dim=1)
+
+
+def entropy(logits: Tensor) -> Tensor:
+    """Return the entropy of a softmax, with the natural logarithm.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n, C)
+
+    Returns
+    -------
+    entropy : Tensor of shape (n, 1)
+    """
+    proba = torch.softmax(logits, dim=1)
+    terms: Tensor = torch.special.xlogy(proba, proba)
+    return -terms.sum(dim=1, keepdim=True)
+
+
+def at_every_depth(task: Task, scorer: MeasuredScorer) -> Float32Array:
+    """Score all depths of the training texts; run what the memory does not know.
+
+    Parameters
+    ----------
+    task : Task
+        Its n texts.
+    scorer : MeasuredScorer
+
+    Returns
+    -------
+    scores : ndarray of shape (n, m + 1, n_columns), float32
+    """
+    parts = task.reader.parts(task.samples)
+    found = [_part_at_every_depth(task, scorer, part)[part.inverse] for part in parts]
+    return np.concatenate(found)
+
+
+def _part_at_every_depth(
+    task: Task, scorer: MeasuredScorer, part: Part
+) -> Float32Array:
+    reader = task.reader
+    depends_on = [scorer.measure, scorer.first, *task.token_ids, *reader.context()]
+    names = record_keys("measures", depends_on, part.samples)
+    records: list[Arrays | None] = [None] * len(names)
+    if reader.store is not None:
+        records = reader.store.read(names)
+    rows = np.array([i for i, r in enumerate(records) if r is None], np.int64)
+    if task.advance is not None:
+        task.advance(len(part.inverse) - len(rows))
+    if len(rows):
+        made = _run_at_every_depth(task, scorer, part, rows)
+        for row, record in zip(rows, made, strict=True):
+            records[row] = record
+        if reader.store is not None:
+            reader.store.write({names[i]: r for i, r in zip(rows, made, strict=True)})
+    known = [record for record in records if record is not None]
+    part.note_cuts(range(len(known)), [bool(record["is_cut"]) for record in known])
+    return np.stack([record["scores"] for record in known])
+
+
+def _run_at_every_depth(
+    task: Task, scorer: Scorer, part: Part, rows: np.ndarray
+) -> list[Arrays]:
+    reader = task.reader
+    prompts = reader.prompts_of(part, rows)
+    stops = AtEveryDepth(reader.n_layers)
+    scores, *_ = reader.engine.run_scored(prompts, scorer, stops, task.advance)
+    return [
+        {"scores": found, "is_cut": np.array(prompt.is_cut)}
+        for found, prompt in zip(scores, prompts, strict=True)
+    ]

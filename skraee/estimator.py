@@ -1,0 +1,44 @@
+"""What every classifier of texts here shows scikit-learn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.base import ClassifierMixin
+
+from skraee.text.template import Template
+from skraee.versions import DOCS, stamped, unstamped
+
+
+class TextClassifierMixin(ClassifierMixin):
+    """Tags of texts, pickles with versions, and where the documentation is.
+
+    A fitted one has the attribute ``_fitted``. It stands before ``BaseEstimator``.
+    """
+
+    # Where the "?" of scikit-learn's HTML display leads.
+    _doc_link_module = "skraee"
+    _doc_link_template = DOCS and f"{DOCS}/api.html#skraee.{{estimator_name}}"
+
+    template: str | Template
+
+    def __getstate__(self) -> dict[str, Any]:
+        return stamped(super().__getstate__())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(unstamped(state, type(self).__name__))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_fitted")
+
+    def _template(self) -> Template:
+        if isinstance(self.template, Template):
+            return self.template
+        return Template(self.template)
