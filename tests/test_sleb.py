@@ -405,6 +405,8 @@ def test_exercises_of_every_length_are_whole(kind: toy.Kind, n_words: int) -> No
         (exercise,) = exercises_for(backbone, [text], np.random.RandomState(seed))
         assert len(exercise.positions) == len(exercise.targets) >= 1
         assert len(exercise.prompt.ids) <= n_words + 2
+        if kind == "masked":
+            assert len(exercise.positions) == max(1, round(0.15 * n_words))
 
 
 @pytest.mark.parametrize("kind", KINDS)
