@@ -541,6 +541,22 @@ def test_model_object_is_left_as_it_was() -> None:
         assert torch.equal(value, before[key])
 
 
+@pytest.mark.parametrize(
+    ("name", "n_layers", "n_left"),
+    [("bert", 6, 3), ("bert", 3, 2), ("bert", 2, 2)],  # 60 % of 3 were 1, of 2 were 1
+)
+def test_60_percent_of_the_blocks_go_as_far_as_they_may(
+    name: str, n_layers: int, n_left: int
+) -> None:
+    clf = SLEBClassifier(
+        Backbone(deep_model(name, n_layers), small_tokenizer()),
+        "{text} {mask}",
+        label_words={"a": "w7", "b": "w9"},
+    )
+    texts = ["w3 w4 w8", "w5 w6 w9"]
+    assert clf.fit(texts, ["a", "b"]).exit_layers(texts).tolist() == [n_left] * 2
+
+
 def test_none_removed_is_full_depth() -> None:
     X, y = toy.reviews(20)
     clf = classifier(n_remove=0).fit(X, y)
