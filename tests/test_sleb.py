@@ -405,6 +405,8 @@ def test_exercises_of_every_length_are_whole(kind: toy.Kind, n_words: int) -> No
         (exercise,) = exercises_for(backbone, [text], np.random.RandomState(seed))
         assert len(exercise.positions) == len(exercise.targets) >= 1
         assert len(exercise.prompt.ids) <= n_words + 2
+        if kind == "masked":
+            assert len(exercise.positions) == max(1, round(0.15 * n_words))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -537,6 +539,22 @@ def test_model_object_is_left_as_it_was() -> None:
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
     for key, value in model.state_dict().items():
         assert torch.equal(value, before[key])
+
+
+@pytest.mark.parametrize(
+    ("name", "n_layers", "n_left"),
+    [("bert", 6, 3), ("bert", 3, 2), ("bert", 2, 2)],  # 60 % of 3 were 1, of 2 were 1
+)
+def test_60_percent_of_the_blocks_go_as_far_as_they_may(
+    name: str, n_layers: int, n_left: int
+) -> None:
+    clf = SLEBClassifier(
+        Backbone(deep_model(name, n_layers), small_tokenizer()),
+        "{text} {mask}",
+        label_words={"a": "w7", "b": "w9"},
+    )
+    texts = ["w3 w4 w8", "w5 w6 w9"]
+    assert clf.fit(texts, ["a", "b"]).exit_layers(texts).tolist() == [n_left] * 2
 
 
 def test_none_removed_is_full_depth() -> None:
