@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from sklearn.base import ClassifierMixin
 
 from skraee.text.template import Template
@@ -21,6 +23,46 @@ class TextClassifierMixin(ClassifierMixin):
     _doc_link_template = DOCS and f"{DOCS}/api.html#skraee.{{estimator_name}}"
 
     template: str | Template
+
+    def predict_proba(self, X: Any, return_exit_layers: bool = False) -> Any:
+        """Return the classes' probabilities at each text's exit.
+
+        Parameters
+        ----------
+        X : sequence of n str, or DataFrame
+            The texts.
+        return_exit_layers : bool, default=False
+            Whether to return the exits too.
+
+        Returns
+        -------
+        proba : ndarray of shape (n, C)
+            In the order of `classes_`.
+        exit_layers : ndarray of shape (n,)
+            Only if `return_exit_layers`.
+        """
+        proba, exits = self._answer(X)
+        return (proba, exits) if return_exit_layers else proba
+
+    def predict_log_proba(self, X: Any) -> npt.NDArray[np.floating]:
+        """Return the logarithms of `predict_proba`.
+
+        Parameters
+        ----------
+        X : sequence of n str, or DataFrame
+            The texts.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n, C)
+        """
+        with np.errstate(divide="ignore"):
+            found: npt.NDArray[np.floating] = np.log(self._answer(X)[0])
+        return found
+
+    def _answer(self, X: Any) -> tuple[npt.NDArray[np.floating], npt.NDArray[Any]]:
+        """Return probabilities (n, C) and exits (n,) of texts."""
+        raise NotImplementedError
 
     def __getstate__(self) -> dict[str, Any]:
         return stamped(super().__getstate__())

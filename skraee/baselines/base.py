@@ -236,41 +236,6 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
         labels = self.classes_[proba.argmax(axis=1)]
         return (labels, exits) if return_exit_layers else labels
 
-    def predict_proba(self, X: Any, return_exit_layers: bool = False) -> Any:
-        """Return the classes' probabilities at each text's exit.
-
-        Parameters
-        ----------
-        X : sequence of n str, or DataFrame
-            The texts.
-        return_exit_layers : bool, default=False
-            Whether to return the exits too.
-
-        Returns
-        -------
-        proba : ndarray of shape (n, C)
-            In the order of `classes_`.
-        exit_layers : ndarray of shape (n,)
-            Only if `return_exit_layers`.
-        """
-        proba, exits = self._answer(X)
-        return (proba, exits) if return_exit_layers else proba
-
-    def predict_log_proba(self, X: Any) -> FloatArray:
-        """Return the logarithms of `predict_proba`.
-
-        Parameters
-        ----------
-        X : sequence of n str, or DataFrame
-            The texts.
-
-        Returns
-        -------
-        log_proba : ndarray of shape (n, C)
-        """
-        with np.errstate(divide="ignore"):
-            return np.log(self._answer(X)[0])
-
     def exit_layers(self, X: Any) -> npt.NDArray[Any]:
         """Return how many layers each text runs.
 
