@@ -10,8 +10,8 @@ The file of format 1 is a ZIP (:mod:`skraee.archive`) with these members:
 ``database/*.npy``           ``keys``, ``proba``, ``labels`` and, where not all texts
                              were kept, ``kept`` of the database
 ``standardizer/*.npy``       ``mean`` and ``variance``, for an encoder that is a depth
-``ridge/*.npy``              the closed-form readout: ``coef``, ``intercept``, ``gain``,
-                             ``sharpness`` and ``penalty``
+``ridge/*.npy``              the closed-form readout: ``coef``, ``intercept``,
+                             ``weight``, ``sharpness`` and ``penalty``
 ``readout/*.npy``            ``sharpness`` of label words read by confidence, and the
                              ``records`` of texts whose states the store has
 ``probes.npy``               what the backbone answered to the probe sentences

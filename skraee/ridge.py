@@ -1,9 +1,12 @@
 """The closed-form readout: at every depth a small linear map from states to classes.
 
-It is solved, not trained: at each depth a ridge regression onto the classes, whose
-penalty is chosen by its exact leave-one-out error, which the same decomposition gives.
-Whatever the classifier learns about its depths on the way (temperatures, weights, exit
-information) comes from leave-one-out scores, since fitted ones would all look right.
+It is solved, not trained: at each depth a ridge regression onto the classes for each
+part of the states (read position, text, words around it), whose penalty is chosen by
+its exact leave-one-out error, which the same decomposition gives. The parts are solved
+apart and their log-probabilities averaged: that costs a seventh of one solution for
+all of them, and reads better (docs/candidates.md). Whatever the classifier learns about
+its depths on the way (temperatures, weights, exit information) comes from leave-one-out
+scores, since fitted ones would all look right.
 """
 
 from __future__ import annotations
@@ -31,6 +34,10 @@ PENALTIES = 10.0 ** np.arange(1.0, 5.6, 0.5)
 #: Texts that are solved for; of more, a stratified sample.
 READOUT_SAMPLES = 20_000
 
+#: A readout counts by this power of its gain over chance: good ones more than in
+#: proportion (docs/candidates.md has other powers).
+POWER = 6
+
 # Features that vary by less than this share of their size are constant but for
 # rounding; scaled up they would be noise.
 _CONSTANT = 1e-6
@@ -42,30 +49,30 @@ class RidgeReadout:
 
     Attributes
     ----------
-    coef : ndarray of shape (m + 1, F, C), float32
-        On the features as they come, F = P * H of them.
-    intercept : ndarray of shape (m + 1, C), float32
-        `coef` and `intercept` hold the depth's sharpness already.
-    gain : ndarray of shape (m + 1,)
-        Weight of a depth's log-probabilities in the average over the depths passed:
-        how far its leave-one-out accuracy is from chance.
+    coef : ndarray of shape (m + 1, P, H, C), float32
+        On the features as they come, for each of the P parts of a state.
+    intercept : ndarray of shape (m + 1, P, C), float32
+        `coef` and `intercept` hold the part's sharpness already.
+    weight : ndarray of shape (m + 1, P)
+        Of a part's log-probabilities in the average over the depths passed: the sixth
+        power of how far its leave-one-out accuracy is from chance.
     sharpness : ndarray of shape (m + 1,)
         Factor on the average; what it gives are calibrated log-probabilities but for
         a constant.
-    penalty : ndarray of shape (m + 1,)
-        Chosen at each depth; for information.
+    penalty : ndarray of shape (m + 1, P)
+        Chosen for each part; for information.
     """
 
     coef: Float32Array
     intercept: Float32Array
-    gain: FloatArray
+    weight: FloatArray
     sharpness: FloatArray
     penalty: FloatArray
 
     @property
     def n_classes(self) -> int:
         """Number of classes C."""
-        return int(self.intercept.shape[1])
+        return int(self.intercept.shape[2])
 
     def scores(self, states: States) -> Float32Array:
         """Score texts at every depth.
@@ -82,13 +89,14 @@ class RidgeReadout:
             Softmax gives the probabilities.
         """
         n, n_depths = states.shape[:2]
-        logs = np.empty((n_depths, n, self.n_classes))
+        scores = np.empty((n, n_depths, self.n_classes), np.float32)
+        passed = Passed()
         for depth in range(n_depths):
             features = _features(states, depth).astype(np.float32, copy=False)
-            logs[depth] = features @ self.coef[depth] + self.intercept[depth]
-        averaged = average(log_softmax(logs, axis=2), self.gain)
-        averaged *= self.sharpness[:, None, None]
-        return np.moveaxis(averaged, 0, 1).astype(np.float32)
+            linear = features @ self.coef[depth] + self.intercept[depth][:, None]
+            averaged = passed.add(log_softmax(linear, axis=2), self.weight[depth])
+            scores[:, depth] = averaged * self.sharpness[depth]
+        return scores
 
 
 def fit_ridge(
@@ -123,42 +131,71 @@ def fit_ridge(
     ValueError
         If there are fewer than two texts.
     """
-    n, n_depths = states.shape[:2]
+    n, n_depths, n_parts = states.shape[:3]
     if n < 2:
         raise ValueError(
             f"readout='ridge' leaves one text out to see how well it reads it, got "
             f"n_samples={n}; give more texts, or set readout='lm_head'."
         )
     chosen = _sample(codes, seed)
-    rest = np.setdiff1d(np.arange(n), chosen)
     own_codes, own_weights = codes[chosen], weights[chosen]
     targets = np.where(own_codes[:, None] == np.arange(n_classes), 1.0, -1.0)
-    logs = np.empty((n_depths, n, n_classes))
-    maps = []
+    proba = np.empty((n, n_depths, n_classes), np.float32)
+    maps, weight, sharpness = [], np.empty((n_depths, n_parts)), np.empty(n_depths)
+    passed = Passed()
     for depth in range(n_depths):
-        features = _features(states, depth)
-        solved = solve(features[chosen], targets, own_weights)
-        scores = solved.left_out
-        sharp = fit_sharpness(scores, own_codes, own_weights)
-        logs[depth, chosen] = scores * sharp
-        logs[depth, rest] = sharp * (features[rest] @ solved.coef + solved.intercept)
-        maps.append((sharp * solved.coef, sharp * solved.intercept, solved.penalty))
-    logs = log_softmax(logs, axis=2)
-    gain = _gain(logs[:, chosen], own_codes, own_weights)
-    averaged = average(logs, gain)
-    sharpness = np.array(
-        [fit_sharpness(a[chosen], own_codes, own_weights) for a in averaged]
-    )
-    averaged *= sharpness[:, None, None]
-    coef, intercept, penalty = (np.stack(part) for part in zip(*maps, strict=True))
+        logs = np.empty((n_parts, n, n_classes))
+        for part, features in enumerate(_features(states, depth)):
+            solved = solve(features[chosen], targets, own_weights)
+            sharp = fit_sharpness(solved.left_out, own_codes, own_weights)
+            logs[part] = features @ solved.coef + solved.intercept
+            logs[part, chosen] = solved.left_out
+            logs[part] = log_softmax(sharp * logs[part], axis=1)
+            gain = gain_over_chance(logs[part, chosen], own_codes, own_weights)
+            weight[depth, part] = gain**POWER
+            maps.append((sharp * solved.coef, sharp * solved.intercept, solved.penalty))
+        averaged = passed.add(logs, weight[depth])
+        sharpness[depth] = fit_sharpness(averaged[chosen], own_codes, own_weights)
+        proba[:, depth] = softmax(averaged * sharpness[depth])
+    coef, intercept, penalty = (np.stack(each) for each in zip(*maps, strict=True))
     readout = RidgeReadout(
-        coef=coef.astype(np.float32),
-        intercept=intercept.astype(np.float32),
-        gain=gain,
+        coef=coef.astype(np.float32).reshape(n_depths, n_parts, -1, n_classes),
+        intercept=intercept.astype(np.float32).reshape(n_depths, n_parts, n_classes),
+        weight=weight,
         sharpness=sharpness,
-        penalty=penalty,
+        penalty=penalty.reshape(n_depths, n_parts),
     )
-    return readout, softmax(np.moveaxis(averaged, 0, 1))
+    return readout, proba
+
+
+class Passed:
+    """Log-probabilities of texts, averaged over the depths that they passed."""
+
+    def __init__(self) -> None:
+        self._sum: Any = 0.0
+        self._weight = 0.0
+
+    def add(self, logs: FloatArray, weight: FloatArray) -> FloatArray:
+        """Pass a depth.
+
+        Parameters
+        ----------
+        logs : ndarray of shape (P, n, C)
+            Log-probabilities, by each part.
+        weight : ndarray of shape (P,)
+            How much a part counts.
+
+        Returns
+        -------
+        averaged : ndarray of shape (n, C)
+            Where no part of any depth so far counts, the plain mean of this depth's.
+        """
+        self._sum = self._sum + np.tensordot(weight, logs, axes=1)
+        self._weight += weight.sum()
+        averaged: FloatArray = (
+            self._sum / self._weight if self._weight else logs.mean(axis=0)
+        )
+        return averaged
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,30 +271,9 @@ def solve(
     )
 
 
-def average(logs: FloatArray, gain: FloatArray) -> FloatArray:
-    """Average log-probabilities over the depths passed, by their gain over chance.
-
-    Parameters
-    ----------
-    logs : ndarray of shape (m + 1, n, C)
-    gain : ndarray of shape (m + 1,)
-
-    Returns
-    -------
-    averaged : ndarray of shape (m + 1, n, C)
-        Where no depth so far had any gain, the depth's own.
-    """
-    total = np.cumsum(gain)
-    summed = np.cumsum(gain[:, None, None] * logs, axis=0)
-    has_gain = total > 0
-    averaged = logs.copy()
-    averaged[has_gain] = summed[has_gain] / total[has_gain, None, None]
-    return averaged
-
-
 def _features(states: States, depth: int) -> Float32Array:
-    """Return the features (n, P * H) of a depth."""
-    return unpacked(np.ascontiguousarray(states[:, depth])).reshape(len(states), -1)
+    """Return the features (P, n, H) of a depth."""
+    return unpacked(np.ascontiguousarray(states[:, depth].swapaxes(0, 1)))
 
 
 def _sample(codes: IntArray, seed: Any) -> IntArray:
@@ -273,14 +289,13 @@ def _sample(codes: IntArray, seed: Any) -> IntArray:
     return np.sort(of_class[np.argsort(share, kind="stable")[:READOUT_SAMPLES]])
 
 
-def _gain(logs: FloatArray, codes: IntArray, weights: FloatArray) -> FloatArray:
-    """Return how far each depth's leave-one-out accuracy is from chance to 1."""
-    accuracy = weighted_accuracy(np.moveaxis(logs, 0, 1), codes, weights)
+def gain_over_chance(logs: FloatArray, codes: IntArray, weights: FloatArray) -> float:
+    """Return how far the accuracy of log-probabilities (n, C) is from chance to 1."""
+    accuracy = weighted_accuracy(logs, codes, weights)
     chance = float(np.bincount(codes, weights=weights).max() / weights.sum())
     if chance == 1.0:
-        return np.ones(len(logs))
-    gain: FloatArray = np.maximum(0.0, (accuracy - chance) / (1.0 - chance))
-    return gain
+        return 1.0
+    return max(0.0, float((accuracy - chance) / (1.0 - chance)))
 
 
 def _center_and_scale(features: npt.NDArray[Any]) -> tuple[FloatArray, FloatArray]:

@@ -364,7 +364,7 @@ def test_objects_whose_name_leads_to_them_are_saved_by_it(
         ("process", "process"),
         ("kept", "kept"),
         (Path("kept"), "kept"),
-        (joblib.Memory("kept", verbose=0), "process"),
+        (joblib.Memory(None, verbose=0), "process"),
     ],
 )
 def test_memory_is_saved_where_it_is_a_name(
@@ -626,7 +626,7 @@ def test_layout_of_what_the_readouts_add(readout: str, path: Path) -> None:
     with zipfile.ZipFile(path) as members:
         names = set(members.namelist())
     parts = {name for name in names if name.startswith(("ridge/", "readout/"))}
-    coefficients = ("coef", "intercept", "gain", "sharpness", "penalty")
+    coefficients = ("coef", "intercept", "weight", "sharpness", "penalty")
     assert (
         parts
         == {

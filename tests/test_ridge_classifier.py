@@ -166,7 +166,7 @@ def test_ridge_needs_no_label_words(labels: np.ndarray, exit_by: Any) -> None:
 
 def test_label_words_need_not_fit_a_mask_or_head_they_are_read_without() -> None:
     clf = classifier(template="{text} it was", label_words=None).fit(X, Y)
-    assert clf._fitted.ridge.coef.shape[1] == 2 * 32  # text, words around it
+    assert clf._fitted.ridge.coef.shape[1:3] == (2, 32)  # text, words around it
     assert set(clf.predict(X_NEW)) == set(CLASSES)
 
 
@@ -827,7 +827,7 @@ def test_backbones_without_a_head_are_read_by_ridge(
         dtype="float32",
     ).fit(texts, labels)
     n_kinds = 3 if "mask" in template else 1  # read, text, words around; text
-    assert clf._fitted.ridge.coef.shape == (4, 16 * n_kinds, 2)
+    assert clf._fitted.ridge.coef.shape == (4, n_kinds, 16, 2)
     assert clf.score(new, right) > 0.7
     proba, exits = clf.predict_proba(new, return_exit_layers=True)
     rows = clf.layer_proba(new)[np.arange(60), exits]

@@ -113,7 +113,8 @@ class RidgeScorer:
     ) -> None:
         self.coef = torch.from_numpy(readout.coef).to(device)
         self.intercept = torch.from_numpy(readout.intercept).to(device)
-        self.gain = readout.gain.tolist()
+        self.weight = torch.from_numpy(readout.weight).float().to(device)
+        self.total_weight = readout.weight.sum(axis=1).cumsum().tolist()
         self.sharpness = readout.sharpness.tolist()
         self._closings = closings
         self._kinds = kinds
@@ -128,21 +129,20 @@ class _RidgeScoring:
     def __init__(self, scorer: RidgeScorer, states: DepthStates) -> None:
         self._scorer = scorer
         self._states = states
-        n_classes = scorer.intercept.shape[1]
+        n_classes = scorer.intercept.shape[2]
         self._sums = scorer.coef.new_zeros(len(states.batch.numbers), n_classes)
-        self._weight = 0.0
 
     def __call__(self, depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
         scorer = self._scorer
-        features = self._states(depth, hidden, rows).flatten(1).float()
-        scores = torch.addmm(scorer.intercept[depth], features, scorer.coef[depth])
-        logs = torch.log_softmax(scores, dim=1)
-        if gain := scorer.gain[depth]:
-            self._sums[rows] += gain * logs
-            self._weight += gain
-        if self._weight:
-            logs = self._sums[rows] / self._weight
-        return logs * float(scorer.sharpness[depth])
+        features = self._states(depth, hidden, rows).transpose(0, 1).float()
+        linear = torch.baddbmm(
+            scorer.intercept[depth][:, None], features, scorer.coef[depth]
+        )
+        logs = torch.log_softmax(linear, dim=2)
+        self._sums[rows] += torch.einsum("p,pnc->nc", scorer.weight[depth], logs)
+        total = scorer.total_weight[depth]
+        averaged = self._sums[rows] / total if total else logs.mean(dim=0)
+        return averaged * float(scorer.sharpness[depth])
 
 
 class LabelScorer:
