@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.special import log_softmax
 from sklearn.linear_model import Ridge, RidgeClassifierCV
 
 from skraee import ridge
@@ -550,8 +551,8 @@ def test_scores_are_computed_from_features_as_they_come() -> None:
         for passed, part in itertools.product(range(depth + 1), range(2)):
             state = states[text, passed, part]
             linear = state @ readout.coef[passed, part]
-            proba = softmax(linear + readout.intercept[passed, part])
-            total += readout.weight[passed, part] * np.log(proba)
+            logs = log_softmax(linear + readout.intercept[passed, part])
+            total += readout.weight[passed, part] * logs
             weight += readout.weight[passed, part]
         expected = softmax(total / weight * readout.sharpness[depth])
         np.testing.assert_allclose(found[text, depth], expected, atol=1e-5)
