@@ -247,13 +247,20 @@ def fitted(case: Case, name: str) -> tuple[Any, float]:
 
 def forget(model: Any, case: Case) -> None:
     """Let predict find nothing that was read or searched before."""
+    without_store(model, case)
     if isinstance(model, RAEEClassifier):
-        model.set_params(memory=None)
         model._fitted.database.shared = False
-    elif "functiontransformer__func" in (params := model.get_params()):
-        model.set_params(functiontransformer__func=case.sentence_encoder.encode)
-    elif "backbone" in params and "memory" in params:
-        model.set_params(memory=None)
+
+
+def without_store(model: Any, case: Case) -> Any:
+    """Let a method read every text anew."""
+    params = model.get_params()
+    if "functiontransformer__func" in params:
+        encode = case.sentence_encoder.encode
+        return model.set_params(functiontransformer__func=encode)
+    if "backbone" in params and "memory" in params:
+        return model.set_params(memory=None)
+    return model
 
 
 def _file_name(case: Case, name: str) -> str:
