@@ -3,6 +3,8 @@
     python benchmarks/accuracy.py                       Gemma 3 270M, eight tasks
     python benchmarks/accuracy.py --seeds 0 --tasks sst2 trec
     python benchmarks/accuracy.py --backbone qwen2.5-0.5b --tasks sst2 trec subj cola
+    python benchmarks/accuracy.py --times               milliseconds, one line a task
+    python benchmarks/accuracy.py --setfit --seeds 0    SetFit (see gradient_peer.py)
     python benchmarks/accuracy.py --table               tables and plot of what is there
 
 Every method is fitted on 2,000 training texts drawn with a seed and judged on the whole
@@ -26,6 +28,7 @@ from typing import Any
 import numpy as np
 from accuracy_table import write_tables
 from common import RESULTS, backbone_folder, read_task, record, sample
+from gradient_peer import fitted_set_fit
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, matthews_corrcoef
@@ -52,6 +55,7 @@ UNEQUAL = ("cr", "mpqa")  # training files of unequal classes, test files of equ
 ELSEWHERE = {"mr": "cr", "sst2": "mpqa"}  # fitted on -> tested on
 BUDGETS = (0.1, 0.2, 0.3, 0.5, 1.0)
 N_FIT, N_TIMED = 2_000, 128
+SETFIT = "SetFit (gradient training)"
 
 
 def main() -> None:
@@ -61,14 +65,16 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--store", default=None, help="folder for sweeps")
     parser.add_argument("--times", action="store_true", help="measure times instead")
+    parser.add_argument("--setfit", action="store_true", help="run SetFit instead")
     parser.add_argument("--table", action="store_true", help="only write the tables")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
+    work = measure_times if args.times else judge_set_fit if args.setfit else judge
     if not args.table:
         for seed in args.seeds:
             for task in args.tasks:
                 problem = Problem(args.backbone, task, seed, args.store)
-                (measure_times if args.times else judge)(problem)
+                work(problem)
     write_tables(RESULTS / FILE)
 
 
@@ -135,18 +141,33 @@ def judge(problem: Problem) -> None:
                 continue
             X, y = read_task(test, "test")
             answers = answers_to(X)
-            record(
-                FILE,
-                **name,
-                accuracy=round(100 * accuracy_score(y, answers.labels), 3),
-                mcc=round(100 * matthews_corrcoef(y, answers.labels), 3),
-                cost=None if answers.cost is None else round(answers.cost, 4),
-                mean_exit=None
-                if answers.exits is None
-                else round(float(answers.exits.mean()), 3),
-                n_fit=len(problem.train[0]),
-                n_test=len(X),
-            )
+            record(FILE, **name, **scores(problem, answers, y))
+
+
+def scores(problem: Problem, answers: Answers, y: np.ndarray) -> dict[str, Any]:
+    cost, exits = answers.cost, answers.exits
+    return {
+        "accuracy": round(100 * accuracy_score(y, answers.labels), 3),
+        "mcc": round(100 * matthews_corrcoef(y, answers.labels), 3),
+        "cost": None if cost is None else round(cost, 4),
+        "mean_exit": None if exits is None else round(float(exits.mean()), 3),
+        "n_fit": len(problem.train[0]),
+        "n_test": len(y),
+    }
+
+
+def judge_set_fit(problem: Problem) -> None:
+    """Train SetFit's sentence encoder, and note how long that took."""
+    names = {test: name_of(problem, test, SETFIT, None, None) for test in problem.tests}
+    done = lines_done()
+    if {json.dumps(name) for name in names.values()} <= done:
+        return
+    model, seconds = fitted_set_fit(*problem.train, problem.seed, "minilm-l6")
+    for test, name in names.items():
+        X, y = read_task(test, "test")
+        answers = Answers(np.array(model.predict(X)))
+        found = scores(problem, answers, y)
+        record(FILE, **name, **found, fit_seconds=round(seconds, 1))
 
 
 def name_of(
