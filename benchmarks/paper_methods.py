@@ -206,6 +206,9 @@ METHODS = {
     ),
     "raee-depth0": Method("RAEE, depth-0 keys", raee),
     "raee": Method("RAEE, encoder keys", with_encoder),
+    "raee-exit1": Method(
+        "RAEE, encoder keys, exits from 1", lambda c: with_encoder(c, min_exit=1)
+    ),
     "ridge-retrieval": Method(
         f"ridge, exit by retrieval, budget {BUDGET}", lambda c: ridge(c, "retrieval")
     ),
