@@ -77,7 +77,7 @@ class Section:
             named = field
             if field == "score":
                 named = "mcc" if line["task"] == "cola" else "accuracy"
-            if named in line:
+            if line.get(named) is not None:
                 found[line["task"]].append(line[named])
         return {task: mean(found[task]) for task in TASKS if task in found}
 
