@@ -28,9 +28,11 @@ def above_backbone(section: Section) -> str:
     if compared is None:
         return ""
     own, full, wins = compared
+    later = section.average("table1", "raee-exit1", "score")
+    more = "" if later is None else f" With exits from layer 1 on it has {later:.1f}."
     return (
         f"RAEE above its backbone: **{verdict(own - full, wins)}**. RAEE {own:.1f}, "
-        f"full depth {full:.1f}; above on {wins[0]} of {wins[1]} tasks."
+        f"full depth {full:.1f}; above on {wins[0]} of {wins[1]} tasks.{more}"
     )
 
 
@@ -56,8 +58,8 @@ def best_k(section: Section) -> str:
     said = "confirmed" if best == K else "mixed" if behind <= 0.5 else "contradicted"
     return (
         f"k about {K} is best: **{said}**. The best is k = {best:g} with "
-        f"{found[best]:.1f}; k = {K} has {found[K]:.1f}; from the worst k to the best "
-        f"are {found[best] - min(found.values()):.1f}."
+        f"{found[best]:.1f}; k = {K} has {found[K]:.1f}, the worst k "
+        f"{min(found.values()):.1f}."
     )
 
 

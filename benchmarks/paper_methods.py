@@ -83,6 +83,11 @@ class Case:
         return Encoder(located(self.encoder), device=self.device)
 
     @property
+    def vectors(self) -> Vectors:
+        """Return what makes sentence vectors and keeps them."""
+        return Vectors(self, self.sentence_encoder)  # type: ignore[arg-type]
+
+    @property
     def class_weight(self) -> str | None:
         return "balanced" if self.task in UNEQUAL else None
 
@@ -144,7 +149,7 @@ def prompted(baseline: Any, case: Case, **params: Any) -> Any:
     return baseline(**case.engine, **case.prompt, **params)
 
 
-def sleb(case: Case) -> SLEBClassifier:
+def sleb(case: Case) -> Any:
     order = removal_order(case, case.lines)
     return prompted(SLEBClassifier, case, removal_order=order)
 
@@ -163,8 +168,7 @@ def words(case: Case) -> Any:
 def on_vectors(case: Case, classifier: Any) -> Any:
     """Put a classifier of scikit-learn on the sentence encoder's vectors."""
     # While fitting they are kept; `forget` lets predict make them anew.
-    vectors = FunctionTransformer(Vectors(case, case.sentence_encoder))
-    return make_pipeline(vectors, classifier)
+    return make_pipeline(FunctionTransformer(case.vectors), classifier)
 
 
 @dataclass(frozen=True)
@@ -235,7 +239,8 @@ def fitted(case: Case, name: str) -> tuple[Any, float]:
     """Return a fitted method and the seconds of its fit; no fit is made twice."""
     path = case.store / "fitted" / f"{_file_name(case, name)}.joblib"
     if path.is_file():
-        return joblib.load(path)
+        kept: tuple[Any, float] = joblib.load(path)
+        return kept
     model = METHODS[name].make(case)
     start = time.perf_counter()
     model.fit(*case.train)
