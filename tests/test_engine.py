@@ -14,6 +14,7 @@ from skraee.backbone.engine import Engine
 from skraee.backbone.families import FAMILIES, family_of
 from skraee.backbone.gates import layers_of
 from skraee.backbone.handle import LoadedBackbone
+from skraee.backbone.readout import LabelHead
 from skraee.text.prompt import Prompt
 from tests.model_zoo import MODELS, VOCAB, tiny_model
 
@@ -180,6 +181,35 @@ def test_sweep_at_depth_m_equals_the_models_own_logits(name: str) -> None:
     found = sweep(backbone, prompts)[:, -1]
     expected = np.stack([own_answer(backbone, prompt) for prompt in prompts])
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_head_over_the_vocabulary_is_that_of_the_label_words(name: str) -> None:
+    backbone = loaded(name)
+    states = torch.randn(6, 16, generator=torch.Generator().manual_seed(0))
+    for stack in range(len(backbone.family.stacks)):
+        whole = backbone.head(None)(states, stack)
+        assert whole.dtype == torch.float32
+        some = backbone.head(LABEL_IDS)(states, stack)
+        torch.testing.assert_close(whole[:, LABEL_IDS], some, atol=1e-5, rtol=1e-5)
+
+
+def test_head_over_the_vocabulary_computes_in_the_models_dtype_without_a_copy() -> None:
+    backbone = loaded("gemma")
+    backbone.model.bfloat16()
+    matrix = backbone.model.get_output_embeddings().weight
+    head = LabelHead(backbone.model, backbone.family, None)
+    states = torch.randn(6, 16, generator=torch.Generator().manual_seed(0))
+    before = head(states)
+    with torch.no_grad():
+        matrix.mul_(2)  # a power of two is exact
+        after = head(states)
+        matrix.mul_(0.5)
+    torch.testing.assert_close(after, 2 * before, atol=0, rtol=0)
+    assert before.dtype == torch.float32
+    some = backbone.head(LABEL_IDS)(states)
+    torch.testing.assert_close(before[:, LABEL_IDS], some, atol=0.02, rtol=0.02)
+    assert (before[:, LABEL_IDS] != some).any()
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -22,7 +22,8 @@ class LabelHead:
     Final norm, projection, transform, scaling, soft-capping are the model's own
     modules and its own forward; only the output matrix is cut to the rows of the
     label words. The head is a small float32 copy, so that label logits are float32
-    whatever the backbone computes in.
+    whatever the backbone computes in. Over the whole vocabulary the matrix is the
+    model's own and stays in its dtype, which is several times as fast in bfloat16.
 
     Parameters
     ----------
@@ -112,13 +113,32 @@ def _head_view(
     else:
         output = model.get_output_embeddings()
         (path,) = [name for name, m in model.named_modules() if m is output]
-        replaced[path] = _rows(output.weight, output.bias, token_ids)
+        if token_ids is None:
+            replaced[path] = _Whole(output)
+        else:
+            replaced[path] = _rows(output.weight, output.bias, token_ids)
     view = view_of(model, replaced)
     embeddings = model.get_input_embeddings()
     for name, module in model.named_children():
         if module is embeddings:  # T5 keeps its vocabulary beside the stacks
             view._modules[name] = None
     return _float32(view)
+
+
+class _Whole(nn.Module):
+    """A model's output matrix as it is: not copied, and in its own dtype."""
+
+    def __init__(self, output: nn.Module) -> None:
+        super().__init__()
+        self._output = (output,)  # no submodule: the view around it is made float32
+
+    def forward(self, states: Tensor) -> Tensor:
+        (output,) = self._output
+        logits: Tensor = output(states.to(output.get_parameter("weight").dtype))
+        return logits.float()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Whole:
+        return self
 
 
 def _rows(

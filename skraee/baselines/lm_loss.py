@@ -113,10 +113,7 @@ def exercises_for(
 
 
 class LanguageModelLoss:
-    """The loss (nats) of exercises, by the model's own head.
-
-    The head is a float32 copy over the whole vocabulary: large, and dropped with this
-    object.
+    """The loss (nats) of exercises, by the model's own head over the vocabulary.
 
     Parameters
     ----------
