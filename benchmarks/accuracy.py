@@ -402,6 +402,7 @@ def measure_times(problem: Problem) -> None:
     for exit_by in ("confidence", "retrieval"):
         clf = problem.classifier(readout="ridge", exit_by=exit_by, budget=1.0)
         known = evidence_of(clf, None)
+        clf._fitted.database.shared = False  # every round searches anew
         for budget in BUDGETS:
             twin = copy(clf)
             twin.memory = None
@@ -413,6 +414,7 @@ def measure_times(problem: Problem) -> None:
             runs[f"ridge, exit by {exit_by}, {budget}"] = lambda c=twin: c.predict(X)
     paper = copy(problem.classifier())
     paper.memory = None
+    paper._fitted.database.shared = False
     runs["RAEE, depth-0 keys"] = lambda: paper.predict(X)
     for name, _, _, answers_to in plain_peers(problem, None, encoder, encoder.encode):
         runs[name] = lambda f=answers_to: f(X)
