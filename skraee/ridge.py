@@ -38,6 +38,9 @@ READOUT_SAMPLES = 20_000
 #: proportion (docs/candidates.md has other powers).
 POWER = 6
 
+# A smaller gain is none: it may be rounding, and its power nothing in float32.
+_LEAST_GAIN = 1e-3
+
 # Features that vary by less than this share of their size are constant but for
 # rounding; scaled up they would be noise.
 _CONSTANT = 1e-6
@@ -290,12 +293,16 @@ def _sample(codes: IntArray, seed: Any) -> IntArray:
 
 
 def gain_over_chance(logs: FloatArray, codes: IntArray, weights: FloatArray) -> float:
-    """Return how far the accuracy of log-probabilities (n, C) is from chance to 1."""
+    """Return how far the accuracy of log-probabilities (n, C) is from chance to 1.
+
+    Chance is the share of the largest class; what is not above it is 0.
+    """
     accuracy = weighted_accuracy(logs, codes, weights)
     chance = float(np.bincount(codes, weights=weights).max() / weights.sum())
     if chance == 1.0:
         return 1.0
-    return max(0.0, float((accuracy - chance) / (1.0 - chance)))
+    gain = float((accuracy - chance) / (1.0 - chance))
+    return gain if gain >= _LEAST_GAIN else 0.0
 
 
 def _center_and_scale(features: npt.NDArray[Any]) -> tuple[FloatArray, FloatArray]:

@@ -583,6 +583,18 @@ def test_a_part_that_knows_nothing_does_not_spoil_the_others() -> None:
     assert accuracy[0] >= accuracy[1] - 0.02
 
 
+@pytest.mark.parametrize("n_rare", [3, 7, 13])
+def test_a_gain_that_is_rounding_counts_nothing(n_rare: int) -> None:
+    """Readouts that always say the largest class are as good as chance, not better."""
+    codes = np.zeros(61, dtype=int)
+    codes[:n_rare] = 1
+    states = 1e-3 * RNG(7).normal(size=(61, 3, 2, 5)).astype(np.float32)
+    weights = RNG(8).uniform(0.5, 2.0, 61)
+    readout, proba = fit_ridge(states, codes, 2, weights)
+    assert (proba.argmax(axis=2) == 0).all()
+    assert not readout.weight.any()
+
+
 def test_where_no_part_has_any_gain_the_plain_mean_is_read() -> None:
     states = np.zeros((20, 2, 2, 5), np.float32)
     codes = np.arange(20) % 2
