@@ -114,7 +114,7 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         callable maps a list of texts to an array (n, d).
     readout : {"lm_head", "ridge"}, default="lm_head"
         How states become class scores. "lm_head" reads the label words through the
-        model's own head, as the paper does. "ridge" solves a small linear map for
+        model's own head, as the paper does. "ridge" solves small linear maps for
         every depth, in closed form: far more accurate from about a hundred texts on,
         needs no label words, and works with backbones that have no head.
     class_weight : None or "balanced", default=None

@@ -1,4 +1,4 @@
-"""The closed-form readout: at every depth a small linear map from states to classes.
+"""The closed-form readout: at every depth small linear maps from states to classes.
 
 It is solved, not trained: at each depth a ridge regression onto the classes for each
 part of the states (read position, text, words around it), whose penalty is chosen by
