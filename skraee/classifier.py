@@ -14,7 +14,7 @@ read    The label words are read there, through the model's own head.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Literal, Self
 
@@ -31,9 +31,9 @@ from skraee.backbone.encoder import as_encoder
 from skraee.backbone.handle import Backbone, as_backbone
 from skraee.backbone.precision import Device, resolve_device
 from skraee.clock import Clock, Timings
-from skraee.estimator import TextClassifierMixin
+from skraee.estimator import Answer, Arrays, TextClassifierMixin, gathered
 from skraee.explanation import Explanation
-from skraee.fitted import Fitted, Prediction
+from skraee.fitted import Fitted, Prediction, warn_of_undecided
 from skraee.learning import Evidence, Lesson
 from skraee.parameters import check_parameters, check_whole, warn_of_unused
 from skraee.progress import (
@@ -42,7 +42,7 @@ from skraee.progress import (
     progress,
     with_callbacks,
 )
-from skraee.reading import Reader, Recipe, Sample, is_depth
+from skraee.reading import Reader, Recipe, is_depth
 from skraee.retrieval.database import ExitChoice
 from skraee.retrieval.exit_rule import exit_distribution
 from skraee.retrieval.keys import (
@@ -61,7 +61,7 @@ from skraee.stopping import (
     threshold_within,
 )
 from skraee.sweep import LayerSweep
-from skraee.text.inputs import check_labels, check_texts
+from skraee.text.inputs import Texts, check_labels, check_texts
 from skraee.text.label_words import LabelWords
 from skraee.text.template import Template
 
@@ -349,31 +349,6 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
                 before=before,
             )
 
-    def predict(self, X: Any, return_exit_layers: bool = False) -> Any:
-        """Classify texts, each with as many layers as its neighbours needed.
-
-        Parameters
-        ----------
-        X : sequence of n str, or DataFrame
-            The texts.
-        return_exit_layers : bool, default=False
-            Whether to return the exits too.
-
-        Returns
-        -------
-        labels : ndarray of shape (n,)
-        exit_layers : ndarray of shape (n,), int
-            Only if `return_exit_layers`.
-
-        Warns
-        -----
-        UndecidedWarning
-            If no neighbour of some texts was answered rightly; these ran all layers.
-        """
-        proba, exits = self._answer(X)
-        labels = self.classes_[proba.argmax(axis=1)]
-        return (labels, exits) if return_exit_layers else labels
-
     def exit_layers(self, X: Any) -> IntArray:
         """Return the depth at which each text stops.
 
@@ -388,9 +363,9 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
             0..m. Where neighbours decide, nothing runs but what retrieval needs.
         """
         if self.exit_by == "confidence":
-            return self._answer(X)[1]
-        found = [choice.exits for choice in self._choices(X)]
-        return np.concatenate([np.zeros(0, dtype=np.int64), *found])
+            return self._answer(X, lambda _, exits: (exits,))[0]
+        nothing = np.zeros(0, dtype=np.int64)
+        return self._by_keys(X, lambda keys: (self._choice(keys).exits,), nothing)[0]
 
     @available_if(by_retrieval)  # type: ignore[untyped-decorator]
     def exit_distribution(self, X: Any) -> FloatArray:
@@ -407,8 +382,11 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
             Equation 4, normalised; 1 at m where no neighbour votes. With a `budget`
             the expected probability of the right class takes the place of votes.
         """
-        found = [exit_distribution(choice.scores) for choice in self._choices(X)]
-        return np.concatenate([np.zeros((0, self.n_layers_ + 1)), *found])
+
+        def read(keys: FloatArray) -> Arrays:
+            return (exit_distribution(self._choice(keys).scores),)
+
+        return self._by_keys(X, read, np.zeros((0, self.n_layers_ + 1)))[0]
 
     def layer_proba(self, X: Any) -> FloatArray:
         """Read every depth of every text; `predict_proba` is one row of it.
@@ -452,17 +430,14 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         positions : ndarray of shape (n, n_neighbors), int
             Positions among the texts given to fit.
         """
-        database = self._check(X)[0].database
-        n_neighbors = self._k_and_tau()[0] if n_neighbors is None else n_neighbors
-        check_whole("n_neighbors", n_neighbors, least=1)
-        width = min(n_neighbors, len(database))
-        distances, positions = [np.zeros((0, width))], [np.zeros((0, width), np.int64)]
-        for keys in self._keys(X):
-            found = database.kneighbors(keys, n_neighbors)
-            distances.append(found[0])
-            positions.append(found[1])
-        stacked = np.concatenate(positions)
-        return (np.concatenate(distances), stacked) if return_distance else stacked
+        check_is_fitted(self)
+        database = self._fitted.database
+        k = self._k_and_tau()[0] if n_neighbors is None else n_neighbors
+        check_whole("n_neighbors", k, least=1)
+        width = min(k, len(database))
+        nothing = np.zeros((0, width)), np.zeros((0, width), dtype=np.int64)
+        found = self._by_keys(X, lambda keys: database.kneighbors(keys, k), *nothing)
+        return found if return_distance else found[1]
 
     def sweep(self, X: Any) -> LayerSweep:
         """Run texts through the backbone as fit does, without labels.
@@ -574,10 +549,12 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         check_is_fitted(self)
         device = resolve_device(self.device)
         clock = Clock(torch.cuda.synchronize if device.type == "cuda" else None)
-        run, reader = self._predict(X, clock)
+        run, samples = self._prediction(X, clock)
+        for _ in self._run(run, samples):
+            pass
         seconds = clock.stop()
-        n_repeated = reader.engine.n_repeated
-        return Timings(seconds, run.n_texts, tuple(run.undecided.tolist()), n_repeated)
+        n_repeated = run.reader.engine.n_repeated
+        return Timings(seconds, len(samples), tuple(run.undecided), n_repeated)
 
     @available_if(by_retrieval)  # type: ignore[untyped-decorator]
     def explain(self, text: Any, texts: Sequence[str] | None = None) -> Explanation:
@@ -600,13 +577,14 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         fitted, samples = self._check(X)
         if len(samples) != 1:
             raise ValueError(f"explain takes one text at a time, got {len(samples)}.")
-        (choice,) = self._choices(X)
+        (keys,) = self._by_keys(X, lambda keys: (keys,))
+        choice = self._choice(keys)
         encoder = fitted.recipe.encoder
         rule = self._rule()
         assert not isinstance(rule, BySurety)
         return Explanation.of(
             joined(samples)[0],
-            proba=self._answer(X)[0][0],
+            proba=self._answer(X, lambda proba, _: (proba,))[0][0],
             choice=choice,
             database=fitted.database,
             votes=rule.votes(fitted.database)[choice.rows[0]],
@@ -713,7 +691,7 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
             return (), ()
         return reader.label_tokens(self.label_words, classes)
 
-    def _with_encoder(self, reader: Reader, samples: list[Sample]) -> Reader:
+    def _with_encoder(self, reader: Reader, samples: Texts) -> Reader:
         """Return the reader with its encoder fitted to the training texts."""
         if self.exit_by == "confidence":
             return reader.with_encoder(reader.encoder)
@@ -759,7 +737,7 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         sweep: LayerSweep,
         labels: Any,
         *,
-        samples: list[Sample] | None = None,
+        samples: Texts | None = None,
         classes: npt.NDArray[Any] | None = None,
         before: Fitted | None = None,
     ) -> Self:
@@ -818,7 +796,7 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
             "budget": self.budget,
         }
 
-    def _check(self, X: Any) -> tuple[Fitted, list[Sample]]:
+    def _check(self, X: Any) -> tuple[Fitted, Texts]:
         """Return what fit left and the texts; refuse what does not fit it."""
         check_is_fitted(self)
         check_parameters(self)
@@ -839,30 +817,45 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
             return ByGain(k, self.lambda_, costs, self.min_exit)
         return ByVotes(k, tau, self.below_tau, self.min_exit)
 
-    def _keys(self, X: Any) -> Iterator[FloatArray]:
-        """Yield the keys of X, part by part."""
+    def _by_keys(
+        self,
+        X: Any,
+        read: Callable[[FloatArray], Arrays],
+        *nothing: npt.NDArray[Any],
+    ) -> Arrays:
+        """Return what is read off the keys of X, part by part; nothing for no text."""
         fitted, samples = self._check(X)
         reader = self._reopen(fitted)
-        for part in reader.parts(samples):
-            yield fitted.standardized(reader.keys(part))[part.inverse]
+        found = (
+            read(fitted.standardized(reader.keys(part))[part.inverse])
+            for part in reader.parts(samples)
+        )
+        return gathered(len(samples), found, nothing)
 
-    def _choices(self, X: Any) -> Iterator[ExitChoice]:
-        """Yield where the texts of X stop, part by part."""
-        for keys in self._keys(X):
-            rule = self._rule()
-            assert not isinstance(rule, BySurety)
-            yield rule.choice(self._fitted.database, keys)
+    def _choice(self, keys: FloatArray) -> ExitChoice:
+        """Return where texts with these keys (n, d) stop."""
+        rule = self._rule()
+        assert not isinstance(rule, BySurety)
+        return rule.choice(self._fitted.database, keys)
 
-    def _answer(self, X: Any) -> tuple[FloatArray, IntArray]:
-        """Return probabilities (n, C) and exits (n,) of X."""
-        return self._predict(X)[0].finished()
-
-    def _predict(self, X: Any, clock: Clock | None = None) -> tuple[Prediction, Reader]:
+    def _answers(self, X: Any) -> tuple[int, Iterator[Answer]]:
         """Choose, exit, read, part by part."""
+        run, samples = self._prediction(X)
+
+        def answers() -> Iterator[Answer]:
+            yield from self._run(run, samples)
+            warn_of_undecided(run.undecided)
+
+        return len(samples), answers()
+
+    def _prediction(
+        self, X: Any, clock: Clock | None = None
+    ) -> tuple[Prediction, Texts]:
         fitted, samples = self._check(X)
         reader = self._reopen(fitted, clock)
-        run = Prediction(fitted, self._rule(), len(samples), clock)
+        return Prediction(fitted, self._rule(), reader, clock), samples
+
+    def _run(self, run: Prediction, samples: Texts) -> Iterator[Answer]:
         with progress("predict", len(samples), self.verbose) as advance:
-            for part in reader.parts(samples):
-                run.answer(reader, part, advance)
-        return run, reader
+            for part in run.reader.parts(samples):
+                yield run.answer(part, advance)

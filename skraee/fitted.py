@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -20,6 +21,7 @@ from skraee.backbone.scoring import (
     WhenConfident,
 )
 from skraee.clock import Clock, NoClock
+from skraee.estimator import Answer
 from skraee.exceptions import UndecidedWarning
 from skraee.reading import Part, Reader, Recalled, Recipe
 from skraee.retrieval.database import Database, ExitChoice
@@ -182,42 +184,50 @@ class Fitted:
 
 
 class Prediction:
-    """One call of predict: chunk after chunk, then the whole.
+    """One call of predict, part after part.
 
     Parameters
     ----------
     fitted : Fitted
     rule : Rule
         Where texts stop.
-    n_texts : int
-        How many texts will come.
+    reader : Reader
     clock : Clock, optional
         Told where time goes.
+
+    Attributes
+    ----------
+    reader : Reader
+    undecided : array of int
+        Positions of the texts, so far, for which no neighbour voted.
     """
 
     def __init__(
-        self, fitted: Fitted, rule: Rule, n_texts: int, clock: Clock | None = None
+        self, fitted: Fitted, rule: Rule, reader: Reader, clock: Clock | None = None
     ) -> None:
-        self.n_texts = n_texts
+        self.reader = reader
+        self.undecided = array("q")
         self._clock = NoClock() if clock is None else clock
         self._fitted = fitted
         self._rule = rule
-        # All at once: small arrays kept from every part would lie about in memory so
-        # that the parts' own could not be given back.
-        self._answers = _Answers.empty(n_texts, fitted.n_classes)
         self._n_done = 0
 
-    def answer(self, reader: Reader, part: Part, advance: Advance | None) -> None:
+    def answer(self, part: Part, advance: Advance | None) -> Answer:
         """Choose, exit, read: some texts.
 
         Parameters
         ----------
-        reader : Reader
         part : Part
         advance : callable or None
             Told how many more texts are done.
+
+        Returns
+        -------
+        proba : ndarray of shape (n, C), float32
+            Of all texts of the part, copies included.
+        exits : ndarray of shape (n,), int
         """
-        n_texts = len(part.samples)
+        reader, n_texts = self.reader, len(part.samples)
         found = _Answers.empty(n_texts, self._fitted.n_classes)
         known = reader.recall(part, self._fitted.token_ids)
         if len(known.rows):
@@ -230,11 +240,10 @@ class Prediction:
             advance(len(part.inverse) - len(new))
         if len(new):
             found.put(new, *self._run(reader, part, new, advance))
-        n_done = self._n_done + len(part.inverse)
-        rows = np.arange(self._n_done, n_done)
-        of_part = found[part.inverse]
-        self._answers.put(rows, of_part.logits, of_part.exits, of_part.undecided)
-        self._n_done = n_done
+        here = np.flatnonzero(found.undecided[part.inverse])
+        self.undecided.extend((self._n_done + here).tolist())
+        self._n_done += len(part.inverse)
+        return softmax(found.logits[part.inverse]), found.exits[part.inverse]
 
     def _exits_of_known(
         self, known: Recalled, scores: Float32Array
@@ -293,16 +302,6 @@ class Prediction:
             keys = self._fitted.standardized(keys)
             return self._rule.choice(self._fitted.database, keys)
 
-    def finished(self) -> tuple[Float32Array, IntArray]:
-        """Return probabilities (n, C) and exits (n,); warn of undecided texts."""
-        _warn_of_undecided(self.undecided)
-        return softmax(self._answers.logits), self._answers.exits
-
-    @property
-    def undecided(self) -> IntArray:
-        """Positions of the texts for which no neighbour voted."""
-        return np.flatnonzero(self._answers.undecided)
-
     def _decide(self, keys: Float32Array) -> tuple[IntArray, npt.NDArray[np.bool_]]:
         choice = self.choose(keys)
         return choice.exits, choice.undecided
@@ -315,7 +314,7 @@ def _states(sweep: LayerSweep) -> States:
 
 @dataclass(frozen=True)
 class _Answers:
-    """Logits (n, C), exits (n,) and undecided (n,) of some texts."""
+    """Logits (n, C), exits (n,) and undecided (n,) of the distinct texts of a part."""
 
     logits: Float32Array
     exits: IntArray
@@ -340,12 +339,16 @@ class _Answers:
         self.exits[rows] = exits
         self.undecided[rows] = undecided
 
-    def __getitem__(self, rows: IntArray) -> _Answers:
-        return _Answers(self.logits[rows], self.exits[rows], self.undecided[rows])
 
+def warn_of_undecided(positions: Sequence[int]) -> None:
+    """Warn that no neighbour voted for some texts.
 
-def _warn_of_undecided(positions: npt.NDArray[np.int64]) -> None:
-    if len(positions) == 0:
+    Parameters
+    ----------
+    positions : sequence of int
+        Which texts; none is no warning.
+    """
+    if not positions:
         return
     first = ", ".join(map(str, positions[:5]))
     more = ", ..." if len(positions) > 5 else ""
@@ -354,5 +357,5 @@ def _warn_of_undecided(positions: npt.NDArray[np.int64]) -> None:
         f"layer it may vote for and ran the whole model (positions {first}{more}); "
         "raise k, lower tau or min_exit, or use below_tau='top3'.",
         UndecidedWarning,
-        stacklevel=5,
+        stacklevel=6,  # who calls predict
     )

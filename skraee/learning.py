@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from skraee.retrieval.reuse import LastUsed, content
 from skraee.ridge import RidgeReadout, fit_ridge
 from skraee.states import States, room_for
 from skraee.sweep import LayerSweep, softmax
+from skraee.text.inputs import Texts
 
 if TYPE_CHECKING:
     from skraee.classifier import RAEEClassifier
@@ -96,7 +96,7 @@ class Lesson:
     classes : ndarray of shape (C,)
     token_ids : tuple of C int
         Tokens of the classes' label words; empty where states are read.
-    samples : sequence of n tuples of str or None
+    samples : Texts or None
         The texts; None where only their sweep is known.
     before : Fitted or None
         Of the texts that were fitted before.
@@ -107,7 +107,7 @@ class Lesson:
     new_codes: IntArray
     classes: npt.NDArray[Any]
     token_ids: tuple[int, ...]
-    samples: Sequence[tuple[str, ...]] | None
+    samples: Texts | None
     before: Fitted | None
 
     def learn(self, wishes: RAEEClassifier) -> tuple[Fitted, Evidence]:

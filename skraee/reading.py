@@ -7,8 +7,9 @@ in the store of :mod:`skraee.sweep_cache`: fit writes there, predict looks only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from skraee.retrieval.keys import encode_texts, joined
 from skraee.states import States, room_for
 from skraee.sweep import Float32Array, LayerSweep
 from skraee.sweep_cache import Arrays, Store, record_keys, store_for
+from skraee.text.inputs import Texts
 from skraee.text.label_words import LabelWords, label_token_ids, label_words_for
 from skraee.text.prompt import Prompt, PromptEncoder
 from skraee.text.template import Template
@@ -191,12 +193,12 @@ class Reader:
         )
         return tuple(tokens.values()), tuple(tokens[name] for name in words)
 
-    def parts(self, samples: Sequence[Sample]) -> Iterator[Part]:
+    def parts(self, samples: Iterable[Sample]) -> Iterator[Part]:
         """Cut texts into parts of bounded length.
 
         Parameters
         ----------
-        samples : sequence of n tuples of str
+        samples : iterable of n tuples of str
 
         Yields
         ------
@@ -208,15 +210,16 @@ class Reader:
             Once, after the last part, if texts had to be cut.
         """
         n_cut = 0
-        for start in range(0, len(samples), _PART):
-            part = Part(*distinct(samples[start : start + _PART]))
+        stream = iter(samples)
+        while some := list(islice(stream, _PART)):
+            part = Part(*distinct(some))
             yield part
             n_cut += part.n_cut
         self.prompts.warn_of_cuts(n_cut)
 
     def sweep(
         self,
-        samples: Sequence[Sample],
+        samples: Texts,
         token_ids: Sequence[int],
         advance: Advance | None = None,
     ) -> LayerSweep:
@@ -224,7 +227,7 @@ class Reader:
 
         Parameters
         ----------
-        samples : sequence of n tuples of str
+        samples : Texts
             At least one.
         token_ids : sequence of int
             Tokens of the label words.
@@ -309,12 +312,12 @@ class Reader:
         assert states is not None
         return states
 
-    def records_of(self, samples: Sequence[Sample]) -> list[bytes]:
+    def records_of(self, samples: Iterable[Sample]) -> list[bytes]:
         """Return the names under which the store has texts' states.
 
         Parameters
         ----------
-        samples : sequence of n tuples of str
+        samples : iterable of n tuples of str
 
         Returns
         -------

@@ -14,7 +14,7 @@ import sqlite3
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -257,7 +257,7 @@ def clear_sweeps(memory: Any = "process") -> None:
 
 
 def record_keys(
-    kind: str, context: Sequence[Any], samples: Sequence[tuple[str, ...]]
+    kind: str, context: Sequence[Any], samples: Iterable[tuple[str, ...]]
 ) -> list[bytes]:
     """Return the keys of records.
 
@@ -267,7 +267,7 @@ def record_keys(
         What the records hold.
     context : sequence
         Everything beside the text on which they depend.
-    samples : sequence of n tuples of str
+    samples : iterable of n tuples of str
         The texts, field by field.
 
     Returns

@@ -19,9 +19,9 @@ from skraee.backbone.precision import Device
 from skraee.backbone.scoring import FirstAccepted
 from skraee.baselines.base import (
     Advance,
-    Answer,
     BaselineClassifier,
     FittedBaseline,
+    Scored,
     Task,
 )
 from skraee.baselines.measures import MeasuredScorer, at_every_depth
@@ -180,7 +180,7 @@ class AdaInferClassifier(BaselineClassifier):
         fitted: FittedBaseline,
         prompts: list[Prompt],
         advance: Advance | None,
-    ) -> Answer:
+    ) -> Scored:
         stops = WhenDone(
             fitted.learned, self.min_exit, reader.n_layers, fitted.n_classes
         )

@@ -8,7 +8,7 @@ with it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -20,12 +20,12 @@ from sklearn.utils.validation import check_is_fitted
 from skraee.backbone.batching import BatchTokens
 from skraee.backbone.handle import Backbone, as_backbone
 from skraee.backbone.precision import Device
-from skraee.estimator import TextClassifierMixin
+from skraee.estimator import Answer, TextClassifierMixin
 from skraee.parameters import check_length
 from skraee.progress import progress
-from skraee.reading import Reader, Recipe, Sample
+from skraee.reading import Part, Reader, Recipe, Sample
 from skraee.sweep import softmax
-from skraee.text.inputs import check_labels, check_texts
+from skraee.text.inputs import Texts, check_labels, check_texts
 from skraee.text.label_words import LabelWords
 from skraee.text.prompt import Prompt
 from skraee.text.template import Template
@@ -36,7 +36,7 @@ FloatArray = npt.NDArray[np.floating]
 Float32Array = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 #: Scores (n, C), of which softmax makes the probabilities, and exits (n,).
-Answer = tuple[Float32Array, npt.NDArray[Any]]
+Scored = tuple[Float32Array, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +47,8 @@ class Task:
     ----------
     reader : Reader
         The backbone in memory, its prompts and its engine.
-    samples : list of n tuples of str
-        The texts, field by field; some may be equal.
+    samples : Texts
+        The n texts, field by field; some may be equal.
     codes : ndarray of shape (n,), int
         Their classes' numbers.
     n_classes : int
@@ -60,7 +60,7 @@ class Task:
     """
 
     reader: Reader
-    samples: list[Sample]
+    samples: Texts
     codes: IntArray
     n_classes: int
     token_ids: tuple[int, ...]
@@ -165,7 +165,7 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
         fitted: FittedBaseline,
         prompts: list[Prompt],
         advance: Advance | None,
-    ) -> Answer:
+    ) -> Scored:
         """Answer prompts: scores (n, C), and the layers (n,) that each ran."""
 
     def fit(self, X: Any, y: Any) -> Self:
@@ -216,26 +216,6 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
         self.__dict__.update(attributes)
         return self
 
-    def predict(self, X: Any, return_exit_layers: bool = False) -> Any:
-        """Classify texts.
-
-        Parameters
-        ----------
-        X : sequence of n str, or DataFrame
-            The texts.
-        return_exit_layers : bool, default=False
-            Whether to return the exits too.
-
-        Returns
-        -------
-        labels : ndarray of shape (n,)
-        exit_layers : ndarray of shape (n,)
-            Only if `return_exit_layers`.
-        """
-        proba, exits = self._answer(X)
-        labels = self.classes_[proba.argmax(axis=1)]
-        return (labels, exits) if return_exit_layers else labels
-
     def exit_layers(self, X: Any) -> npt.NDArray[Any]:
         """Return how many layers each text runs.
 
@@ -248,7 +228,7 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
         -------
         exit_layers : ndarray of shape (n,)
         """
-        return self._answer(X)[1]
+        return self._answer(X, lambda _, exits: (exits,))[0]
 
     def _check_parameters(self) -> None:
         """Refuse values that no data could make right; subclasses check more."""
@@ -290,40 +270,39 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
         """Return what seeds what is drawn: `random_state`, where None is 0."""
         return 0 if self.random_state is None else self.random_state
 
-    def _answer(self, X: Any) -> tuple[Float32Array, npt.NDArray[Any]]:
-        """Return probabilities (n, C) and exits (n,) of texts, part by part."""
+    def _answers(self, X: Any) -> tuple[int, Iterator[Answer]]:
+        """Run the prompts of X, part by part."""
         check_is_fitted(self)
         self._check_parameters()
         fitted = self._fitted
         fitted.check_setting(self._setting())
         samples = check_texts(X, fitted.recipe.template.fields, allow_empty=True)
         reader = fitted.recipe.open(self.device, self.batch_tokens)
-        if not samples:
-            return self._no_answer()
-        found = []
-        with progress("predict", len(samples), self.verbose) as advance:
-            for part in reader.parts(samples):
-                prompts = reader.prompts_of(part, np.arange(len(part.samples)))
-                scores, exits = self._run(reader, fitted, prompts, advance)
-                found.append((scores[part.inverse], exits[part.inverse]))
-                if advance is not None:
-                    advance(len(part.inverse) - len(prompts))
-        scores, exits = map(np.concatenate, zip(*found, strict=True))
-        return softmax(scores), exits
 
-    def _no_answer(self) -> tuple[Float32Array, npt.NDArray[Any]]:
-        """Return the answer to no text."""
-        n_classes = self._fitted.n_classes
-        return np.zeros((0, n_classes), np.float32), np.zeros(0, np.int64)
+        def answers() -> Iterator[Answer]:
+            with progress("predict", len(samples), self.verbose) as advance:
+                for part in reader.parts(samples):
+                    yield self._answer_part(reader, part, advance)
+
+        return len(samples), answers()
+
+    def _answer_part(
+        self, reader: Reader, part: Part, advance: Advance | None
+    ) -> Answer:
+        prompts = reader.prompts_of(part, np.arange(len(part.samples)))
+        scores, exits = self._run(reader, self._fitted, prompts, advance)
+        if advance is not None:
+            advance(len(part.inverse) - len(prompts))
+        return softmax(scores[part.inverse]), exits[part.inverse]
 
 
-def prompts_of_all(reader: Reader, samples: Sequence[Sample]) -> list[Prompt]:
+def prompts_of_all(reader: Reader, samples: Iterable[Sample]) -> list[Prompt]:
     """Return the prompts of texts, one for each.
 
     Parameters
     ----------
     reader : Reader
-    samples : sequence of n tuples of str
+    samples : iterable of n tuples of str
 
     Returns
     -------

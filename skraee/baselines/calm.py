@@ -21,11 +21,11 @@ from skraee.backbone.precision import Device
 from skraee.backbone.scoring import FirstAccepted
 from skraee.baselines.base import (
     Advance,
-    Answer,
     BaselineClassifier,
     FittedBaseline,
     Float32Array,
     IntArray,
+    Scored,
     Task,
 )
 from skraee.baselines.measures import Measure, MeasuredScorer, at_every_depth
@@ -242,7 +242,7 @@ class CALMClassifier(BaselineClassifier):
         fitted: FittedBaseline,
         prompts: list[Prompt],
         advance: Advance | None,
-    ) -> Answer:
+    ) -> Scored:
         threshold = fitted.learned if self._is_calibrated() else self.threshold
         stops = WhenSure(
             float(threshold),

@@ -13,9 +13,9 @@ from skraee.backbone.precision import Device
 from skraee.backbone.scoring import StateKind
 from skraee.baselines.base import (
     Advance,
-    Answer,
     BaselineClassifier,
     FittedBaseline,
+    Scored,
     Task,
 )
 from skraee.baselines.ramps import RampScorer, Training, WhenCertain
@@ -212,7 +212,7 @@ class DeeBERTClassifier(BaselineClassifier):
         fitted: FittedBaseline,
         prompts: list[Prompt],
         advance: Advance | None,
-    ) -> Answer:
+    ) -> Scored:
         scorer = RampScorer(fitted.learned, reader.backbone)
         stops = WhenCertain(self.threshold, reader.n_layers)
         scores, exits, _ = reader.engine.run_scored(prompts, scorer, stops, advance)

@@ -11,9 +11,9 @@ from skraee.backbone.handle import Backbone
 from skraee.backbone.precision import Device
 from skraee.baselines.base import (
     Advance,
-    Answer,
     BaselineClassifier,
     FittedBaseline,
+    Scored,
     Task,
 )
 from skraee.reading import Reader
@@ -111,7 +111,7 @@ class FullDepthClassifier(BaselineClassifier):
         fitted: FittedBaseline,
         prompts: list[Prompt],
         advance: Advance | None,
-    ) -> Answer:
+    ) -> Scored:
         exits = np.full(len(prompts), reader.n_layers)
         head = reader.backbone.head(fitted.token_ids)
         return reader.engine.run_to(prompts, exits, head, advance), exits

@@ -14,10 +14,10 @@ from skraee.backbone.handle import Backbone, LoadedBackbone
 from skraee.backbone.precision import Device
 from skraee.baselines.base import (
     Advance,
-    Answer,
     BaselineClassifier,
     FittedBaseline,
     IntArray,
+    Scored,
     Task,
     prompts_of_all,
 )
@@ -181,7 +181,7 @@ class HashEEClassifier(BaselineClassifier):
         fitted: FittedBaseline,
         prompts: list[Prompt],
         advance: Advance | None,
-    ) -> Answer:
+    ) -> Scored:
         layers = [_layers_of(prompt, fitted.learned, reader) for prompt in prompts]
         engine = TokenEngine(reader.backbone, layers, self.batch_tokens)
         depths = np.full(len(prompts), reader.n_layers)

@@ -15,10 +15,10 @@ from skraee.backbone.handle import Backbone, LoadedBackbone
 from skraee.backbone.precision import Device
 from skraee.baselines.base import (
     Advance,
-    Answer,
     BaselineClassifier,
     FittedBaseline,
     IntArray,
+    Scored,
     Task,
 )
 from skraee.baselines.block_removal import removable_blocks, without_blocks
@@ -194,7 +194,7 @@ class SLEBClassifier(BaselineClassifier):
         fitted: FittedBaseline,
         prompts: list[Prompt],
         advance: Advance | None,
-    ) -> Answer:
+    ) -> Scored:
         rest = without_blocks(reader.backbone, fitted.learned)
         engine = Engine(rest, self.batch_tokens)
         depths = np.full(len(prompts), engine.n_layers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -166,12 +166,12 @@ class Standardizer:
 FIELD_SEPARATOR = " "
 
 
-def joined(samples: Sequence[tuple[str, ...]]) -> list[str]:
+def joined(samples: Iterable[tuple[str, ...]]) -> list[str]:
     """Join the fields of every sample for an encoder of plain texts.
 
     Parameters
     ----------
-    samples : sequence of tuple of str
+    samples : iterable of tuple of str
 
     Returns
     -------

@@ -1,7 +1,8 @@
 """What counts as texts and labels: one clear sentence per refusal."""
 
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from itertools import islice
 from reprlib import repr as short_repr
 from typing import Any
 
@@ -12,10 +13,40 @@ from sklearn.utils.validation import column_or_1d
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
+# Items of an array that are made Python objects at a time.
+_ITEMS = 1024
+
+
+class Texts:
+    """The samples of an X that was checked, taken out of it one after the other.
+
+    There is no copy of X: what goes through them anew takes them out anew.
+
+    Parameters
+    ----------
+    columns : sequence of sized iterables of str
+        The column of X for each field.
+
+    Examples
+    --------
+    >>> texts = Texts([["a gripping film", "dull"]])
+    >>> len(texts), list(texts)
+    (2, [('a gripping film',), ('dull',)])
+    """
+
+    def __init__(self, columns: Sequence[Any]) -> None:
+        self._columns = columns
+
+    def __len__(self) -> int:
+        return len(self._columns[0])
+
+    def __iter__(self) -> Iterator[tuple[str, ...]]:
+        return zip(*map(_plain, self._columns), strict=True)
+
 
 def check_texts(
     X: Any, fields: Sequence[str] = ("text",), *, allow_empty: bool = False
-) -> list[tuple[str, ...]]:
+) -> Texts:
     """Return the texts of every sample, one for each field of the template.
 
     Parameters
@@ -30,9 +61,9 @@ def check_texts(
 
     Returns
     -------
-    list of tuple of str
-        One tuple per sample, in the order of `X`, with the texts in the order of
-        `fields`. Lone surrogates, which no encoding knows, are U+FFFD.
+    Texts
+        One tuple of str per sample, in the order of `X`, with the texts in the order
+        of `fields`. Lone surrogates, which no encoding knows, are U+FFFD.
 
     Raises
     ------
@@ -44,16 +75,18 @@ def check_texts(
 
     Examples
     --------
-    >>> check_texts(["a gripping film", "dull"])
+    >>> list(check_texts(["a gripping film", "dull"]))
     [('a gripping film',), ('dull',)]
     """
-    columns = [_strings(values, where) for where, values in _columns(X, fields)]
-    samples = list(zip(*columns, strict=True))
-    if not samples and not allow_empty:
+    columns = _columns(X, fields)
+    for where, column in columns:
+        _refuse_others_than_strings(column, where)
+    texts = Texts([column for _, column in columns])
+    if not len(texts) and not allow_empty:
         raise ValueError(
             "X must hold at least one text, got 0 samples; pass some texts"
         )
-    return samples
+    return texts
 
 
 def check_labels(y: Any, n_samples: int) -> np.ndarray[Any, Any]:
@@ -108,8 +141,8 @@ def replace_surrogates(text: str) -> str:
     return text if text.isascii() else _SURROGATES.sub("\ufffd", text)
 
 
-def _columns(X: Any, fields: Sequence[str]) -> list[tuple[str, list[Any]]]:
-    """Return for every field how to call its column in an error, and its values."""
+def _columns(X: Any, fields: Sequence[str]) -> list[tuple[str, Any]]:
+    """Return for every field how to call its column in an error, and the column."""
     if isinstance(X, str | bytes):
         raise ValueError(
             f"expected a sequence of texts, got one string {short_repr(X)}; pass a "
@@ -130,12 +163,12 @@ def _is_frame(X: Any) -> bool:
     return len(getattr(X, "shape", ())) == 2 and hasattr(X, "columns")
 
 
-def _frame_columns(X: Any, fields: Sequence[str]) -> list[tuple[str, list[Any]]]:
+def _frame_columns(X: Any, fields: Sequence[str]) -> list[tuple[str, Any]]:
     names = list(X.columns)
     if all(names.count(field) == 1 for field in fields):
-        return [(f"column {field!r} of X", _items(X[field])) for field in fields]
+        return [(f"column {field!r} of X", _column(X[field])) for field in fields]
     if len(names) == len(fields) == 1:
-        return [("X", _items(X[names[0]]))]
+        return [("X", _column(X[names[0]]))]
     raise ValueError(
         f"X must have one column for each of the template's fields {list(fields)}, got "
         f"the columns {short_repr(names)}; name the fields after the columns that hold "
@@ -143,7 +176,7 @@ def _frame_columns(X: Any, fields: Sequence[str]) -> list[tuple[str, list[Any]]]
     )
 
 
-def _one_dimension(X: Any) -> list[Any]:
+def _one_dimension(X: Any) -> Any:
     shape = getattr(X, "shape", None)
     if issparse(X) or not _is_ordered(X):
         raise TypeError(
@@ -151,9 +184,9 @@ def _one_dimension(X: Any) -> list[Any]:
             f"list(X) if its order is that of the samples"
         )
     if shape is None or len(shape) == 1:
-        return _items(X)
+        return _column(X)
     if len(shape) == 2 and shape[1] == 1:
-        return _items(X[:, 0])
+        return _column(X[:, 0])
     raise ValueError(
         f"X must have one dimension or one column, got an array of shape {shape}; pass "
         f"the column that holds the texts, or a DataFrame with one column per field"
@@ -165,23 +198,35 @@ def _is_ordered(X: Any) -> bool:
     return isinstance(X, Sequence) or hasattr(X, "__array__")
 
 
-def _items(X: Any) -> list[Any]:
-    if isinstance(X, Sequence):
-        return list(X)
-    items: list[Any] = X.to_list() if hasattr(X, "to_list") else np.asarray(X).tolist()
-    return items
+def _column(X: Any) -> Any:
+    """Return what can be gone through again and again: a sequence, series or array."""
+    return X if isinstance(X, Sequence) or hasattr(X, "to_list") else np.asarray(X)
 
 
-def _strings(items: list[Any], where: str) -> list[str]:
-    wrong = [i for i, item in enumerate(items) if not isinstance(item, str)]
+def _items(column: Any) -> Iterator[Any]:
+    """Go through the items of a column as Python objects."""
+    if not isinstance(column, np.ndarray):
+        yield from column
+        return
+    for start in range(0, len(column), _ITEMS):
+        yield from column[start : start + _ITEMS].tolist()
+
+
+def _plain(column: Any) -> Iterator[str]:
+    for item in _items(column):
+        # `str.__str__` makes a plain str of a subclass such as numpy's.
+        yield replace_surrogates(str.__str__(item))
+
+
+def _refuse_others_than_strings(column: Any, where: str) -> None:
+    wrong = [i for i, item in enumerate(_items(column)) if not isinstance(item, str)]
     if wrong:
+        first = next(islice(_items(column), wrong[0], None))
         raise ValueError(
-            f"{where} must hold only strings, got {short_repr(items[wrong[0]])} at "
-            f"position {wrong[0]} ({len(wrong)} of {len(items)} items are no strings); "
-            f"drop these samples or fill in a text"
+            f"{where} must hold only strings, got {short_repr(first)} at "
+            f"position {wrong[0]} ({len(wrong)} of {len(column)} items are no "
+            f"strings); drop these samples or fill in a text"
         )
-    # `str.__str__` makes a plain str of a subclass such as numpy's.
-    return [replace_surrogates(str.__str__(item)) for item in items]
 
 
 def _one_column(y: Any) -> np.ndarray[Any, Any]:
