@@ -38,7 +38,8 @@ class TextClassifierMixin(ClassifierMixin):
         Parameters
         ----------
         X : sequence of n str, or DataFrame
-            The texts. Beside them and what is returned, memory does not grow with n.
+            The texts. They are worked on 1,024 at a time: of the others only what is
+            returned is held.
         return_exit_layers : bool, default=False
             Whether to return the exits too.
 
