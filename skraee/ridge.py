@@ -141,6 +141,7 @@ def fit_ridge(
             f"n_samples={n}; give more texts, or set readout='lm_head'."
         )
     chosen = _sample(codes, seed)
+    rest = np.setdiff1d(np.arange(n), chosen)
     own_codes, own_weights = codes[chosen], weights[chosen]
     targets = np.where(own_codes[:, None] == np.arange(n_classes), 1.0, -1.0)
     proba = np.empty((n, n_depths, n_classes), np.float32)
@@ -151,8 +152,8 @@ def fit_ridge(
         for part, features in enumerate(_features(states, depth)):
             solved = solve(features[chosen], targets, own_weights)
             sharp = fit_sharpness(solved.left_out, own_codes, own_weights)
-            logs[part] = features @ solved.coef + solved.intercept
             logs[part, chosen] = solved.left_out
+            logs[part, rest] = features[rest] @ solved.coef + solved.intercept
             logs[part] = log_softmax(sharp * logs[part], axis=1)
             gain = gain_over_chance(logs[part, chosen], own_codes, own_weights)
             weight[depth, part] = gain**POWER

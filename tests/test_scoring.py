@@ -251,6 +251,21 @@ def test_some_kinds_of_states_can_be_kept_alone(kinds: Any) -> None:
 # Stops
 
 
+def test_where_no_part_counts_yet_the_plain_mean_of_the_parts_is_read() -> None:
+    case = Case("bert")
+    weight = case.readout.weight.copy()
+    weight[:2] = 0
+    readout = replace(case.readout, weight=weight)
+    scorer = ridge_scorer(case.backbone, readout)
+    expected = readout.scores(case.states)
+    for depth in range(3):
+        exits = np.full(len(case.prompts), depth)
+        found, *_ = case.engine.run_scored(case.prompts, scorer, At(exits))
+        np.testing.assert_allclose(
+            softmax(found), softmax(expected[:, depth]), atol=1e-5
+        )
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_scores_at_given_exits_are_those_of_the_states(name: str) -> None:
     case = Case(name)
