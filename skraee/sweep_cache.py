@@ -12,21 +12,25 @@ import json
 import os
 import sqlite3
 import threading
+import time
 import warnings
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 Arrays = Mapping[str, npt.NDArray[Any]]
+T = TypeVar("T")
 
 _PROCESS_BYTES = 2**30
 _FOLDER_BYTES = 2**32
 _AT_ONCE = 500  # SQLite takes 999 values in a statement
+_PATIENCE, _PAUSE = 60.0, 0.01  # seconds, for a file that others have locked
+_TAKEN = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 class Store(Protocol):
@@ -127,8 +131,8 @@ class FolderStore:
         return self.folder / "sweeps.sqlite"
 
     def __len__(self) -> int:
-        with self._connection() as connection:
-            return int(connection.execute("SELECT COUNT(*) FROM records").fetchone()[0])
+        count = "SELECT COUNT(*) FROM records"
+        return int(self._done(lambda at: at.execute(count).fetchone()[0]))
 
     def read(self, keys: Sequence[bytes]) -> list[Arrays | None]:
         """Return the records of these keys; None where there is none."""
@@ -147,34 +151,57 @@ class FolderStore:
         if not records:
             return
         rows = [(key, _pack(record)) for key, record in records.items()]
-        try:
-            with self._connection() as connection, connection:
+
+        def replace(connection: sqlite3.Connection) -> None:
+            with connection:
                 connection.executemany("REPLACE INTO records VALUES (?, ?)", rows)
                 self._shrink(connection)
+
+        try:
+            self._done(replace)
         except sqlite3.DatabaseError as error:
             self._set_aside(error)
 
     def clear(self) -> None:
         """Forget all records and give the space back."""
+
+        def empty(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM records")
+            connection.commit()
+            connection.execute("VACUUM")
+
         if self.path.is_file():
-            with self._connection() as connection:
-                connection.execute("DELETE FROM records")
-                connection.commit()
-                connection.execute("VACUUM")
+            self._done(empty)
 
     def _rows(self, query: str, values: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
         try:
-            with self._connection() as connection:
-                return connection.execute(query, values).fetchall()
+            return self._done(lambda at: at.execute(query, values).fetchall())
         except sqlite3.DatabaseError as error:
             self._set_aside(error)
             return []
+
+    def _done(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do it, once more from the start while others have the file locked.
+
+        SQLite's own patience ends at once where two change a new file to write-ahead
+        mode, and where waiting might never end.
+        """
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                with self._connection() as connection:
+                    return work(connection)
+            except sqlite3.OperationalError as error:
+                taken = error.sqlite_errorcode & 0xFF in _TAKEN
+                if not taken or time.monotonic() > until:
+                    raise
+            time.sleep(_PAUSE)
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         # One for each call: a connection outlives neither its thread nor a fork.
         self.folder.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(self.path, timeout=60)) as connection:
+        with closing(sqlite3.connect(self.path, timeout=_PATIENCE)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
             connection.execute(

@@ -9,6 +9,7 @@ import threading
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -297,6 +298,39 @@ def test_folder_store_takes_writers_from_many_threads(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert len(FolderStore(tmp_path)) == 80
+
+
+def test_folder_store_waits_where_sqlite_itself_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FolderStore(tmp_path)
+    connect, waits = sqlite3.connect, []
+    other = connect(store.path)
+    other.execute("BEGIN EXCLUSIVE")
+
+    def release(seconds: float) -> None:
+        waits.append(seconds)
+        other.rollback()
+
+    monkeypatch.setattr(sqlite3, "connect", lambda path, **_: connect(path, timeout=0))
+    monkeypatch.setattr("skraee.sweep_cache.time.sleep", release)
+    store.write({b"x": record(1)})
+    assert len(waits) == 1
+    assert len(store) == 1
+    other.close()
+
+
+def test_folder_store_waits_for_others_only_so_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("skraee.sweep_cache._PATIENCE", 0.02)
+    store = FolderStore(tmp_path)
+    store.write({b"x": record(1)})
+    with closing(sqlite3.connect(store.path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            store.write({b"y": record(2)})
+    assert len(store) == 1
 
 
 def test_record_keys_tell_fields_apart() -> None:
