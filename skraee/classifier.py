@@ -126,8 +126,9 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         and is the better choice with ``readout="ridge"``.
     budget : None or float, default=None
         Mean share of the backbone's cost that a prediction may use, in (0, 1]. `fit`
-        then chooses what decides about exits by leave-one-out, and `tau` is not
-        used. Set it where you know what time you have.
+        then chooses what decides about exits by leave-one-out, so that the mean cost
+        is within it by one standard error, and `tau` is not used. Set it where you
+        know what time you have.
     below_tau : {"top3", "skip"}, default="top3"
         What a neighbour votes with when no layer reaches tau: its three best layers,
         or nothing. "skip" follows the paper's text, "top3" its program.

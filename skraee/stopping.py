@@ -33,6 +33,9 @@ IntArray = npt.NDArray[np.int64]
 # Thresholds and prices that are tried for a budget.
 _N_TRIED = 400
 
+# What sums of costs may be off by.
+_ROUNDING = 1e-9
+
 
 @dataclass(frozen=True)
 class ByVotes:
@@ -159,7 +162,7 @@ def threshold_within(budget: float, known: Evidence, min_exit: int) -> float:
     Parameters
     ----------
     budget : float
-        Mean share of a full pass.
+        Mean share of a full pass, one standard error included.
     known : Evidence
     min_exit : int
 
@@ -210,7 +213,7 @@ def price_within(
     Parameters
     ----------
     budget : float
-        Mean share of a full pass.
+        Mean share of a full pass, one standard error included.
     known : Evidence
     gains : ndarray of shape (n, m + 1)
         `expected_gains` of each text by the others.
@@ -241,7 +244,11 @@ def _best_within(
     tried: FloatArray,
     exits_for: Callable[[float], IntArray],
 ) -> float:
-    """Return the value of the best accuracy within a budget, then of the least cost."""
+    """Return the value of the best accuracy within a budget, then of the least cost.
+
+    The cost of other texts is only estimated by these, and the best value is sought
+    among those that just fit: one standard error is kept back for that.
+    """
     texts = np.arange(len(known.codes))
     best: tuple[float, float, float] | None = None
     cheapest = np.inf
@@ -249,7 +256,7 @@ def _best_within(
         exits = exits_for(float(value))
         cost = float(known.costs[exits].mean())
         cheapest = min(cheapest, cost)
-        if cost > budget:
+        if cost + _standard_error(known.costs[exits]) > budget + _ROUNDING:
             continue
         right = known.proba[texts, exits]
         score = float(weighted_accuracy(right, known.codes, known.weights))
@@ -262,3 +269,8 @@ def _best_within(
             "encoder names)."
         )
     return best[2]
+
+
+def _standard_error(costs: FloatArray) -> float:
+    """Return that of the mean."""
+    return float(costs.std() / np.sqrt(len(costs)))
