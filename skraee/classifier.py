@@ -629,7 +629,12 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         persistence.save(self, path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], backbone: Any = None) -> Self:
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        backbone: Any = None,
+        encoder: Any = None,
+    ) -> Self:
         """Read an estimator that `save` wrote; it predicts as it did, bit for bit.
 
         No code in the file is run. The backbone is loaded when it is first used; then
@@ -642,6 +647,8 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
             The file.
         backbone : str, Path or Backbone, optional
             Where the backbone is now, if it has moved.
+        encoder : str, Path or Encoder, optional
+            Where the sentence encoder is now, if it has moved.
 
         Returns
         -------
@@ -654,13 +661,13 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
 
         Notes
         -----
-        The first use raises `BackboneMissingError` where the backbone cannot be
-        loaded and `BackboneChangedError` where it is another one; it warns with
+        The first use raises `BackboneMissingError` where the backbone or encoder cannot
+        be loaded and `BackboneChangedError` where it is another one; it warns with
         `BackboneDriftWarning` where it answers otherwise than it did. An HNSW graph is
         built anew, so after `partial_fit` the few neighbours that it misses may be
         others; with ``index="exact"`` there are none.
         """
-        return persistence.load(cls, path, backbone)
+        return persistence.load(cls, path, backbone, encoder)
 
     def _open(self) -> Reader:
         """Load the backbone as the parameters say."""

@@ -64,6 +64,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skraee import archive
 from skraee.archive import Arrays
+from skraee.backbone.encoder import Encoder, as_encoder
 from skraee.backbone.handle import Backbone, as_backbone
 from skraee.exceptions import FileFormatError
 from skraee.fitted import Fitted
@@ -123,7 +124,9 @@ def save(estimator: RAEEClassifier, path: Path) -> None:
     archive.write(path, manifest, {**arrays, **more, "probes": origin.proba})
 
 
-def load(cls: type[Estimator], path: Path, backbone: Any = None) -> Estimator:
+def load(
+    cls: type[Estimator], path: Path, backbone: Any = None, encoder: Any = None
+) -> Estimator:
     """Read an estimator from a file; no backbone is loaded and no code is run.
 
     Parameters
@@ -133,6 +136,8 @@ def load(cls: type[Estimator], path: Path, backbone: Any = None) -> Estimator:
     path : str or Path
     backbone : str, Path or Backbone, optional
         Where the backbone is now, if it is no more where it was.
+    encoder : str, Path or Encoder, optional
+        The same for the sentence encoder.
 
     Returns
     -------
@@ -142,18 +147,33 @@ def load(cls: type[Estimator], path: Path, backbone: Any = None) -> Estimator:
     ------
     FileFormatError
         If the file is damaged, of a newer format, or holds something else.
+    TypeError, ValueError
+        If an encoder is given that is none, or to a file that has none.
     """
     moved = None if backbone is None else as_backbone(backbone)
+    other = None if encoder is None else _as_named_encoder(encoder)
     manifest, arrays = archive.read(path)
     with archive.telling_damage(path):
         _check_fits(cls, manifest, path)
         parameters = {k: from_plain(v) for k, v in manifest["parameters"].items()}
         if moved is not None:
             parameters["backbone"] = backbone
+        if encoder is not None:
+            parameters["encoder"] = encoder
         estimator = cls(**parameters)
-        estimator._fitted = _fitted(manifest, arrays, path, moved)
+        saved = manifest["reading"]["encoder"]
+        used = from_plain(saved)
+        had_one = isinstance(used, Encoder)
+        if had_one and other is not None:
+            used = other.instead_of(saved["encoder"])
+        estimator._fitted = _fitted(manifest, arrays, path, moved, used)
         attributes = {k: from_plain(v) for k, v in manifest["attributes"].items()}
         estimator.__dict__.update(attributes | _within(arrays, "attributes/"))
+    if other is not None and not had_one:
+        raise ValueError(
+            f"{os.fspath(path)!r} was fitted with encoder={used!r}, which is no "
+            "sentence encoder that could have moved; leave out encoder=."
+        )
     return estimator
 
 
@@ -235,8 +255,22 @@ def _check_fits(cls: type[Any], manifest: Manifest, path: Path) -> None:
         )
 
 
+def _as_named_encoder(encoder: Any) -> Encoder:
+    found = as_encoder(encoder)
+    if not isinstance(found, Encoder):
+        raise TypeError(
+            "encoder= of load says where a sentence encoder is, so it must be a name, "
+            f"a folder or an Encoder, got {type(encoder).__name__}."
+        )
+    return found
+
+
 def _fitted(
-    manifest: Manifest, arrays: Arrays, path: Path, moved: Backbone | None
+    manifest: Manifest,
+    arrays: Arrays,
+    path: Path,
+    moved: Backbone | None,
+    encoder: Any,
 ) -> Fitted:
     reading, described = manifest["reading"], manifest["backbone"]
     token_ids = tuple(reading["token_ids"])
@@ -259,7 +293,7 @@ def _fitted(
         template=Template(reading["template"]),
         max_length=reading["max_length"],
         dtype=described["dtype"],
-        encoder=from_plain(reading["encoder"]),
+        encoder=encoder,
         origin=origin,
         by_states=reading["by_states"],
         by_keys=reading["by_keys"],

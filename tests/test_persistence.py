@@ -506,6 +506,45 @@ def test_a_backbone_that_moved_is_found_by_its_new_name(
     np.testing.assert_array_equal(loaded.fit(X, Y).predict_proba(X_NEW), expected)
 
 
+@pytest.mark.parametrize("given", [str, Path, Encoder])
+def test_an_encoder_that_moved_is_found_by_its_new_name(
+    path: Path, encoder_folder: Path, given: Any
+) -> None:
+    clf = classifier(encoder=encoder_folder).fit(X, Y)
+    clf.save(path)
+    expected = clf.predict_proba(X_NEW)
+    moved = encoder_folder.rename(encoder_folder.with_name("moved"))
+    clear_encoders()
+    with pytest.raises(BackboneMissingError, match=r"RAEEClassifier\.load\(path, enc"):
+        RAEEClassifier.load(path).predict(X_NEW)
+    loaded = RAEEClassifier.load(path, encoder=given(str(moved)))
+    assert str(moved) in str(loaded.encoder)
+    for each in (loaded, pickle.loads(pickle.dumps(loaded))):
+        np.testing.assert_array_equal(each.predict_proba(X_NEW), expected)
+    np.testing.assert_array_equal(loaded.fit(X, Y).predict_proba(X_NEW), expected)
+    loaded.save(path)
+    assert_same_answers(loaded, RAEEClassifier.load(path))
+
+
+def test_an_encoder_that_is_another_is_refused_and_keeps_its_own_hash(
+    path: Path, encoder_folder: Path, tmp_path: Path
+) -> None:
+    classifier(encoder=encoder_folder).fit(X, Y).save(path)
+    other = Encoder(shutil.copytree(encoder_folder, tmp_path / "other"))
+    fill_with_weights(tmp_path / "other", seed=4)
+    with pytest.raises(BackboneChangedError, match="the weights of encoder"):
+        RAEEClassifier.load(path, encoder=other).predict(X_NEW)
+    assert other.encode(["still", "of use"]).shape[0] == 2
+
+
+def test_load_takes_an_encoder_only_where_there_was_one(path: Path) -> None:
+    classifier(encoder=2).fit(X, Y).save(path)
+    with pytest.raises(ValueError, match=r"^'.*' was fitted with encoder=2, which is"):
+        RAEEClassifier.load(path, encoder="some/encoder")
+    with pytest.raises(TypeError, match="must be a name, a folder or an Encoder, got "):
+        RAEEClassifier.load(path, encoder=3)
+
+
 def test_another_backbone_is_refused_whatever_its_name(
     path: Path, folder: Path
 ) -> None:

@@ -22,10 +22,13 @@ from skraee.backbone.fingerprint import config_hash_of, fingerprint_of
 from skraee.backbone.naming import Uncopied, parse_name
 from skraee.backbone.precision import Device, name_of, resolve_device
 from skraee.backbone.quiet import quiet_loading
-from skraee.exceptions import BackboneChangedError
+from skraee.exceptions import BackboneChangedError, BackboneMissingError
 from skraee.text.tokenizer import TextTokenizer
 
 Encode = Callable[[list[str]], Any]
+
+# What a description tells besides hashes.
+_WHERE = ("name", "revision", "device")
 
 _loaded: dict[tuple[Any, ...], LoadedEncoder] = {}
 _loading = threading.RLock()
@@ -132,10 +135,21 @@ class Encoder(Uncopied):
         ----------
         description : mapping
         """
-        rest = dict(description)
-        where = [rest.pop(name) for name in ("name", "revision", "device")]
-        encoder = cls(where[0], where[1], device=where[2])
-        encoder._fingerprint, encoder._saved = rest["fingerprint"], rest
+        name, revision, device = (description[part] for part in _WHERE)
+        return cls(name, revision, device=device).instead_of(description)
+
+    def instead_of(self, description: Mapping[str, Any]) -> Self:
+        """Return an encoder that is where this one is, and must be the one described.
+
+        Parameters
+        ----------
+        description : mapping
+            As `description` returned it.
+        """
+        place = self._name if self._model is None else self._model
+        encoder = type(self)(place, self._revision, device=self._device)
+        encoder._saved = {k: v for k, v in description.items() if k not in _WHERE}
+        encoder._fingerprint = description["fingerprint"]
         return encoder
 
     def _load(self) -> LoadedEncoder:
@@ -151,16 +165,26 @@ class Encoder(Uncopied):
     def _read(self, device: torch.device) -> LoadedEncoder:
         if self._model is not None:
             return LoadedEncoder.of(self._model)
-        folder = Path(self._name)
-        if not folder.is_dir():
-            folder = loading.snapshot(
-                self._name, self._revision, local_files_only=False
-            )
+        folder = self._folder()
         if (folder / "modules.json").is_file():
             return LoadedEncoder.of(_sentence_transformer(folder, device))
         pooled = _MeanPooled(folder, device)
         fingerprint = fingerprint_of(pooled.transformers_model)
         return LoadedEncoder(pooled.encode, fingerprint, pooled)
+
+    def _folder(self) -> Path:
+        if (folder := Path(self._name)).is_dir():
+            return folder
+        try:
+            return loading.snapshot(self._name, self._revision, local_files_only=False)
+        except OSError as error:
+            if self._fingerprint is None:
+                raise
+            raise BackboneMissingError(
+                f"encoder {self._name!r}, with which the estimator was fitted, cannot "
+                "be loaded; if it has moved, say where to when a saved file is loaded: "
+                "RAEEClassifier.load(path, encoder='name or folder')."
+            ) from error
 
     def _check_fingerprint(self, loaded: LoadedEncoder) -> None:
         if self._fingerprint is None:
