@@ -32,6 +32,7 @@ from skraee.ridge import POWER, Passed, gain_over_chance, solve
 from skraee.states import unpacked
 from skraee.stopping import (
     best_for_price,
+    best_within,
     expected_gains,
     first_sure,
     gains_left_out,
@@ -178,24 +179,15 @@ def by_confidence(case: Case, proba: Array, sure: Array | None = None) -> Scores
         if sure is None:
             threshold = threshold_within(budget, known, 0)
         else:
-            threshold = threshold_for(case, proba, top, budget)
+            threshold = threshold_for(known, top[: case.n_fit], budget)
         found.append(case.score(proba, first_sure(top[case.n_fit :], threshold, 0)))
     return as_scores(found)
 
 
-def threshold_for(case: Case, proba: Array, sure: Array, budget: float) -> float:
-    """Choose as `threshold_within` does, for another measure of sureness."""
-    fit, n = slice(None, case.n_fit), np.arange(case.n_fit)
-    best = None
-    for value in np.quantile(sure[fit], np.linspace(0, 1, 400)):
-        exits = first_sure(sure[fit], value, 0)
-        cost = case.costs[exits].mean()
-        if cost <= budget:
-            right = proba[fit][n, exits]
-            score = weighted_accuracy(right, case.codes[fit], case.weights)
-            if best is None or (score, -cost) > best[:2]:
-                best = score, -cost, float(value)
-    return np.inf if best is None else best[2]
+def threshold_for(known: Evidence, sure: Array, budget: float) -> float:
+    """Choose as `threshold_within` does, for another measure of sureness (n, m + 1)."""
+    tried = np.append(np.quantile(sure, np.linspace(0, 1, 400)), np.inf)
+    return best_within(budget, known, tried, lambda value: first_sure(sure, value, 0))
 
 
 def by_retrieval(case: Case, proba: Array, keys: Array | None = None) -> Scores:

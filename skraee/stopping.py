@@ -179,7 +179,7 @@ def threshold_within(budget: float, known: Evidence, min_exit: int) -> float:
     confidence = known.proba.max(axis=2)
     quantiles = np.quantile(confidence[:, min_exit:], np.linspace(0, 1, _N_TRIED))
     tried = np.unique(np.append(quantiles, [0.0, 2.0]))  # 2: nothing is sure
-    return _best_within(
+    return best_within(
         budget,
         known,
         tried,
@@ -230,7 +230,7 @@ def price_within(
         If even the earliest exits cost more.
     """
     tried = np.append(0.0, np.geomspace(1e-4, 1e2, _N_TRIED))
-    return _best_within(
+    return best_within(
         budget,
         known,
         tried,
@@ -238,16 +238,35 @@ def price_within(
     )
 
 
-def _best_within(
+def best_within(
     budget: float,
     known: Evidence,
     tried: FloatArray,
     exits_for: Callable[[float], IntArray],
 ) -> float:
-    """Return the value of the best accuracy within a budget, then of the least cost.
+    """Choose the value of the best accuracy within a budget, then of the least cost.
 
     The cost of other texts is only estimated by these, and the best value is sought
     among those that just fit: one standard error is kept back for that.
+
+    Parameters
+    ----------
+    budget : float
+        Mean share of a full pass, one standard error included.
+    known : Evidence
+    tried : ndarray
+        Values to choose from.
+    exits_for : callable
+        A value -> the exit of each text (n,).
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If even the earliest exits cost more.
     """
     texts = np.arange(len(known.codes))
     best: tuple[float, float, float] | None = None
