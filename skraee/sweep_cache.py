@@ -23,6 +23,8 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from skraee.retrieval.reuse import clear_shared
+
 Arrays = Mapping[str, npt.NDArray[Any]]
 T = TypeVar("T")
 
@@ -276,11 +278,14 @@ def clear_sweeps(memory: Any = "process") -> None:
     Parameters
     ----------
     memory : "process", str, Path, joblib.Memory or Store, default="process"
-        As given to the estimator.
+        As given to the estimator. "process" also forgets the indexes, neighbours and
+        solved readouts that the last fits share.
     """
     store = store_for(memory)
     if store is not None:
         store.clear()
+    if store is _process_store:
+        clear_shared()
 
 
 def record_keys(

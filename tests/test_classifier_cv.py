@@ -15,7 +15,6 @@ from sklearn.metrics import accuracy_score, get_scorer, log_loss, make_scorer
 from sklearn.model_selection import GridSearchCV
 
 from skraee import RAEEClassifier, RAEEClassifierCV, clear_sweeps, toy
-from skraee.retrieval import reuse
 from skraee.retrieval.database import Database
 from skraee.retrieval.leave_one_out import exits_for_each_k, other_neighbors
 
@@ -29,7 +28,6 @@ KS, TAUS = (1, 4, 40), (0.0, 0.7, 1.0)
 @pytest.fixture(autouse=True)
 def _fresh() -> None:
     clear_sweeps()
-    reuse.clear_shared()
 
 
 def settings(kind: Any = "masked", **params: Any) -> dict[str, Any]:

@@ -33,10 +33,8 @@ GRID = {"k": [2, 4, 6, 9, 12], "tau": [0.0, 0.5, 0.7, 0.9, 0.95]}
 @pytest.fixture(autouse=True)
 def _fresh() -> Iterator[None]:
     clear_sweeps()
-    reuse.clear_shared()
     yield
     clear_sweeps()
-    reuse.clear_shared()
 
 
 def classifier(**params: Any) -> RAEEClassifier:
@@ -298,6 +296,15 @@ def test_folder_store_takes_writers_from_many_threads(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert len(FolderStore(tmp_path)) == 80
+
+
+def test_clear_sweeps_forgets_what_fits_share_too(tmp_path: Path) -> None:
+    kept = reuse.LastUsed()
+    assert kept.get("a", lambda: 1) == 1
+    clear_sweeps(tmp_path)
+    assert kept.get("a", lambda: 2) == 1
+    clear_sweeps()
+    assert kept.get("a", lambda: 3) == 3
 
 
 def test_folder_store_waits_where_sqlite_itself_does_not(

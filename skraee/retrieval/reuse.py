@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any
@@ -19,6 +20,8 @@ from skraee.retrieval.exact_search import FloatArray, IntArray
 from skraee.retrieval.neighbors import NeighborIndex
 
 _SIZE = 16
+
+_everything: weakref.WeakSet[LastUsed] = weakref.WeakSet()
 
 
 class LastUsed:
@@ -40,6 +43,7 @@ class LastUsed:
         self._size = size
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = threading.Lock()
+        _everything.add(self)
 
     def get(self, name: Hashable, make: Callable[[], Any]) -> Any:
         """Return what has this name; make it where it is not kept."""
@@ -109,9 +113,9 @@ def shared_search(
 
 
 def clear_shared() -> None:
-    """Forget the indexes and neighbour lists that were kept."""
-    _indexes.clear()
-    _neighbors.clear()
+    """Forget what any `LastUsed` of this process keeps."""
+    for kept in list(_everything):
+        kept.clear()
 
 
 def content(array: npt.NDArray[Any]) -> bytes:
