@@ -6,7 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-_TRUST = "loading a model file runs code in it, so take it from a trusted source only"
+_TRUST = (
+    "loading a model file runs code in it, so take it from a trusted source only "
+    "(but for .skraee files, which hold none)"
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -63,6 +66,31 @@ def _add_fit(commands: Any) -> None:
     )
     _add_label_words(fit)
     fit.add_argument(
+        "--readout",
+        choices=["lm_head", "ridge"],
+        default="lm_head",
+        help="what reads the classes: the model's own words, or a linear readout of "
+        "each layer, solved in closed form, which is far more accurate from some "
+        "hundred texts on (%(default)s)",
+    )
+    fit.add_argument(
+        "--exit-by",
+        choices=["retrieval", "confidence"],
+        default="retrieval",
+        help="what chooses the exit; confidence suits --readout ridge (%(default)s)",
+    )
+    fit.add_argument(
+        "--budget",
+        type=float,
+        help="mean share of the model's cost that a prediction may use, such as 0.3; "
+        "in place of --tau",
+    )
+    fit.add_argument(
+        "--class-weight",
+        choices=["balanced"],
+        help="weigh classes of unequal size alike",
+    )
+    fit.add_argument(
         "--k", type=int, default=12, help="neighbours that vote (%(default)s)"
     )
     fit.add_argument(
@@ -93,7 +121,8 @@ def _add_fit(commands: Any) -> None:
         type=Path,
         required=True,
         metavar="MODEL",
-        help="model file to write, such as model.joblib",
+        help="model file to write, such as model.skraee, which holds no code, or "
+        "model.joblib",
     )
 
 

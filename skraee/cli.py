@@ -20,6 +20,9 @@ from skraee.tables import read_table, write_table
 if TYPE_CHECKING:
     from skraee.classifier import RAEEClassifier
 
+# A model file of this name is that of `RAEEClassifier.save`, any other one joblib's.
+_SAVED = ".skraee"
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command.
@@ -74,8 +77,6 @@ def _fit(arguments: argparse.Namespace) -> None:
     texts = table.column(arguments.text_column)
     labels = table.column(arguments.label_column)
 
-    import joblib
-
     from skraee.classifier import RAEEClassifier
 
     clf = RAEEClassifier(
@@ -85,6 +86,10 @@ def _fit(arguments: argparse.Namespace) -> None:
         tau=arguments.tau,
         label_words=arguments.label_words,
         encoder=arguments.encoder,
+        readout=arguments.readout,
+        exit_by=arguments.exit_by,
+        budget=arguments.budget,
+        class_weight=arguments.class_weight,
         min_exit=arguments.min_exit,
         dtype=arguments.dtype,
         random_state=0,
@@ -93,7 +98,7 @@ def _fit(arguments: argparse.Namespace) -> None:
     start = time.perf_counter()
     clf.fit(texts, labels)
     seconds = time.perf_counter() - start
-    joblib.dump(clf, arguments.output)
+    _write(clf, arguments.output)
     print(_summary(clf, labels, seconds))
     size = arguments.output.stat().st_size / 1e6
     print(f"wrote {arguments.output} ({size:.1f} MB)")
@@ -127,11 +132,20 @@ def _summary(clf: RAEEClassifier, labels: list[str], seconds: float) -> str:
     return "\n".join(
         [
             f"fitted on {len(labels)} texts in {seconds:.1f} s: {', '.join(counts)}",
-            "accuracy of single layers on these texts, without retrieval: "
+            "accuracy of single layers on these texts: "
             f"{clf.layer_scores_[-1]:.3f} at full depth ({clf.n_layers_}), "
             f"{clf.layer_scores_[best]:.3f} at the best ({best})",
         ]
     )
+
+
+def _write(clf: RAEEClassifier, path: Path) -> None:
+    if path.suffix == _SAVED:
+        clf.save(path)
+    else:
+        import joblib
+
+        joblib.dump(clf, path)
 
 
 def _load(path: Path) -> RAEEClassifier:
@@ -141,6 +155,8 @@ def _load(path: Path) -> RAEEClassifier:
 
     if not path.is_file():
         raise OSError(f"there is no file {str(path)!r}; check the path.")
+    if path.suffix == _SAVED:
+        return RAEEClassifier.load(path)
     try:
         clf = joblib.load(path)
     except Exception as error:  # a file that is no pickle can raise anything

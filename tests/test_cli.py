@@ -104,11 +104,37 @@ def test_fit_options_reach_the_classifier(train, backbone, tmp_path):
         "1",
         "--dtype",
         "float32",
+        "--class-weight",
+        "balanced",
     ]
     assert fit(train, backbone, *more) == 0
     clf = joblib.load(tmp_path / "model.joblib")
     options = {"k": 5, "tau": 0.5, "encoder": 2, "min_exit": 1, "dtype": "float32"}
     assert options.items() <= clf.get_params().items()
+    assert clf.class_weight == "balanced"
+
+
+def test_the_closed_form_within_a_budget_in_a_file_without_code(
+    train, new, backbone, tmp_path, capsys
+):
+    model = tmp_path / "model.skraee"
+    command = ["fit", str(train), "--backbone", str(backbone), "--template"]
+    command += [toy.TEMPLATES["masked"], "--readout", "ridge", "-o", str(model)]
+    assert main([*command, "--exit-by", "confidence", "--budget", "0.5"]) == 0
+    clf = RAEEClassifier.load(model)
+    assert (clf.readout, clf.exit_by, clf.budget) == ("ridge", "confidence", 0.5)
+    capsys.readouterr()
+    assert main(["predict", str(model), str(new)]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    texts = [row["text"] for row in rows]
+    assert [row["label"] for row in rows] == clf.predict(texts).tolist()
+    assert [int(row["exit_layer"]) for row in rows] == clf.exit_layers(texts).tolist()
+
+
+def test_predict_with_a_damaged_saved_file_is_one_line(new, tmp_path, capsys):
+    (tmp_path / "model.skraee").write_bytes(b"no archive")
+    assert main(["predict", str(tmp_path / "model.skraee"), str(new)]) == 2
+    assert "model.skraee' is" in refusal(capsys)
 
 
 def test_fit_other_columns_are_found_by_name(tmp_path, backbone):
