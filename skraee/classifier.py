@@ -658,6 +658,8 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         ------
         FileFormatError
             If the file is damaged, of a newer format, or none of ours.
+        TypeError, ValueError
+            If `encoder` is no sentence encoder, or the file was fitted without one.
 
         Notes
         -----

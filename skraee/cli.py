@@ -149,14 +149,15 @@ def _write(clf: RAEEClassifier, path: Path) -> None:
 
 
 def _load(path: Path) -> RAEEClassifier:
-    import joblib
-
     from skraee.classifier import RAEEClassifier
 
     if not path.is_file():
         raise OSError(f"there is no file {str(path)!r}; check the path.")
     if path.suffix == _SAVED:
         return RAEEClassifier.load(path)
+
+    import joblib
+
     try:
         clf = joblib.load(path)
     except Exception as error:  # a file that is no pickle can raise anything

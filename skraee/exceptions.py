@@ -16,7 +16,7 @@ class BackboneChangedError(ValueError):
 
 
 class BackboneMissingError(OSError):
-    """The backbone of a saved estimator is not where it was."""
+    """The backbone or encoder of a saved estimator is not where it was."""
 
 
 class FileFormatError(ValueError):

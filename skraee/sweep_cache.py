@@ -194,7 +194,8 @@ class FolderStore:
                 with self._connection() as connection:
                     return work(connection)
             except sqlite3.OperationalError as error:
-                taken = error.sqlite_errorcode & 0xFF in _TAKEN
+                # Errors of the module itself, not of SQLite, have no code.
+                taken = getattr(error, "sqlite_errorcode", 0) & 0xFF in _TAKEN
                 if not taken or time.monotonic() > until:
                     raise
             time.sleep(_PAUSE)

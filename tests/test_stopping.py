@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -237,6 +238,14 @@ def test_a_budget_that_no_exit_keeps_is_a_clear_error(by: str) -> None:
 @pytest.mark.parametrize("by", ["price", "threshold"])
 def test_the_cheapest_exits_are_within_reach_where_just_these_fit(by: str) -> None:
     assert exits_within(0.2, by, known(), min_exit=1).tolist() == [1] * 200
+
+
+def test_a_budget_of_one_layer_is_not_lost_to_rounding() -> None:
+    layer = 1 / 18  # of 200 such costs the mean is larger by 2e-17
+    evidence = replace(known(), costs=np.array([0, layer, 0.5, 0.8, 1.0]))
+    threshold = threshold_within(layer, evidence, 1)
+    exits = first_sure(evidence.proba.max(axis=2), threshold, 1)
+    assert exits.tolist() == [1] * 200
 
 
 # Costs

@@ -327,6 +327,18 @@ def test_folder_store_waits_where_sqlite_itself_does_not(
     other.close()
 
 
+def test_folder_store_does_not_wait_for_what_waiting_does_not_mend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise sqlite3.OperationalError("Could not decode to UTF-8 column")
+
+    monkeypatch.setattr(sqlite3, "connect", refused)
+    monkeypatch.setattr("skraee.sweep_cache.time.sleep", pytest.fail)
+    with pytest.raises(sqlite3.OperationalError, match="Could not decode"):
+        FolderStore(tmp_path).write({b"x": record(1)})
+
+
 def test_folder_store_waits_for_others_only_so_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
