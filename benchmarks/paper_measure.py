@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from paper_lines import Line
+from paper_lines import Line, reason_of
 from paper_methods import METHODS, PEERS, Case, fitted, without_store
 from sklearn.metrics import accuracy_score, matthews_corrcoef
 
@@ -71,24 +71,37 @@ def depths(model: Any, exits: np.ndarray | None) -> Line:
 # Latency
 
 
-def timed(case: Case, method: str, texts: list[str], batch: int, n_rounds: int) -> Line:
-    """Time a method in turns with full depth; milliseconds per text.
+def timed(
+    case: Case, methods: list[str], texts: list[str], batch: int, n_rounds: int
+) -> dict[str, Line]:
+    """Time methods in turns with full depth; milliseconds per text.
 
     Encoder and search are part of it. No store is asked, so every call is a real run.
     """
-    pair = [fitted(case, name)[0] for name in (method, "full")]
-    rounds = []
-    for round_ in range(n_rounds + 1):
-        found = [milliseconds(model, texts, batch) for model in pair]
-        if round_:  # the first warms up
-            rounds.append(found)
-    own, full = np.transpose(rounds)
-    return {
-        "ms": round(median(own), 3),
-        "ms_full": round(median(full), 3),
-        "ratio": round(median(own / full), 4),
-        "rounds": np.round(rounds, 3).tolist(),
-    }
+    models = {"full": fitted(case, "full")[0]}
+    milliseconds(models["full"], texts, batch)  # warms up
+    found: dict[str, Line] = {}
+    for method in methods:
+        try:
+            model, _ = fitted(case, method)
+            milliseconds(model, texts, batch)
+        except Exception as error:
+            found[method] = {"failed": reason_of(error)}
+        else:
+            models[method] = model
+    rounds = [
+        {name: milliseconds(model, texts, batch) for name, model in models.items()}
+        for _ in range(n_rounds)
+    ]
+    for method in [m for m in methods if m not in found]:
+        pairs = [(taken[method], taken["full"]) for taken in rounds]
+        found[method] = {
+            "ms": round(median(own for own, _ in pairs), 3),
+            "ms_full": round(median(full for _, full in pairs), 3),
+            "ratio": round(median(own / full for own, full in pairs), 4),
+            "rounds": np.round(pairs, 3).tolist(),
+        }
+    return found
 
 
 def milliseconds(model: Any, texts: list[str], batch: int) -> float:

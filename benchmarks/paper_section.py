@@ -52,7 +52,22 @@ class Section:
             said += f" --encoder {self.encoder}"
         if self.dtype != "auto":
             said += f" --dtype {self.dtype}"
+        if self.tasks != list(TASKS):
+            said += f" --tasks {' '.join(self.tasks)}"
+        for option, value in self.asked.items():
+            said += f" --{option.replace('_', '-')} {value}"
         return f"`{said}`\n"
+
+    @property
+    def asked(self) -> dict[str, int]:
+        """Return how many texts were asked for, where it was not the usual number."""
+        found = [line["asked"] for line in self.lines if "asked" in line]
+        usual = {"n_fit": 2_000, "n_test": None}
+        return {
+            name: value
+            for name, value in (found[-1] if found else {}).items()
+            if value != usual[name]
+        }
 
     def of(
         self, table: str, method: str | None = None, setting: Line | None = None
@@ -112,8 +127,8 @@ def sections_of(lines: Iterable[Line], accuracy: Iterable[Line]) -> list[Section
     found = []
     for (backbone, encoder, dtype), own in grouped.items():
         kept = last_of_each(largest(own))
-        tasks = {(line["task"], line["seed"]) for line in kept}
-        kept += [x for x in map(as_table1, setfit) if (x["task"], x["seed"]) in tasks]
+        runs = {run_of(line) for line in kept}
+        kept += [x for x in map(as_table1, setfit) if run_of(x) in runs]
         kept += order_of([x for x in orders[backbone] if x["dtype"] == dtype])
         found.append(Section(backbone, encoder, dtype, kept))
     return found
@@ -130,6 +145,11 @@ def order_of(lines: list[Line]) -> list[Line]:
 def is_setfit(line: Line) -> bool:
     named = line.get("method", "").startswith("SetFit") and "accuracy" in line
     return named and line["test"] == line["task"]
+
+
+def run_of(line: Line) -> tuple[object, ...]:
+    """Return on which data a line was measured."""
+    return tuple(line[field] for field in ("task", "seed", "n_fit", "n_test"))
 
 
 def as_table1(line: Line) -> Line:

@@ -451,12 +451,29 @@ def test_sections_keep_the_run_on_most_texts_and_take_setfit_over(
     ]
     setfit = {"method": "SetFit", "test": "sst2", "task": "sst2", "accuracy": 80.0}
     elsewhere = {**setfit, "test": "mpqa", "accuracy": 10.0}
+    on_fewer = {**setfit, "n_fit": 1_000, "accuracy": 20.0}
     rest = {"mcc": 0.6, "mean_exit": None, "cost": None, "seed": 0}
-    accuracy = [rest | line for line in (setfit, elsewhere)]
+    rest |= {"n_fit": 2_000, "n_test": 5}
+    accuracy = [rest | line for line in (setfit, elsewhere, on_fewer)]
     (section,) = paper_section.sections_of(lines, accuracy)
     assert section.cells("table1", "raee", "score") == {"sst2": 60.5}
     assert section.cells("table1", "setfit", "score") == {"sst2": 80.0}
     assert section.cells("table1", "setfit", "mean_exit") == {}
+
+
+def test_commands_beside_the_tables_say_on_what_they_ran(paper: ModuleType) -> None:
+    import paper_section
+
+    asked = {"n_fit": 1_000, "n_test": 500}
+    lines = [
+        made_up("table1", "raee", 60.0, task="trec", asked=asked),
+        made_up("table1", "raee", 60.0, task="sst2", asked=asked),
+        made_up("table1", "raee", 60.0, backbone="whole"),
+    ]
+    few, whole = paper_section.sections_of(lines, [])
+    options = " --encoder e --tasks sst2 trec --n-fit 1000 --n-test 500`"
+    assert few.command("table1").strip().endswith(options)
+    assert "--n-" not in whole.command("table1")
 
 
 def test_reported_figures_average_to_what_the_paper_prints(paper: ModuleType) -> None:
