@@ -7,6 +7,7 @@ arrays. Two stores share one interface: one in memory, one in a folder (SQLite).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -227,7 +228,8 @@ class FolderStore:
         aside = self.path.with_suffix(".damaged")
         for suffix in ("-wal", "-shm"):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-        self.path.replace(aside)
+        with contextlib.suppress(FileNotFoundError):  # another process was first
+            self.path.replace(aside)
         warnings.warn(
             f"the sweeps in {str(self.folder)!r} were damaged ({error}) and are "
             f"computed anew; the file was moved to {aside.name}.",

@@ -666,6 +666,11 @@ def test_hub_that_does_not_answer_leaves_the_cache(no_network: list[str]) -> Non
     assert no_network  # it was asked, in vain
 
 
+def test_revision_of_a_folder_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"is a path.*no revision 'v2'; leave"):
+        Backbone(tmp_path, revision="v2")
+
+
 def test_two_revisions_are_a_clear_error() -> None:
     with pytest.raises(ValueError, match=r"two revisions.*'main'.*'v2'; give one"):
         Backbone("org/tiny@main", revision="v2")

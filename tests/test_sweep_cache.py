@@ -285,6 +285,24 @@ def test_folder_store_sets_a_damaged_file_aside(tmp_path: Path) -> None:
     assert (tmp_path / "sweeps.damaged").is_file()
 
 
+def test_folder_store_of_which_another_process_moved_the_damaged_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FolderStore(tmp_path)
+    store.path.write_bytes(b"this is no database, and long enough to be read" * 100)
+    set_aside = store._set_aside
+
+    def second(error: sqlite3.DatabaseError) -> None:
+        store.path.unlink()
+        set_aside(error)
+
+    monkeypatch.setattr(store, "_set_aside", second)
+    with pytest.warns(UserWarning, match="were damaged"):
+        assert store.read([b"x"]) == [None]
+    store.write({b"x": record(1)})
+    assert store.read([b"x"]) != [None]
+
+
 def test_folder_store_takes_writers_from_many_threads(tmp_path: Path) -> None:
     def work(i: int) -> None:
         for j in range(10):

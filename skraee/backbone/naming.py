@@ -30,7 +30,7 @@ def parse_name(
     name : str or Path
         Local path, ``org/name`` or ``org/name@revision``.
     revision : str or None
-        Given beside the name.
+        Given beside the name. A folder has none.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def parse_name(
     Raises
     ------
     ValueError
-        If the name is empty or two revisions are given.
+        If the name is empty, two revisions are given, or one beside a path.
 
     Examples
     --------
@@ -54,8 +54,14 @@ def parse_name(
         raise ValueError("the model's name is empty; give a hub name or a path.")
     path = Path(text).expanduser()
     if path.exists() or path.is_absolute():
+        if revision is not None:
+            raise ValueError(
+                f"{text!r} is a path on this machine, which has no revision "
+                f"{revision!r}; leave revision out, or give a hub name that is not "
+                "also the name of a folder here."
+            )
         # Symlinks stay: in the hub's cache they bear the names, .gguf among them.
-        return os.path.abspath(path), revision
+        return os.path.abspath(path), None
     stem, at, written = text.rpartition("@")
     if not at:
         return text, revision
