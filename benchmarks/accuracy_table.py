@@ -48,7 +48,7 @@ def write_tables(path: Path) -> None:
         parts.append("![Accuracy over milliseconds per text](images/accuracy.png)\n")
     (DOCS / "accuracy.md").write_text("\n".join(parts), encoding="utf-8")
     own = [x for x in judged if x["backbone"] == "gemma3-270m"]
-    between_marks(DOCS.parent / "README.md", headline(own))
+    between_marks(DOCS.parent / "README.md", "accuracy", headline(own))
 
 
 def headline(lines: list[Line]) -> str:
@@ -62,9 +62,9 @@ def headline(lines: list[Line]) -> str:
     return averages(shown, TASKS, chosen_weight)
 
 
-def between_marks(path: Path, text: str) -> None:
-    """Put a text between the two marks of a file."""
-    start, end = "<!-- accuracy -->\n", "<!-- end of accuracy -->"
+def between_marks(path: Path, name: str, text: str) -> None:
+    """Put a text between the two marks of a file that bear a name."""
+    start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
     before, _, rest = path.read_text(encoding="utf-8").partition(start)
     _, _, after = rest.partition(end)
     path.write_text(f"{before}{start}{text}{end}{after}", encoding="utf-8")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from accuracy_table import between_marks
 from paper_findings import findings
 from paper_lines import Lines
 from paper_reported import SOURCE
 from paper_section import Section, sections_of
 from paper_tables import (
+    at_a_glance,
     examples,
     figure2,
     figure3,
@@ -38,7 +40,7 @@ are plain peers that the paper does not have.
 
 
 def write_page(lines: Lines, docs: Path) -> None:
-    """Write paper.md and its images from the lines of a results file."""
+    """Write paper.md, its images and README's table from the lines of a file."""
     accuracy = Lines(lines.path.parent / "accuracy.jsonl")
     sections = sections_of(lines, accuracy)
     parts = [INTRODUCTION, "## Findings\n"]
@@ -49,6 +51,9 @@ def write_page(lines: Lines, docs: Path) -> None:
     for section in sections:
         parts += chapter(section, docs)
     (docs / "paper.md").write_text("\n".join(parts), encoding="utf-8")
+    readme = docs.parent / "README.md"
+    if sections and readme.is_file():
+        between_marks(readme, "paper", at_a_glance(sections[0]))
 
 
 def chapter(section: Section, docs: Path) -> list[str]:

@@ -304,6 +304,21 @@ def figure3(section: Section, docs: Path) -> str:
     return f"![Latency]({image})\n\n" + table(head, rows) + timing(section)
 
 
+def at_a_glance(section: Section) -> str:
+    """Return README's table: the published systems beside both forms of ours."""
+    layers = {x["n_layers"] for x in section.of("table1") if "n_layers" in x}
+    rows = []
+    for method in ("full", *REASONS, "raee", "ridge-confidence"):
+        accuracy = section.average("table1", method, "score")
+        exits = section.average("table1", method, "mean_exit")
+        times = latency_cells(section, method)
+        rows.append(
+            [TITLES[method], number(accuracy), number(exits), times[1], times[3]]
+        )
+    head = ["method", "accuracy", f"layers of {max(layers, default=0)}"]
+    return table([*head, "time, one text", "time, 64 texts"], rows)
+
+
 def sleb_order(section: Section) -> str:
     rounds = sorted(section.of("sleb-order"), key=lambda line: line["round"])
     if not rounds:

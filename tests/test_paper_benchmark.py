@@ -476,6 +476,31 @@ def test_commands_beside_the_tables_say_on_what_they_ran(paper: ModuleType) -> N
     assert "--n-" not in whole.command("table1")
 
 
+def test_readme_shows_the_averages_between_its_marks(
+    paper: ModuleType, tmp_path: Path
+) -> None:
+    import paper_lines
+    import paper_page
+
+    lines = paper_lines.Lines(tmp_path / "paper.jsonl")
+    alone, batched = {"batch": 1}, {"batch": 64}
+    for line in (
+        made_up("table1", "raee", 60.0, mean_exit=3.0, n_layers=4),
+        made_up("table1", "raee", 70.0, mean_exit=2.0, n_layers=4, task="mr"),
+        made_up("latency", "raee", 0, ratio=0.5, ms=1.0, setting=alone),
+        made_up("latency", "raee", 0, ratio=0.25, ms=1.0, setting=batched),
+    ):
+        lines.add(**line)
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- paper -->\nold\n<!-- end of paper -->\nafter\n")
+    paper_page.write_page(lines, tmp_path / "docs")
+    before, _, table = readme.read_text("utf-8").partition("<!-- paper -->\n")
+    assert before == "before\n"
+    assert "| method | accuracy | layers of 4 | time, one text |" in table
+    assert "| RAEE, encoder keys | 65.0 | 2.5 | 0.50 | 0.25 |" in table
+    assert table.endswith("<!-- end of paper -->\nafter\n")
+
+
 def test_reported_figures_average_to_what_the_paper_prints(paper: ModuleType) -> None:
     import paper_reported
 
