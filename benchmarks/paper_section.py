@@ -61,13 +61,13 @@ class Section:
     @property
     def asked(self) -> dict[str, int]:
         """Return how many texts were asked for, where it was not the usual number."""
-        found = [line["asked"] for line in self.lines if "asked" in line]
-        usual = {"n_fit": 2_000, "n_test": None}
-        return {
-            name: value
-            for name, value in (found[-1] if found else {}).items()
-            if value != usual[name]
-        }
+        usual = {"n_fit": 2_000, "n_test": None, "n_calibration": 128}
+        found = {}
+        for line in self.lines:
+            found.update(line.get("asked", {}))
+            if line["table"] == "sleb-order":
+                found["n_calibration"] = line["n_calibration"]
+        return {name: n for name, n in found.items() if n != usual[name]}
 
     def of(
         self, table: str, method: str | None = None, setting: Line | None = None

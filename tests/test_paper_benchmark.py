@@ -353,7 +353,7 @@ def test_search_for_blocks_goes_on_after_the_last_round_written(
 # What is said of the lines, on lines made up
 
 
-def made_up(table: str, method: str, value: float, **more: Any) -> Any:
+def made_up(table: str, method: str | None, value: float, **more: Any) -> Any:
     fields = {"task": "sst2", "setting": None, "n_fit": 10, "n_test": 5, "seed": 0}
     place = {"backbone": "b", "encoder": "e", "dtype": "auto"}
     found = {"accuracy": value, "machine": {"gpu": None}}
@@ -469,11 +469,12 @@ def test_commands_beside_the_tables_say_on_what_they_ran(paper: ModuleType) -> N
         made_up("table1", "raee", 60.0, task="trec", asked=asked),
         made_up("table1", "raee", 60.0, task="sst2", asked=asked),
         made_up("table1", "raee", 60.0, backbone="whole"),
+        made_up("sleb-order", None, 0, backbone="whole", n_calibration=32, round=1),
     ]
     few, whole = paper_section.sections_of(lines, [])
     options = " --encoder e --tasks sst2 trec --n-fit 1000 --n-test 500`"
     assert few.command("table1").strip().endswith(options)
-    assert "--n-" not in whole.command("table1")
+    assert whole.command("table1").strip().endswith(" --tasks sst2 --n-calibration 32`")
 
 
 def test_readme_shows_the_averages_between_its_marks(
