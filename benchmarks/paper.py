@@ -42,7 +42,7 @@ KS = (2, 4, 8, 12, 16, 20)
 SHARES = (0.2, 0.5, 1.0)
 BATCHES = (1, 64)
 N_ALONE = 16  # texts that are timed one by one
-N_TURNS = 5  # methods that share the turns of full depth
+N_TURNS = 8  # methods that share the turns of full depth
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -165,8 +165,8 @@ def timing(section: Section) -> str:
         return ""
     return (
         f"\nMilliseconds per text in calls of one text and of 64, encoder and search "
-        f"included, average of {listed(tasks)}. The methods take turns, with full "
-        "depth in the first of every six; the median of the rounds, and of the ratios "
+        f"included, average of {listed(tasks)}. The methods take turns, full depth "
+        "again after every few of them; the median of the rounds, and of the ratios "
         "within a round.\n"
     )
 
