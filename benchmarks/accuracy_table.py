@@ -63,10 +63,12 @@ def headline(lines: list[Line]) -> str:
 
 
 def between_marks(path: Path, name: str, text: str) -> None:
-    """Put a text between the two marks of a file that bear a name."""
+    """Put a text between the two marks of a file that bear a name, if it has them."""
     start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
-    before, _, rest = path.read_text(encoding="utf-8").partition(start)
-    _, _, after = rest.partition(end)
+    before, opened, rest = path.read_text(encoding="utf-8").partition(start)
+    _, closed, after = rest.partition(end)
+    if not (opened and closed):
+        return
     path.write_text(f"{before}{start}{text}{end}{after}", encoding="utf-8")
 
 

@@ -22,6 +22,7 @@ from paper_tables import (
     table8,
 )
 
+README_BACKBONE = "gemma3-270m"
 INTRODUCTION = f"""\
 # The RAEE paper's tables, measured
 
@@ -52,8 +53,9 @@ def write_page(lines: Lines, docs: Path) -> None:
         parts += chapter(section, docs)
     (docs / "paper.md").write_text("\n".join(parts), encoding="utf-8")
     readme = docs.parent / "README.md"
-    if sections and readme.is_file():
-        between_marks(readme, "paper", at_a_glance(sections[0]))
+    shown = [s for s in sections if s.backbone == README_BACKBONE]
+    if shown and readme.is_file():
+        between_marks(readme, "paper", at_a_glance(shown[0]))
 
 
 def chapter(section: Section, docs: Path) -> list[str]:

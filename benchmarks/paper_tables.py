@@ -163,11 +163,12 @@ def timing(section: Section) -> str:
     tasks = timed_tasks(section)
     if not tasks:
         return ""
+    rounds = {len(x["rounds"]) for x in section.of("latency") if "rounds" in x}
     return (
         f"\nMilliseconds per text in calls of one text and of 64, encoder and search "
         f"included, average of {listed(tasks)}. The methods take turns, full depth "
-        "again after every few of them; the median of the rounds, and of the ratios "
-        "within a round.\n"
+        f"again after every few of them; the median of {min(rounds)} rounds, and of "
+        "the ratios within a round.\n"
     )
 
 
@@ -311,10 +312,8 @@ def at_a_glance(section: Section) -> str:
     for method in ("full", *REASONS, "raee", "ridge-confidence"):
         accuracy = section.average("table1", method, "score")
         exits = section.average("table1", method, "mean_exit")
-        times = latency_cells(section, method)
-        rows.append(
-            [TITLES[method], number(accuracy), number(exits), times[1], times[3]]
-        )
+        _, alone, _, batched = latency_cells(section, method)
+        rows.append([TITLES[method], number(accuracy), number(exits), alone, batched])
     head = ["method", "accuracy", f"layers of {max(layers, default=0)}"]
     return table([*head, "time, one text", "time, 64 texts"], rows)
 

@@ -485,13 +485,14 @@ def test_readme_shows_the_averages_between_its_marks(
 
     lines = paper_lines.Lines(tmp_path / "paper.jsonl")
     alone, batched = {"batch": 1}, {"batch": 64}
+    took: Any = {"ms": 1.0, "rounds": [[1.0, 2.0]]}
     for line in (
         made_up("table1", "raee", 60.0, mean_exit=3.0, n_layers=4),
         made_up("table1", "raee", 70.0, mean_exit=2.0, n_layers=4, task="mr"),
-        made_up("latency", "raee", 0, ratio=0.5, ms=1.0, setting=alone),
-        made_up("latency", "raee", 0, ratio=0.25, ms=1.0, setting=batched),
+        made_up("latency", "raee", 0, ratio=0.5, setting=alone, **took),
+        made_up("latency", "raee", 0, ratio=0.25, setting=batched, **took),
     ):
-        lines.add(**line)
+        lines.add(**{**line, "backbone": "gemma3-270m"})
     readme = tmp_path / "README.md"
     readme.write_text("before\n<!-- paper -->\nold\n<!-- end of paper -->\nafter\n")
     paper_page.write_page(lines, tmp_path / "docs")
@@ -500,6 +501,43 @@ def test_readme_shows_the_averages_between_its_marks(
     assert "| method | accuracy | layers of 4 | time, one text |" in table
     assert "| RAEE, encoder keys | 65.0 | 2.5 | 0.50 | 0.25 |" in table
     assert table.endswith("<!-- end of paper -->\nafter\n")
+
+
+def test_file_without_marks_is_left_alone(paper: ModuleType, tmp_path: Path) -> None:
+    import accuracy_table
+
+    readme = tmp_path / "README.md"
+    for text in ("mine\n", "mine\n<!-- paper -->\nthe end mark is gone\n"):
+        readme.write_text(text, "utf-8")
+        accuracy_table.between_marks(readme, "paper", "table\n")
+        assert readme.read_text("utf-8") == text
+
+
+def test_methods_are_timed_in_turns_with_full_depth(
+    paper: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import paper_measure
+
+    clock = {"full": [9.0, 4.0, 8.0, 4.0], "raee": [9.0, 1.0, 4.0, 3.0]}
+    order: list[str] = []
+
+    def milliseconds(model: str, texts: list[str], batch: int) -> float:
+        order.append(model)
+        if model == "sleb":
+            raise ValueError("no blocks")
+        return clock[model].pop(0)
+
+    monkeypatch.setattr(paper_measure, "fitted", lambda case, name: (name, 0.0))
+    monkeypatch.setattr(paper_measure, "milliseconds", milliseconds)
+    found = paper_measure.timed(None, ["sleb", "raee"], ["a"], 1, 3)
+    assert order == ["full", "sleb", "raee", *["full", "raee"] * 3]
+    assert found["sleb"] == {"failed": "ValueError: no blocks"}
+    assert found["raee"] == {
+        "ms": 3.0,
+        "ms_full": 4.0,
+        "ratio": 0.5,  # the median of 1/4, 4/8 and 3/4: the warm-up does not count
+        "rounds": [[1.0, 4.0], [4.0, 8.0], [3.0, 4.0]],
+    }
 
 
 def test_reported_figures_average_to_what_the_paper_prints(paper: ModuleType) -> None:
