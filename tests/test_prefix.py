@@ -19,6 +19,7 @@ from skraee.backbone.engine import Engine
 from skraee.backbone.families import FAMILIES
 from skraee.backbone.gates import layers_of
 from skraee.backbone.handle import _KEPT_PREFIXES, LoadedBackbone
+from skraee.backbone.prefix import cache_argument
 from skraee.text.prompt import Prompt, common_prefix
 from tests.model_zoo import MODELS, VOCAB
 from tests.test_engine import LABEL_IDS, loaded, prompts_for, soft
@@ -385,3 +386,18 @@ def test_cleared_backbones_forget_their_prefixes(
     clear_backbones()
     clf.predict(["a dull film"])
     assert sum(passes.values()) == 2
+
+
+def test_cache_argument_is_the_name_in_the_signature() -> None:
+    class Renamed(torch.nn.Module):
+        def forward(self, input_ids: Any, cache: Any = None) -> None: ...
+
+    class Earlier(torch.nn.Module):
+        def forward(self, input_ids: Any, past_key_values: Any = None) -> None: ...
+
+    class Without(torch.nn.Module):
+        def forward(self, input_ids: Any) -> None: ...
+
+    kinds = (Renamed, Earlier, Without)
+    names = [cache_argument(kind.forward) for kind in kinds]
+    assert names == ["cache", "past_key_values", None]

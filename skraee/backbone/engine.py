@@ -35,6 +35,7 @@ from skraee.backbone.passes import (
     DecidedLanding,
     Landing,
 )
+from skraee.backbone.prefix import cache_argument
 from skraee.backbone.readout import LabelHead
 from skraee.backbone.scoring import DepthStates, Scorer, StateKind, Stops
 from skraee.clock import Clock, NoClock
@@ -496,7 +497,10 @@ class Engine:
         stack = gated_stack(model, family, family.stacks[0], flight, 0)
         cache: dict[str, Any] = {"use_cache": False} if family.kind == "causal" else {}
         if batch.prefix:
-            cache["past_key_values"] = self.backbone.prefix(batch.prefix)
+            module = model.get_submodule(family.stacks[0])
+            name = cache_argument(type(module).forward)
+            assert name is not None  # else there is no prefix
+            cache[name] = self.backbone.prefix(batch.prefix)
         out = stack(input_ids=batch.ids, attention_mask=batch.mask, **cache)
         flight.arrive(self.n_layers, out.last_hidden_state)
 

@@ -8,6 +8,9 @@ model's own forward finds the rest where it looks when it generates text: in a c
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -43,6 +46,8 @@ def takes_prefix(model: PreTrainedModel, family: Family) -> bool:
     kinds = [kind for kind in rotations.values() if isinstance(kind, dict)]
     return (
         family.kind == "causal"
+        and cache_argument(type(model.get_submodule(family.stacks[0])).forward)
+        is not None
         and config._attn_implementation in _ATTENTION
         and _CHANGING_ROTATION.isdisjoint(
             kind.get("rope_type") for kind in kinds or [rotations]
@@ -70,13 +75,31 @@ def run_prefix(model: PreTrainedModel, family: Family, ids: tuple[int, ...]) -> 
     # Plain layers, which keep all tokens even where the model attends to the last
     # few alone: a text's first tokens see more of the prefix than its later ones.
     noted = [DynamicLayer() for _ in layers_of(model, family, stack)]
+    module = model.get_submodule(stack)
+    name = cache_argument(type(module).forward)
+    assert name is not None  # as takes_prefix has seen
     with torch.no_grad():
-        model.get_submodule(stack)(
+        module(
             input_ids=torch.tensor([ids], device=model.device),
-            past_key_values=Cache(layers=noted),
             use_cache=True,
+            **{name: Cache(layers=noted)},
         )
     return Cache(layers=[_Shared(layer.keys, layer.values) for layer in noted])
+
+
+@cache
+def cache_argument(forward: Callable[..., Any]) -> str | None:
+    """Return the name under which a forward takes its cache, if it takes one.
+
+    transformers 5.24 renamed ``past_key_values`` to ``cache``.
+
+    Parameters
+    ----------
+    forward : callable
+        Of the stack's class: each is asked once.
+    """
+    taken = inspect.signature(forward).parameters
+    return next((name for name in ("cache", "past_key_values") if name in taken), None)
 
 
 class _Shared(DynamicLayer):
