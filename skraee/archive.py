@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
-import shutil
 import struct
 import zipfile
 import zlib
@@ -25,6 +23,7 @@ import numpy.typing as npt
 
 from skraee import __version__
 from skraee.exceptions import FileFormatError
+from skraee.files import replacing
 
 #: Number of the format that `write` writes, and the newest that `read` reads.
 FORMAT = 1
@@ -56,18 +55,11 @@ def write(
     FileFormatError
         If what was written cannot be read back.
     """
-    target = _target(path)
-    temporary = target.with_name(f".skraee-{secrets.token_hex(8)}.tmp")
-    try:
+    with replacing(path) as temporary:
         written = _write_new(temporary, manifest, arrays)
         with open(temporary, "rb") as file, telling_damage(temporary):
             _check_members(zipfile.ZipFile(file), written)
-        if target.exists():
-            shutil.copymode(target, temporary)
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(target.parent)
+    _sync_folder(temporary.parent)
 
 
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Arrays]:
@@ -125,19 +117,6 @@ def telling_damage(path: str | os.PathLike[str]) -> Iterator[None]:
             f"{os.fspath(path)!r} is damaged ({error}); take an intact copy of it, or "
             "save the fitted estimator again."
         ) from error
-
-
-def _target(path: str | os.PathLike[str]) -> Path:
-    target = Path(os.path.realpath(path))  # a link stays, what it leads to is replaced
-    if target.is_dir():
-        raise IsADirectoryError(
-            f"{os.fspath(path)!r} is a folder; give the name of a file in it."
-        )
-    if not target.parent.is_dir():
-        raise FileNotFoundError(
-            f"there is no folder {str(target.parent)!r} to save to; make it first."
-        )
-    return target
 
 
 def _write_new(
