@@ -1,0 +1,205 @@
+"""How a CSV file is written: its encoding, its separator, its rows and their lines."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+
+# What is tried where nothing names the separator, the first of equals being taken.
+_SEPARATORS = (",", ";", "\t", "|")
+
+# Rows that are tried.
+_FIRST_ROWS = 100
+
+# Excel's own first line: "sep=;".
+_SEPARATOR_LINE = re.compile(r'"?sep=([^"\r\n])"?', re.IGNORECASE)
+
+_WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+Row = list[str]
+
+
+class Writable(Protocol):
+    """What text can be written to."""
+
+    def write(self, text: str, /) -> object:
+        """Take some text."""
+
+
+def check_encoding(path: Path) -> None:
+    """Refuse a file that is not in UTF-8.
+
+    Parameters
+    ----------
+    path : Path
+
+    Raises
+    ------
+    ValueError
+        If it is not, with the line where that shows.
+    """
+    with path.open("rb") as file:
+        start = file.read(4)
+    # Without a mark, UTF-16 has a zero in each pair of bytes of a plain header.
+    if start.startswith(_WIDE_MARKS) or b"\0" in start:
+        raise ValueError(
+            f"{path} is in UTF-16, or no text; save it as a CSV file in UTF-8."
+        )
+    try:
+        path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            f"{path} is not in UTF-8, in line {line} ({error}); save it in UTF-8."
+        ) from error
+
+
+def rows_of(path: Path, separator: str) -> Iterator[tuple[int, Row]]:
+    """Go through the rows of a file, without blank lines and Excel's line ``sep=``.
+
+    Parameters
+    ----------
+    path : Path
+    separator : str
+
+    Yields
+    ------
+    line : int
+        In which the row starts, from 1 on; cells in quotes can span several.
+    cells : list of str
+
+    Raises
+    ------
+    csv.Error
+        If quotes are wrong, with the line of the row.
+    """
+    with _opened(path) as (file, named):
+        skipped = 0 if named is None else 1
+        reader = csv.reader(file, delimiter=separator, strict=True)
+        line = skipped + 1
+        try:
+            for cells in reader:
+                if cells:
+                    yield line, cells
+                line = skipped + reader.line_num + 1
+        except csv.Error as error:
+            raise csv.Error(f"in the row of line {line}, {error}") from error
+
+
+def separator_of(path: Path) -> str:
+    """Tell what separates the cells of a file.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    str
+        What Excel's line ``sep=`` says, or else the comma, semicolon, tab or bar under
+        which the file looks most like a table.
+    """
+    with _opened(path) as (_, named):
+        if named is not None:
+            return named
+    return choose_separator({each: _first_rows(path, each) for each in _SEPARATORS})
+
+
+def choose_separator(split: Mapping[str, Sequence[Row]]) -> str:
+    """Choose the separator under which rows look most like a table.
+
+    One that does not split the header is out of the question. Of the others the best
+    gives the largest share of rows as many cells as the header, then the most cells.
+    (The standard library's sniffer goes by how often signs occur: in texts it takes
+    spaces and letters for separators.)
+
+    Parameters
+    ----------
+    split : mapping of str to sequence of rows
+        The header and the first rows as each separator splits them.
+
+    Returns
+    -------
+    str
+        The first one of equals, or where none splits the header.
+
+    Examples
+    --------
+    >>> by_comma, by_semicolon = [["a;b"], ["1", "2;3"]], [["a", "b"], ["1,2", "3"]]
+    >>> choose_separator({",": by_comma, ";": by_semicolon})
+    ';'
+    """
+
+    def fit(separator: str) -> tuple[float, int]:
+        rows = split[separator]
+        width = len(rows[0]) if rows else 0
+        if width < 2:
+            return 0.0, 0
+        return sum(len(row) == width for row in rows) / len(rows), width
+
+    return max(split, key=fit)
+
+
+def write_rows(file: Writable, rows: Iterable[Sequence[Any]], separator: str) -> None:
+    """Write rows so that `rows_of` reads the same cells.
+
+    Parameters
+    ----------
+    file : text file
+        With line ends that are written as they are.
+    rows : iterable of sequence
+    separator : str
+    """
+    writer = csv.writer(_Lines(file), delimiter=separator, lineterminator="\r\n")
+    writer.writerows(rows)
+
+
+@contextmanager
+def long_cells() -> Iterator[None]:
+    """Allow texts of more than the 128 kB that the csv module takes by itself."""
+    before = csv.field_size_limit(2**31 - 1)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+class _Lines:
+    r"""Ends rows in "\n" that a csv writer ends in "\r\n".
+
+    The writer puts cells into quotes that hold a character of its line ends, and must
+    do so with a bare "\r", which would end the row for who reads it.
+    """
+
+    def __init__(self, file: Writable) -> None:
+        self._file = file
+
+    def write(self, row: str) -> None:
+        self._file.write(row.removesuffix("\r\n") + "\n")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[TextIO, str | None]]:
+    """Open a file behind Excel's line ``sep=``, and tell what that names."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        line = _SEPARATOR_LINE.fullmatch(file.readline().rstrip("\r\n"))
+        if line is None:
+            file.seek(0)
+        yield file, line and line[1]
+
+
+def _first_rows(path: Path, separator: str) -> list[Row]:
+    """Return the first rows, the last of them empty where quotes are wrong."""
+    found: list[Row] = []
+    try:
+        for _, cells in islice(rows_of(path, separator), _FIRST_ROWS):
+            found.append(cells)
+    except csv.Error:
+        found.append([])
+    return found
