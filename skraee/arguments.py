@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,8 @@ def _add_demo(commands: Any) -> None:
         "--template", help="prompt for --data, with {text}; by default a question"
     )
     _add_label_words(demo)
-    _add_columns(demo, "text", "label")
+    _add_table(demo)
+    _add_label_column(demo)
 
 
 def _add_fit(commands: Any) -> None:
@@ -62,7 +64,8 @@ def _add_fit(commands: Any) -> None:
     fit.add_argument(
         "--template",
         required=True,
-        help="prompt with {text} and, for masked models, {mask}",
+        help="prompt with {text} and, for masked models, {mask}; every field, such as "
+        "{premise} and {hypothesis}, takes the column of its name",
     )
     _add_label_words(fit)
     fit.add_argument(
@@ -108,7 +111,8 @@ def _add_fit(commands: Any) -> None:
     fit.add_argument(
         "--min-exit", type=int, default=0, help="smallest exit layer (%(default)s)"
     )
-    _add_columns(fit, "text", "label")
+    _add_table(fit)
+    _add_label_column(fit)
     fit.add_argument(
         "--dtype",
         choices=["auto", "bfloat16", "float16", "float32"],
@@ -135,14 +139,15 @@ def _add_predict(commands: Any) -> None:
         "model", type=Path, metavar="MODEL", help=f"from skraee fit; {_TRUST}"
     )
     predict.add_argument("new", type=Path, metavar="NEW_CSV")
-    _add_columns(predict, "text")
+    _add_table(predict)
     predict.add_argument(
         "-o",
         "--output",
         type=Path,
         metavar="CSV",
-        help="where to write text, label, exit_layer and probability; by default the "
-        "standard output",
+        help="where to write the columns of NEW_CSV with label, exit_layer and "
+        "probability behind them, or predicted_label and so on where NEW_CSV has "
+        "columns of these names; by default the standard output, in UTF-8",
     )
 
 
@@ -156,21 +161,53 @@ def _add_label_words(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_columns(parser: argparse.ArgumentParser, *columns: str) -> None:
-    for name in columns:
-        parser.add_argument(
-            f"--{name}-column", default=name, help="its name (%(default)s)"
+def _add_table(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--text-column",
+        metavar="NAME",
+        help="column of the texts, for a template with one field; by default the "
+        "field's name, as in text for {text}",
+    )
+    parser.add_argument(
+        "--separator",
+        type=_separator,
+        metavar="SIGN",
+        help="what separates the cells of the CSV file: a sign such as ';', or tab; by "
+        "default what its first line says, as in sep=;, or else the one of , ; tab | "
+        "that suits its first rows best",
+    )
+
+
+def _add_label_column(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--label-column",
+        default="label",
+        metavar="NAME",
+        help="column of the labels (%(default)s)",
+    )
+
+
+def _separator(written: str) -> str:
+    sign = "\t" if written in ("tab", r"\t") else written
+    if len(sign) != 1 or sign in '"\r\n':
+        raise argparse.ArgumentTypeError(
+            f"write one sign such as ',', ';' or '|', or tab, not {written!r}"
         )
+    return sign
 
 
 def _label_words(written: str) -> dict[str, str]:
-    pairs = [part.rpartition("=") for part in written.split(",")]
-    if not all(name and word for name, _, word in pairs):
+    parts = [part.rpartition("=") for part in written.split(",")]
+    pairs = [(name.strip(), word.strip()) for name, _, word in parts]
+    if not all(name and word for name, word in pairs):
         raise argparse.ArgumentTypeError(
             f"write class=word,class=word, not {written!r}"
         )
-    return {name.strip(): word.strip() for name, _, word in pairs}
+    words = dict(pairs)
+    if len(words) < len(pairs):
+        raise argparse.ArgumentTypeError(f"write each class once, not {written!r}")
+    return words
 
 
 def _encoder(written: str) -> int | str:
-    return int(written) if written.isdecimal() else written
+    return int(written) if re.fullmatch(r"[+-]?\d+", written) else written

@@ -12,16 +12,20 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from skraee.arguments import parser
-from skraee.tables import read_table, write_table
+from skraee.files import check_writable, replacing
+from skraee.tables import Table, read_table, write_table
 
 if TYPE_CHECKING:
     from skraee.classifier import RAEEClassifier
 
 # A model file of this name is that of `RAEEClassifier.save`, any other one joblib's.
 _SAVED = ".skraee"
+
+# What predict adds to the columns of its input.
+_ANSWERS = ("label", "exit_layer", "probability")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,6 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0, or 2 after one line on the standard error when files,
         columns, names or words do not fit.
 
+    Raises
+    ------
+    BrokenPipeError
+        If nobody reads the standard output any more.
+
     Examples
     --------
     >>> from skraee.cli import main
@@ -49,6 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with _short_warnings():
             _COMMANDS[arguments.command](arguments)
+        print(end="", flush=True)  # while an error can still be told
+    except BrokenPipeError:
+        raise
     except (ImportError, OSError, ValueError, MemoryError) as error:
         _tell(f"error: {' '.join(str(error).split())}")
         return 2
@@ -62,7 +74,7 @@ def _demo(arguments: argparse.Namespace) -> None:
         task = demo.shipped_task()
     else:
         task = demo.task_from(
-            read_table(arguments.data),
+            read_table(arguments.data, arguments.separator),
             text_column=arguments.text_column,
             label_column=arguments.label_column,
             label_words=arguments.label_words,
@@ -72,10 +84,14 @@ def _demo(arguments: argparse.Namespace) -> None:
 
 
 def _fit(arguments: argparse.Namespace) -> None:
-    _check_folder(arguments.output)
-    table = read_table(arguments.train)
-    texts = table.column(arguments.text_column)
-    labels = table.column(arguments.label_column)
+    check_writable(arguments.output)
+
+    from skraee.text.template import Template
+
+    fields = Template(arguments.template).fields
+    table = read_table(arguments.train, arguments.separator)
+    texts = table.texts(fields, arguments.text_column)
+    labels = table.labels(arguments.label_column)
 
     from skraee.classifier import RAEEClassifier
 
@@ -106,18 +122,43 @@ def _fit(arguments: argparse.Namespace) -> None:
 
 def _predict(arguments: argparse.Namespace) -> None:
     if arguments.output is not None:
-        _check_folder(arguments.output)
-    texts = read_table(arguments.new).column(arguments.text_column)
+        check_writable(arguments.output)
+    elif sys.stdout is None:
+        raise OSError("the standard output is closed; name a file with --output.")
+    table = read_table(arguments.new, arguments.separator)
     clf = _load(arguments.model).set_params(verbose=1)
+    texts = table.texts(clf._template().fields, arguments.text_column)
     start = time.perf_counter()
-    proba, exits = clf.predict_proba(texts, return_exit_layers=True)
+    answers = _answers(clf, texts) if table.rows else []
     seconds = time.perf_counter() - start
+    header = [*table.columns, *_free_names(table.columns)]
+    rows = [[*cells, *more] for cells, more in zip(table.rows, answers, strict=True)]
+    write_table(arguments.output, header, rows, table.separator)
+    _tell(f"{len(rows)} texts in {seconds:.1f} s{_mean_exit(clf, answers)}")
+
+
+def _answers(clf: RAEEClassifier, texts: list[str] | Table) -> list[tuple[Any, ...]]:
+    """Return what `_ANSWERS` names for each text."""
+    proba, exits = clf.predict_proba(texts, return_exit_layers=True)
     labels = clf.classes_[proba.argmax(axis=1)]
     best = [f"{p:.4f}" for p in proba.max(axis=1)]
-    rows = zip(texts, labels, exits, best, strict=True)
-    write_table(arguments.output, ["text", "label", "exit_layer", "probability"], rows)
-    mean = f", mean exit layer {exits.mean():.1f} of {clf.n_layers_}" if texts else ""
-    _tell(f"{len(texts)} texts in {seconds:.1f} s{mean}")
+    return list(zip(labels, exits.tolist(), best, strict=True))
+
+
+def _free_names(columns: Sequence[str]) -> list[str]:
+    """Return names for the answers that the user's own columns do not have."""
+    names = list(_ANSWERS)
+    for i in range(len(names)):
+        while names[i] in columns:
+            names[i] = f"predicted_{names[i]}"
+    return names
+
+
+def _mean_exit(clf: RAEEClassifier, answers: Sequence[tuple[Any, ...]]) -> str:
+    if not answers:
+        return ""
+    mean = sum(exit_layer for _, exit_layer, _ in answers) / len(answers)
+    return f", mean exit layer {mean:.1f} of {clf.n_layers_}"
 
 
 def _versions(arguments: argparse.Namespace) -> None:
@@ -142,10 +183,12 @@ def _summary(clf: RAEEClassifier, labels: list[str], seconds: float) -> str:
 def _write(clf: RAEEClassifier, path: Path) -> None:
     if path.suffix == _SAVED:
         clf.save(path)
-    else:
-        import joblib
+        return
 
-        joblib.dump(clf, path)
+    import joblib
+
+    with replacing(path) as beside:
+        joblib.dump(clf, beside)
 
 
 def _load(path: Path) -> RAEEClassifier:
@@ -157,6 +200,7 @@ def _load(path: Path) -> RAEEClassifier:
         return RAEEClassifier.load(path)
 
     import joblib
+    from sklearn.utils.validation import check_is_fitted
 
     try:
         clf = joblib.load(path)
@@ -170,15 +214,8 @@ def _load(path: Path) -> RAEEClassifier:
             f"{path} holds a {type(clf).__name__}, not a fitted RAEEClassifier; make "
             "one with: skraee fit"
         )
+    check_is_fitted(clf)
     return clf
-
-
-def _check_folder(output: Path) -> None:
-    # Before the work, not after it.
-    if not output.absolute().parent.is_dir():
-        raise OSError(
-            f"there is no folder {str(output.parent)!r} to write to; make it."
-        )
 
 
 def _tell(message: str) -> None:

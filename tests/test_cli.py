@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import csv
+import io
+import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import joblib
+import pandas as pd
 import pytest
 
-from skraee import RAEEClassifier, clear_backbones, toy
+from skraee import RAEEClassifier, toy
+from skraee.arguments import parser
 from skraee.cli import main
 
 
@@ -33,6 +39,15 @@ def _float32():
     import torch
 
     return torch.float32
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory, backbone: Path) -> Path:
+    """A model that is only read."""
+    train = tmp_path_factory.mktemp("fitted") / "train.csv"
+    write_csv(train, ["text", "label"], list(zip(*toy.reviews(60), strict=True)))
+    assert fit(train, backbone) == 0
+    return train.parent / "model.joblib"
 
 
 @pytest.fixture
@@ -145,12 +160,223 @@ def test_fit_other_columns_are_found_by_name(tmp_path, backbone):
     assert fit(train, backbone, *columns) == 0
 
 
-def test_predict_no_rows_writes_the_header_alone(train, backbone, tmp_path, capsys):
-    fit(train, backbone)
+def test_predict_no_rows_writes_the_header_alone_and_loads_no_backbone(
+    fitted, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(RAEEClassifier, "predict_proba", None)
     empty = write_csv(tmp_path / "new.csv", ["text"], [])
-    capsys.readouterr()
-    assert main(["predict", str(tmp_path / "model.joblib"), str(empty)]) == 0
-    assert capsys.readouterr().out == "text,label,exit_layer,probability\n"
+    assert main(["predict", str(fitted), str(empty)]) == 0
+    told = capsys.readouterr()
+    assert told.out == "text,label,exit_layer,probability\n"
+    assert told.err == "skraee: 0 texts in 0.0 s\n"
+
+
+def predicted(model: Path, new: Path, *more: str) -> list[list[str]]:
+    """Run predict; return its file's rows, the header first."""
+    out = new.parent / "out.csv"
+    assert main(["predict", str(model), str(new), "-o", str(out), *more]) == 0
+    with out.open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_predict_carries_over_the_other_columns(fitted, tmp_path):
+    header = ["id", "review", "", "id"]
+    rows = [("1", "a lovely film", "", "x"), ("2", "the waiter was cold", " =1", "\r")]
+    new = write_csv(tmp_path / "new.csv", header, rows)
+    first, *others = predicted(fitted, new, "--text-column", "review")
+    assert first == [*header, "label", "exit_layer", "probability"]
+    assert [tuple(cells[:4]) for cells in others] == rows
+    assert [cells[4] for cells in others] == ["positive", "negative"]
+
+
+@pytest.mark.parametrize(
+    ("more", "added"),
+    [
+        (["label"], ["predicted_label", "exit_layer", "probability"]),
+        (["probability"], ["label", "exit_layer", "predicted_probability"]),
+        (
+            ["label", "predicted_label", "exit_layer"],
+            ["predicted_predicted_label", "predicted_exit_layer", "probability"],
+        ),
+    ],
+)
+def test_predict_columns_of_the_answers_names_stay_the_users(
+    more, added, fitted, tmp_path
+):
+    rows = [("a lovely film", *("mine" for _ in more))]
+    new = write_csv(tmp_path / "new.csv", ["text", *more], rows)
+    header, cells = predicted(fitted, new)
+    assert header == ["text", *more, *added]
+    assert tuple(cells[: len(rows[0])]) == rows[0]
+    assert cells[len(rows[0])] == "positive"
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_predict_writes_the_separator_that_it_read(separator, fitted, tmp_path, capsys):
+    new = tmp_path / "new.csv"
+    new.write_text(f"id{separator}text\n1{separator}a lovely, warm film\n")
+    assert main(["predict", str(fitted), str(new)]) == 0
+    header, line = capsys.readouterr().out.splitlines()
+    assert header.split(separator)[:3] == ["id", "text", "label"]
+    assert line.split(separator)[:3] == ["1", "a lovely, warm film", "positive"]
+
+
+def test_separator_that_is_named_is_taken_by_fit_and_predict(
+    backbone, tmp_path, capsys
+):
+    texts, labels = toy.reviews(20)
+    pairs = zip(texts, labels, strict=True)
+    rows = [f"{text.replace(',', '')}:{label}" for text, label in pairs]
+    train = tmp_path / "train.csv"
+    train.write_text("\n".join(["text:label", *rows]), encoding="utf-8")
+    assert fit(train, backbone) == 2
+    assert "it has ['text:label'], separated by ','" in refusal(capsys)
+    assert fit(train, backbone, "--separator", ":") == 0
+    header, *_ = predicted(tmp_path / "model.joblib", train, "--separator", ":")
+    assert header == ["text:label:predicted_label:exit_layer:probability"]
+
+
+@pytest.fixture(scope="module")
+def pairs(
+    tmp_path_factory: pytest.TempPathFactory, backbone: Path
+) -> tuple[Path, Path]:
+    """A model of two fields and the file that it was fitted on."""
+    folder = tmp_path_factory.mktemp("pairs")
+    texts, labels = toy.reviews(40)
+    rows = [
+        (label, *text.split(" ", 1), str(number))
+        for number, (text, label) in enumerate(zip(texts, labels, strict=True))
+    ]
+    train = write_csv(folder / "train.csv", ["label", "premise", "end", "id"], rows)
+    template = "{premise} and then {end} It was {mask}."
+    command = ["fit", str(train), "--backbone", str(backbone), "--template", template]
+    command += ["--readout", "ridge", "--exit-by", "confidence"]
+    model = folder / "model.skraee"
+    assert main([*command, "-o", str(model)]) == 0
+    return model, train
+
+
+def test_fields_take_the_columns_of_their_names_in_fit_and_predict(pairs):
+    model, train = pairs
+    header, *rows = predicted(*pairs)
+    assert header[:5] == ["label", "premise", "end", "id", "predicted_label"]
+    with train.open(encoding="utf-8", newline="") as file:
+        columns = pd.DataFrame(list(csv.DictReader(file)))
+    clf = RAEEClassifier.load(model)
+    assert [row[4] for row in rows] == clf.predict(columns).tolist()
+    assert clf.score(columns, columns["label"]) > 0.6
+
+
+def test_predict_without_the_column_of_a_field_is_one_line(pairs, new, capsys):
+    assert main(["predict", str(pairs[0]), str(new)]) == 2
+    assert "has no column 'premise', it has ['text']" in refusal(capsys)
+
+
+def test_text_column_for_several_fields_is_one_line(pairs, capsys):
+    words = ["predict", *map(str, pairs), "--text-column", "premise"]
+    assert main(words) == 2
+    assert "--text-column premise is for templates with one field" in refusal(capsys)
+
+
+def test_fit_a_field_takes_the_column_of_its_name(tmp_path, train, backbone, capsys):
+    # The backbone is not there: nothing is loaded before the columns are found.
+    command = ["fit", str(train), "--backbone", str(tmp_path / "none"), "-o"]
+    command += [str(tmp_path / "model.joblib"), "--template"]
+    assert main([*command, "{review} It was {mask}."]) == 2
+    assert "has no column 'review'" in refusal(capsys)
+    assert main([*command, "{label} It was {mask}.", "--text-column", "review"]) == 2
+    assert "has no column 'review'" in refusal(capsys)
+    assert main([*command, "{premise} {text} It was {mask}."]) == 2
+    assert "has no column 'premise'" in refusal(capsys)
+
+
+def test_fit_without_a_field_is_one_line_before_the_file_is_read(tmp_path, capsys):
+    command = ["fit", "none.csv", "--backbone", "none", "--template", "It was {mask}."]
+    assert main([*command, "-o", str(tmp_path / "model.joblib")]) == 2
+    assert "a template must have a place for the text" in refusal(capsys)
+
+
+@pytest.mark.parametrize("command", ["fit", "predict"])
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [("", "is a folder; give the name"), ("none/out", "there is no folder")],
+)
+def test_output_that_cannot_be_is_refused_before_the_files_are_read(
+    command, place, message, tmp_path, capsys
+):
+    words = {
+        "fit": ["none.csv", "--backbone", "none", "--template", "{text} {mask}"],
+        "predict": ["none.joblib", "none.csv"],
+    }
+    assert main([command, *words[command], "-o", str(tmp_path / place)]) == 2
+    assert message in refusal(capsys)
+
+
+def test_predict_without_a_standard_output_is_one_line(new, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["predict", "none.joblib", str(new)]) == 2
+    assert "the standard output is closed; name a file" in refusal(capsys)
+
+
+def test_fit_that_cannot_write_its_model_keeps_the_one_before(
+    train, backbone, tmp_path, monkeypatch, capsys
+):
+    def failing(_: object, path: Path) -> None:
+        path.write_bytes(b"half a model")
+        raise OSError("no space left")
+
+    fit(train, backbone)
+    before = (tmp_path / "model.joblib").read_bytes()
+    monkeypatch.setattr(joblib, "dump", failing)
+    assert fit(train, backbone) == 2
+    assert "no space left" in refusal(capsys)
+    assert (tmp_path / "model.joblib").read_bytes() == before
+    assert sorted(os.listdir(tmp_path)) == ["model.joblib", "train.csv"]
+
+
+def test_fit_writes_compressed_models_as_joblib_does(train, backbone, tmp_path):
+    out = tmp_path / "small.joblib.gz"
+    assert fit(train, backbone, "-o", str(out)) == 0
+    assert out.read_bytes()[:2] == b"\x1f\x8b"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--k", "many", "argument --k: invalid int value: 'many'"),
+        ("--k", "1.5", "argument --k: invalid int value: '1.5'"),
+        ("--tau", "high", "argument --tau: invalid float value: 'high'"),
+        ("--budget", "30%", "argument --budget: invalid float value: '30%'"),
+        ("--min-exit", "", "argument --min-exit: invalid int value: ''"),
+        ("--separator", "", "argument --separator: write one sign such as"),
+        ("--separator", ", ", "argument --separator: write one sign such as"),
+        ("--separator", '"', "argument --separator: write one sign such as"),
+        ("--separator", "\n", "argument --separator: write one sign such as"),
+        ("--label-words", "a=b,a=c", "--label-words: write each class once"),
+        ("--label-words", " =b", "--label-words: write class=word"),
+    ],
+)
+def test_option_that_is_no_such_value_is_named(
+    option, value, message, train, backbone, capsys
+):
+    with pytest.raises(SystemExit) as exit_info:
+        fit(train, backbone, option, value)
+    assert exit_info.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("written", ["\t", r"\t", "tab"])
+def test_separator_tab_is_written_in_three_ways(written):
+    command = ["predict", "model", "new.csv", "--separator", written]
+    assert parser().parse_args(command).separator == "\t"
+
+
+@pytest.mark.parametrize("depth", ["-1", "99"])
+def test_encoder_that_is_no_depth_is_one_line(depth, train, backbone, capsys):
+    assert fit(train, backbone, "--encoder", depth) == 2
+    line = refusal(capsys)
+    assert "encoder" in line
+    assert depth in line
 
 
 def test_predict_text_of_a_megabyte_is_read(train, backbone, tmp_path, capsys):
@@ -226,18 +452,20 @@ def test_predict_with_an_unfitted_model_is_one_line(new, tmp_path, capsys):
     ("content", "message"),
     [
         (b"", "is empty"),
-        (b"text,label\none cell\n", "has 1 cells in its row 1 but 2 columns"),
+        (b"text,label\none cell\n", "line 2 of"),
         (b"text,label\n\xff,a\n", "is not in UTF-8"),
         (b'text,label\n"open,a\n', "is not a CSV file"),
-        (b"text,label\n", "got 0 samples"),
+        (b"text,label\n", "has a header and no rows"),
+        (b"text,label\nbye,\n", "no label in the column 'label' of 1 of its 1 rows"),
+        (b"text,label,text\na,b,c\n", "has 2 columns 'text', the numbers 1 and 3"),
+        (b"text,label,label\na,b,c\n", "has 2 columns 'label', the numbers 2 and 3"),
     ],
 )
-def test_file_that_is_no_table_is_one_line(
-    content, message, backbone, tmp_path, capsys
-):
+def test_file_that_is_no_table_is_one_line(content, message, tmp_path, capsys):
     path = tmp_path / "train.csv"
     path.write_bytes(content)
-    assert fit(path, backbone) == 2
+    # It is refused before the backbone, which is not there, is looked for.
+    assert fit(path, tmp_path / "none") == 2
     assert message in refusal(capsys)
 
 
@@ -262,21 +490,83 @@ def test_help_imports_neither_torch_nor_transformers():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_module_is_the_command(train, new, backbone, tmp_path):
-    clear_backbones()
-    fit(train, backbone)
-    model = tmp_path / "model.joblib"
-    done = subprocess.run(
-        [sys.executable, "-m", "skraee", "predict", str(model), str(new)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert [line.split(",")[0] for line in done.stdout.splitlines()][1:] == [
-        "a lovely film",
-        '"the waiter was cold',
+def test_module_is_the_command_and_writes_utf_8_whatever_the_locale(fitted, tmp_path):
+    rows = [("a lovely film", "très"), ("the waiter was cold, slow", "日本\n😀\r")]
+    new = write_csv(tmp_path / "new.csv", ["text", "note"], rows)
+    done = module("predict", str(fitted), str(new), encoding="ascii")
+    assert "2 texts in" in done.stderr.decode()
+    assert done.returncode == 0
+    header, *printed = csv.reader(io.StringIO(done.stdout.decode("utf-8"), newline=""))
+    assert header == ["text", "note", "label", "exit_layer", "probability"]
+    assert [tuple(cells[:3]) for cells in printed] == [
+        ("a lovely film", "très", "positive"),
+        ("the waiter was cold, slow", "日本\n😀\r", "negative"),
     ]
-    assert "2 texts in" in done.stderr
+
+
+def module(
+    *words: str, encoding: str | None = None, stdout: Any = subprocess.PIPE
+) -> subprocess.CompletedProcess[bytes]:
+    """Run the command in a process of its own."""
+    told = {} if encoding is None else {"PYTHONIOENCODING": encoding}
+    return subprocess.run(
+        [sys.executable, "-m", "skraee", *words],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        check=False,
+        env={**os.environ, **told},
+    )
+
+
+def unread(*words: str) -> subprocess.CompletedProcess[bytes]:
+    """Run the command with a reader that has left, as `head` does."""
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        return module(*words, stdout=write)
+    finally:
+        os.close(write)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes of Windows break otherwise")
+@pytest.mark.parametrize("words", [["versions"], ["--help"], ["predict", "--help"]])
+def test_a_reader_that_leaves_ends_the_command_quietly(words):
+    done = unread(*words)
+    assert done.stderr == b""
+    assert done.returncode == (141 if words == ["versions"] else 0)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes of Windows break otherwise")
+def test_a_reader_that_leaves_ends_predict_quietly(fitted, new):
+    done = unread("predict", str(fitted), str(new))
+    assert done.returncode == 141
+    told = done.stderr.decode()
+    assert not any(word in told for word in ("error", "Error", "Exception", "Trace"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_under_the_standard_output_is_one_line():
+    with Path("/dev/full").open("wb") as full:
+        done = module("versions", stdout=full)
+    assert done.returncode == 2
+    assert done.stderr == b"skraee: error: [Errno 28] No space left on device\n"
+
+
+def test_main_leaves_a_broken_pipe_to_its_caller(monkeypatch):
+    class Broken(io.StringIO):
+        def flush(self) -> None:
+            raise BrokenPipeError("nobody reads")
+
+    monkeypatch.setattr(sys, "stdout", Broken())
+    with pytest.raises(BrokenPipeError, match="nobody reads"):
+        main(["versions"])
+
+
+def test_the_installed_command_is_the_module():
+    settings = (Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8")
+    assert tomllib.loads(settings)["project"]["scripts"] == {
+        "skraee": "skraee.__main__:run"
+    }
 
 
 def test_module_of_a_user_error_exits_with_2():

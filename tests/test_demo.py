@@ -124,6 +124,44 @@ def test_task_from_class_with_one_text_is_refused(tmp_path):
         demo.task_from(read_table(path))
 
 
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        ("text,label\n", [], "has a header and no rows"),
+        ("text,label\none,a\ntwo,\n", [], "no label in the column 'label' of 1 of"),
+        ("text,label,text\none,a,b\n", [], "has 2 columns 'text'"),
+        ("a,b,label\n1,2,c\n", ["--template", "{a} {b}:"], "a template with one field"),
+        (
+            "a,b,label\n1,2,c\n",
+            ["--template", "{a} {b}:", "--text-column", "a"],
+            "a template with one field",
+        ),
+        ("a,label\n1,c\n", ["--template", "{b}:"], "no column 'b'"),
+        ("a,label\n1,c\n", ["--separator", ";"], "it has ['a,label'], separated by"),
+    ],
+)
+def test_demo_command_with_data_that_cannot_be_is_one_line_before_gemma_is_loaded(
+    content, options, message, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(demo, "backbone", None)
+    path = tmp_path / "train.csv"
+    path.write_text(content, encoding="utf-8")
+    assert main(["demo", "--data", str(path), *options]) == 2
+    line = capsys.readouterr().err
+    assert line.startswith("skraee: error: ")
+    assert message in line
+
+
+def test_task_from_takes_the_column_that_the_field_is_named_after(tmp_path):
+    path = tmp_path / "train.csv"
+    rows = [f"text {i};{'ab'[i % 2]}" for i in range(20)]
+    path.write_text("\n".join(["review;label", *rows]), encoding="utf-8")
+    task = demo.task_from(read_table(path), template="{review} is")
+    assert sorted(task.fit.texts + task.test.texts) == sorted(
+        row.split(";")[0] for row in rows
+    )
+
+
 def test_try_settings_equals_the_classifier_fitted_on_each_fold():
     from sklearn.model_selection import StratifiedKFold
 

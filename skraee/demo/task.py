@@ -14,6 +14,7 @@ from sklearn.model_selection import train_test_split
 from skraee import templates
 from skraee.tables import Table, read_table
 from skraee.templates import TaskPrompt
+from skraee.text.template import Template
 
 REVIEWS = Path(__file__).parent.parent / "data" / "reviews.csv"
 
@@ -105,7 +106,7 @@ def shipped_task() -> Task:
 def task_from(
     table: Table,
     *,
-    text_column: str = "text",
+    text_column: str | None = None,
     label_column: str = "label",
     label_words: Mapping[str, str] | None = None,
     template: str | None = None,
@@ -115,7 +116,9 @@ def task_from(
     Parameters
     ----------
     table : Table
-    text_column, label_column : str
+    text_column : str, optional
+        By default the one that the template's field is named after.
+    label_column : str, default="label"
     label_words : dict, optional
         Class -> word; the class names by default.
     template : str, optional
@@ -128,10 +131,16 @@ def task_from(
     Raises
     ------
     ValueError
-        If a column is missing or a class has too few texts to be split.
+        If a column is missing, a row has no label, a class has too few texts to be
+        split, or the template has several fields.
     """
-    labels = np.array(table.column(label_column))
-    whole = Labelled(table.column(text_column), labels, labels)
+    names = table.labels(label_column)
+    words = dict(label_words or {name: name for name in sorted(set(names))})
+    prompt = TaskPrompt(template or _question(list(words.values())), words)
+    field = _only_field(prompt.template)
+    texts = table.column(text_column or field, "name the right one with --text-column")
+    labels = np.array(names)
+    whole = Labelled(texts, labels, labels)
     try:
         fit, test = train_test_split(
             np.arange(len(whole)), test_size=0.2, stratify=labels, random_state=_SEED
@@ -141,10 +150,18 @@ def task_from(
             f"{table.path} cannot be split into texts to fit and to test ({error}); "
             "give at least two texts of each class, and more than a few in all."
         ) from error
-    words = dict(label_words or {str(name): str(name) for name in np.unique(labels)})
-    prompt = TaskPrompt(template or _question(list(words.values())), words)
     title = f"texts of {table.path}"
     return Task(title, prompt, whole.take(fit), whole.take(test), grouped_by="class")
+
+
+def _only_field(template: str) -> str:
+    fields = Template(template).fields
+    if len(fields) > 1:
+        raise ValueError(
+            f"the demo takes a template with one field, got {list(fields)}; for "
+            "several there is skraee fit."
+        )
+    return fields[0]
 
 
 def _question(words: Sequence[str]) -> str:
