@@ -296,7 +296,7 @@ def ridge(problem: Problem, class_weight: str | None) -> Iterator[Method]:
 def evidence_of(clf: RAEEClassifier, class_weight: str | None) -> Evidence:
     """Return what fit knew of its texts."""
     database = clf._fitted.database
-    weights = sample_weights(database.labels, len(clf.classes_), class_weight)
+    weights = sample_weights(database.labels, clf.classes_, class_weight)
     return Evidence(
         database,
         database.keys,

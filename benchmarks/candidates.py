@@ -108,7 +108,7 @@ class Case:
         classes, codes = np.unique(y, return_inverse=True)
         n_fit = len(X) - N_HELD
         balanced = "balanced" if problem.task in UNEQUAL else None
-        weights = sample_weights(codes[:n_fit], len(classes), balanced)
+        weights = sample_weights(codes[:n_fit], classes, balanced)
         return cls(sweep.states, sweep.keys, codes, len(classes), weights, n_fit)
 
     @property
@@ -172,7 +172,7 @@ class Case:
         held = self.codes[self.n_fit :]
         best = proba[self.n_fit :][np.arange(len(held)), exits]
         kind = None if np.ptp(self.weights) == 0 else "balanced"
-        weights = sample_weights(held, self.n_classes, kind)
+        weights = sample_weights(held, np.arange(self.n_classes), kind)
         accuracy = float(weighted_accuracy(best, held, weights))
         return 100 * accuracy, float(self.costs[exits].mean())
 

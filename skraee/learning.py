@@ -119,7 +119,7 @@ class Lesson:
             Its parameters; nothing of it changes.
         """
         reader, by_keys = self.reader, self.reader.recipe.by_keys
-        weights = sample_weights(self.codes, len(self.classes), wishes.class_weight)
+        weights = sample_weights(self.codes, self.classes, wishes.class_weight)
         seed = 0 if wishes.random_state is None else wishes.random_state
         if reader.recipe.by_states:
             learned = self._ridge(weights, seed, shared=wishes.memory is not None)

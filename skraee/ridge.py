@@ -23,6 +23,7 @@ from sklearn.utils import check_random_state
 from skraee.calibration import fit_sharpness, weighted_accuracy
 from skraee.states import States, unpacked
 from skraee.sweep import softmax
+from skraee.ties import ROUNDING, tied
 
 Float32Array = npt.NDArray[np.float32]
 FloatArray = npt.NDArray[np.float64]
@@ -119,7 +120,7 @@ def fit_ridge(
         Class codes, 0 to n_classes - 1.
     n_classes : int
     weights : ndarray of shape (n,)
-        Of the texts.
+        Of the texts. One without weight is read, but takes no part in the solution.
     seed : int
         Of the sample, where there are more than `READOUT_SAMPLES` texts.
 
@@ -132,15 +133,17 @@ def fit_ridge(
     Raises
     ------
     ValueError
-        If there are fewer than two texts.
+        If there are fewer than two texts with a weight.
     """
     n, n_depths, n_parts = states.shape[:3]
-    if n < 2:
+    weighted = np.flatnonzero(weights)
+    if len(weighted) < 2:
+        lighter = "" if len(weighted) == n else ", of which some weigh nothing"
         raise ValueError(
             f"readout='ridge' leaves one text out to see how well it reads it, got "
-            f"n_samples={n}; give more texts, or set readout='lm_head'."
+            f"n_samples={n}{lighter}; give more texts, or set readout='lm_head'."
         )
-    chosen = _sample(codes, seed)
+    chosen = weighted[_sample(codes[weighted], seed)]
     rest = np.setdiff1d(np.arange(n), chosen)
     own_codes, own_weights = codes[chosen], weights[chosen]
     targets = np.where(own_codes[:, None] == np.arange(n_classes), 1.0, -1.0)
@@ -259,12 +262,14 @@ def solve(
     decomposed = _decomposed(standard, wanted)
 
     kept = 1.0 - share[:, None] - decomposed.leverages(penalties)
+    kept = kept.clip(np.finfo(np.float64).eps)  # a text that outweighs all the others
     off = [
         (wanted - decomposed.fitted(penalty)) / kept[:, i, None]
         for i, penalty in enumerate(penalties)
     ]
     errors = np.array([(part**2).sum() for part in off])
-    best = len(errors) - 1 - int(errors[::-1].argmin())  # of equals, the largest
+    size = float((weights @ targets**2).sum() * len(weights) / weights.sum())
+    best = int(np.flatnonzero(tied(-errors, size))[-1])  # of equals, the largest
     coef = decomposed.coef(penalties[best])
     own_coef = coef / scale[:, None]
     return Solved(
@@ -298,12 +303,13 @@ def gain_over_chance(logs: FloatArray, codes: IntArray, weights: FloatArray) -> 
 
     Chance is the share of the largest class; what is not above it is 0.
     """
-    accuracy = weighted_accuracy(logs, codes, weights)
-    chance = float(np.bincount(codes, weights=weights).max() / weights.sum())
+    accuracy = float(weighted_accuracy(logs, codes, weights))
+    of_class = np.bincount(codes, weights=weights)
+    chance = float(of_class.max() / of_class.sum())
     if chance == 1.0:
         return 1.0
-    gain = float((accuracy - chance) / (1.0 - chance))
-    return gain if gain >= _LEAST_GAIN else 0.0
+    gain = (accuracy - chance) / (1.0 - chance)
+    return gain if gain > _LEAST_GAIN - ROUNDING else 0.0
 
 
 def _center_and_scale(features: npt.NDArray[Any]) -> tuple[FloatArray, FloatArray]:

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from skraee.calibration import weighted_accuracy
+from skraee.calibration import WeightedShare
 from skraee.retrieval.database import Database, ExitChoice
 from skraee.retrieval.exit_rule import BelowTau, exit_scores, neighbor_weights
 from skraee.retrieval.leave_one_out import other_neighbors
+from skraee.ties import ROUNDING, best_of, first_largest
 
 if TYPE_CHECKING:
     from skraee.learning import Evidence
@@ -32,9 +33,6 @@ IntArray = npt.NDArray[np.int64]
 
 # Thresholds and prices that are tried for a budget.
 _N_TRIED = 400
-
-# What sums of costs may be off by.
-_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -143,8 +141,7 @@ def best_for_price(
 ) -> IntArray:
     """Choose the depth of the largest gain less its price, the smallest on ties."""
     value = gains - price * costs
-    found: IntArray = min_exit + value[:, min_exit:].argmax(axis=1).astype(np.int64)
-    return found
+    return min_exit + first_largest(value[:, min_exit:], size=1.0 + price)
 
 
 def first_sure(confidence: Float32Array, threshold: float, min_exit: int) -> IntArray:
@@ -269,27 +266,26 @@ def best_within(
         If even the earliest exits cost more.
     """
     texts = np.arange(len(known.codes))
-    best: tuple[float, float, float] | None = None
-    cheapest = np.inf
-    for value in tried:
+    is_right = known.proba.argmax(axis=2) == known.codes[:, None]
+    share = WeightedShare(known.weights)
+    scores, costs, errors = np.empty((3, len(tried)))
+    for i, value in enumerate(tried):
         exits = exits_for(float(value))
-        cost = float(known.costs[exits].mean())
-        cheapest = min(cheapest, cost)
-        if cost + _standard_error(known.costs[exits]) > budget + _ROUNDING:
-            continue
-        right = known.proba[texts, exits]
-        score = float(weighted_accuracy(right, known.codes, known.weights))
-        if best is None or (score, -cost) > best[:2]:
-            best = score, -cost, float(value)
-    if best is None:
+        scores[i] = share(is_right[texts, exits])
+        costs[i], errors[i] = _mean_and_error(known.costs, exits)
+    fits = np.flatnonzero(costs + errors <= budget + ROUNDING)
+    if len(fits) == 0:
         raise ValueError(
-            f"budget={budget:g} is less than the earliest exits cost, {cheapest:.3g} "
-            "of a full pass; raise budget, or lower min_exit (or the depth that "
-            "encoder names)."
+            f"budget={budget:g} is less than the earliest exits cost, "
+            f"{costs.min():.3g} of a full pass; raise budget, or lower min_exit (or "
+            "the depth that encoder names)."
         )
-    return best[2]
+    return float(tried[fits[best_of(scores[fits], -costs[fits])]])
 
 
-def _standard_error(costs: FloatArray) -> float:
-    """Return that of the mean."""
-    return float(costs.std() / np.sqrt(len(costs)))
+def _mean_and_error(costs: FloatArray, exits: IntArray) -> tuple[float, float]:
+    """Return the mean cost of exits and its standard error, whatever their order."""
+    shares = np.bincount(exits, minlength=len(costs)) / len(exits)
+    mean = float(shares @ costs)
+    variance = float(shares @ (costs - mean) ** 2)
+    return mean, (variance / len(exits)) ** 0.5

@@ -201,6 +201,12 @@ def test_choose_takes_another_setting_only_if_clearly_better(accuracy, takes_oth
     assert choose(trials) == (other if takes_other else DEFAULTS)
 
 
+def test_choose_takes_a_setting_that_is_better_by_just_the_margin():
+    # 0.55 + 0.02 is a little more than 0.57.
+    trials = [Trial(DEFAULTS, 0.55, 3.0), Trial(Setting(None, 0.0, 1), 0.57, 9.0)]
+    assert choose(trials) == Setting(None, 0.0, 1)
+
+
 def test_choose_without_trials_takes_the_defaults():
     assert choose([]) == DEFAULTS
 

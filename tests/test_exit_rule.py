@@ -174,6 +174,32 @@ def test_choose_exit_on_a_tie_is_the_smallest_depth():
     assert undecided.tolist() == [False]
 
 
+def test_choose_exit_on_sums_of_the_same_votes_is_the_smallest_depth():
+    votes = np.array([[0.3, 0.1], [0.2, 0.2], [0.1, 0.3]])  # 0.6 and 0.6000000000000001
+    scores = exit_scores(np.ones((1, 3)), votes, np.array([[0, 1, 2]]))
+    assert scores[0, 0] < scores[0, 1]
+    assert choose_exit(scores)[0].tolist() == [0]
+
+
+def test_choose_exit_of_votes_that_are_nearly_nothing_is_the_largest():
+    # Neighbours a million times as far as one that does not vote.
+    scores = np.array([[0.0, 1e-13, 2e-13, 0.0]])
+    exits, undecided = choose_exit(scores)
+    assert exits.tolist() == [2]
+    assert undecided.tolist() == [False]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_exits_do_not_follow_the_order_of_equal_neighbours(seed):
+    rng = np.random.default_rng(seed)
+    votes = np.round(rng.random((9, 6)), 1)  # of few values, so that sums are equal
+    votes[:, 3:] = votes[rng.permutation(9), :3]  # the same votes, in other places
+    neighbors = np.stack([rng.permutation(9) for _ in range(50)])
+    exits, _ = choose_exit(exit_scores(np.ones((50, 9)), votes, neighbors))
+    assert len(set(exits.tolist())) == 1
+    assert exits[0] < 3
+
+
 def test_choose_exit_without_a_vote_is_the_full_depth():
     exits, undecided = choose_exit(np.zeros((2, 4)))
     assert exits.tolist() == [3, 3]

@@ -230,6 +230,14 @@ def test_of_equal_errors_the_largest_penalty_is_chosen() -> None:
 # Every depth
 
 
+@pytest.mark.parametrize("n_features", [7, 80])
+def test_errors_that_only_rounding_tells_apart_are_equal(n_features: int) -> None:
+    features, targets, _ = problem(n_features=n_features)
+    penalties = 1e4 * (1 + np.array([0, 1e-12, 1e-1]))  # less would be better
+    solved = solve(features, targets, np.ones(len(features)), penalties)
+    assert solved.penalty == penalties[1]
+
+
 def states_of(
     n: int, n_classes: int = 2, n_depths: int = 4, noise: float = 1.5, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -252,7 +260,7 @@ def in_order(states: np.ndarray) -> np.ndarray:
 
 def test_probabilities_of_the_fit_are_those_of_readouts_without_the_text() -> None:
     states, codes = states_of(100)
-    weights = sample_weights(codes, 2, None)
+    weights = sample_weights(codes, np.arange(2), None)
     _, proba = fit_ridge(states, codes, 2, weights)
     # A text's own label must have no say in its own scores: turned round it must not
     # draw the probability to itself, but for what it changes in penalties and weights.
@@ -353,7 +361,7 @@ def test_balanced_weights_serve_the_rare_class() -> None:
     states, codes = states[rare], codes[rare]
     recall = {}
     for how in (None, "balanced"):
-        weights = sample_weights(codes, 2, how)
+        weights = sample_weights(codes, np.arange(2), how)
         proba = fit_ridge(states, codes, 2, weights)[1]
         recall[how] = (proba[codes == 1, -1].argmax(axis=1) == 1).mean()
     assert recall["balanced"] > recall[None] + 0.2
@@ -385,7 +393,7 @@ def test_odd_classes_are_no_obstacle(codes: np.ndarray) -> None:
     """One class alone, each text a class of its own, a class without texts."""
     states, _ = states_of(12)
     n_classes = int(codes.max()) + 1
-    weights = sample_weights(codes, n_classes, "balanced")
+    weights = sample_weights(codes, np.arange(n_classes), "balanced")
     readout, proba = fit_ridge(states, codes, n_classes, weights)
     assert np.isfinite(proba).all()
     assert np.isfinite(readout.scores(states)).all()
@@ -493,15 +501,32 @@ def test_sharpness_of_what_is_always_right_is_finite() -> None:
 
 def test_balanced_weights_add_up_to_the_number_of_texts() -> None:
     codes = np.array([0, 0, 0, 2])
-    weights = sample_weights(codes, 4, "balanced")
+    weights = sample_weights(codes, np.arange(4), "balanced")
     np.testing.assert_allclose(weights, [2 / 3, 2 / 3, 2 / 3, 2])
-    np.testing.assert_array_equal(sample_weights(codes, 4, None), np.ones(4))
+    np.testing.assert_array_equal(sample_weights(codes, np.arange(4), None), np.ones(4))
 
 
 def test_weighted_accuracy_is_the_weighted_share_of_right_answers() -> None:
     scores = np.array([[[1, 0], [0, 1]], [[1, 0], [1, 0]], [[0, 1], [1, 0]]])
     found = weighted_accuracy(scores, np.array([0, 1, 1]), np.array([1.0, 2.0, 1.0]))
     np.testing.assert_allclose(found, [0.5, 0.0])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_weighted_accuracy_is_the_same_to_the_bit_for_as_many_right(seed: int) -> None:
+    rng = RNG(seed)
+    codes = rng.integers(0, 3, 70)
+    weights = sample_weights(codes, np.arange(3), "balanced")
+    found = set()
+    for _ in range(10):
+        answers = codes.copy()
+        for code in range(3):  # another three of each class are wrong
+            wrong = rng.choice(np.flatnonzero(codes == code), 3, replace=False)
+            answers[wrong] = (code + 1) % 3
+        order = rng.permutation(70)
+        scores = np.eye(3)[answers[order]]
+        found.add(float(weighted_accuracy(scores, codes[order], weights[order])))
+    assert len(found) == 1
 
 
 # Number formats

@@ -235,6 +235,16 @@ def test_equally_good_blocks_go_in_their_order(monkeypatch: pytest.MonkeyPatch) 
     assert [block for block in removed if block > 1] == [2, 3, 4]
 
 
+def test_blocks_that_only_rounding_tells_apart_go_in_their_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    losses = iter([3.0, 2.0 + 4e-7, 2.0, 2.1])
+    monkeypatch.setattr(LanguageModelLoss, "__call__", lambda *_: next(losses))
+    backbone = deep("bert")
+    removed, _ = find_removal_order(backbone, some_exercises(backbone), 1, 10_000)
+    assert removed == [2]
+
+
 @contextmanager
 def counted_calls(backbone: LoadedBackbone) -> Iterator[Counter[int]]:
     """Count how often each block runs."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from skraee.stopping import (
     BySurety,
     ByVotes,
     best_for_price,
+    best_within,
     expected_gains,
     first_sure,
     gains_left_out,
@@ -46,7 +49,7 @@ def known(
     proba = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
     proba = proba.astype(np.float32)
     database = Database.build(keys, proba, codes, method="exact", **settings)
-    weights = sample_weights(codes, 3, "balanced" if balanced else None)
+    weights = sample_weights(codes, np.arange(3), "balanced" if balanced else None)
     return Evidence(database, keys, proba, codes, np.arange(3), weights, COSTS)
 
 
@@ -101,6 +104,13 @@ def test_best_for_price_weighs_gain_against_cost() -> None:
     assert best_for_price(gains, costs, 0.5, 0).tolist() == [1, 0, 2]
     assert best_for_price(gains, costs, 9.0, 0).tolist() == [0, 0, 0]
     assert best_for_price(gains, costs, 9.0, 1).tolist() == [1, 1, 1]
+
+
+def test_best_for_price_takes_the_smallest_depth_where_only_rounding_differs() -> None:
+    costs = np.array([0.2, 0.3, 0.9])  # 0.4 - 0.3 is more than 0.3 - 0.2
+    gains = np.array([[0.3, 0.4, 0.4], [0.0, 0.1, 0.7]])
+    assert best_for_price(gains, costs, 1.0, 0).tolist() == [0, 0]
+    assert best_for_price(gains, costs, 1.0, 1).tolist() == [1, 1]
 
 
 def test_expected_gains_are_the_neighbours_probabilities_of_their_class() -> None:
@@ -226,6 +236,80 @@ def test_of_equal_scores_the_cheapest_is_chosen(by: str) -> None:
     evidence = known()
     evidence.proba[:] = evidence.proba[:, -1:]  # depth changes nothing
     assert exits_within(1.0, by, evidence).tolist() == [0] * 200
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+@pytest.mark.parametrize("by", ["price", "threshold"])
+def test_of_values_that_are_equally_right_none_is_cheaper(
+    by: str, balanced: bool
+) -> None:
+    """Counted in whole numbers, on 64 draws."""
+    for seed in range(64):
+        evidence = known(60, seed, balanced)
+        evidence.codes[:40] = 0  # so that weights differ
+        weights = sample_weights(
+            evidence.codes, np.arange(3), "balanced" if balanced else None
+        )
+        evidence = replace(evidence, weights=weights)
+        tried, exits_for = values_and_exits(by, evidence)
+        found = best_within(1.0, evidence, tried, exits_for)
+        merits = {value: exact_merit(evidence, exits_for(value)) for value in tried}
+        assert merits[found] == max(merits.values()), seed
+
+
+def values_and_exits(
+    by: str, evidence: Evidence
+) -> tuple[np.ndarray, Callable[[float], np.ndarray]]:
+    if by == "threshold":
+        confidence = evidence.proba.max(axis=2)
+        tried = np.append(np.unique(confidence), 2.0)
+        return tried, lambda value: first_sure(confidence, value, 0)
+    gains = gains_left_out(evidence, [10])[10]
+    tried = np.append(0.0, np.geomspace(1e-3, 1e1, 200))
+    return tried, lambda price: best_for_price(gains, COSTS, price, 0)
+
+
+def exact_merit(evidence: Evidence, exits: np.ndarray) -> tuple[Fraction, Fraction]:
+    """Return the accuracy and what exits do not cost, without any rounding."""
+    balanced = np.ptp(evidence.weights) > 0
+    n_texts = np.bincount(evidence.codes).tolist()
+    texts = np.arange(len(exits))
+    right = evidence.proba[texts, exits].argmax(axis=1) == evidence.codes
+    accuracy = sum(
+        Fraction(1, n_texts[code] if balanced else 1)
+        for code in evidence.codes[right].tolist()
+    )
+    costs = [Fraction(cost).limit_denominator(10) for cost in COSTS.tolist()]
+    return Fraction(accuracy), -sum(map(costs.__getitem__, exits), Fraction(0))
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+@pytest.mark.parametrize("by", ["price", "threshold"])
+def test_the_order_of_the_texts_does_not_change_the_choice(
+    by: str, balanced: bool
+) -> None:
+    for seed in range(20):
+        evidence = known(60, seed, balanced)
+        order = np.random.default_rng(seed).permutation(60)
+        turned = replace(
+            evidence,
+            database=Database.build(
+                evidence.keys[order],
+                evidence.proba[order],
+                evidence.codes[order],
+                method="exact",
+            ),
+            keys=evidence.keys[order],
+            proba=evidence.proba[order],
+            codes=evidence.codes[order],
+            weights=evidence.weights[order],
+        )
+        for budget in (0.3, 1.0):
+            found, other = (
+                best_within(budget, texts, *values_and_exits(by, texts))
+                for texts in (evidence, turned)
+            )
+            assert found == other, (seed, budget)
 
 
 @pytest.mark.parametrize("by", ["price", "threshold"])

@@ -12,6 +12,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from skraee.retrieval.database import Database
 from skraee.retrieval.keys import Standardizer
+from skraee.ties import ROUNDING
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -135,7 +136,7 @@ def choose(trials: Sequence[Trial]) -> Setting:
     """
     accuracy = {trial.setting: trial.accuracy for trial in trials}
     best = max(accuracy, key=lambda setting: accuracy[setting], default=DEFAULTS)
-    if best == DEFAULTS or accuracy[best] < accuracy[DEFAULTS] + MARGIN:
+    if best == DEFAULTS or accuracy[best] - accuracy[DEFAULTS] < MARGIN - ROUNDING:
         return DEFAULTS
     return best
 

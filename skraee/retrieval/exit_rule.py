@@ -10,6 +10,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from skraee.ties import first_largest
+
 FloatArray = npt.NDArray[np.float64]
 BelowTau = Literal["top3", "skip"]
 
@@ -163,7 +165,9 @@ def choose_exit(
     Returns
     -------
     exits : ndarray of int64 of shape (q,)
-        The best depth, the smallest on ties; m where nothing voted.
+        The best depth, the smallest on ties; m where nothing voted. What differs by
+        less than rounding is a tie, so the same neighbours give the same exit in
+        whatever order they are summed.
     undecided : ndarray of bool of shape (q,)
         Where nothing voted: F is all zero.
 
@@ -175,7 +179,7 @@ def choose_exit(
     (array([1, 2]), array([False,  True]))
     """
     undecided = scores.max(axis=1) == 0
-    exits = np.where(undecided, scores.shape[1] - 1, scores.argmax(axis=1))
+    exits = np.where(undecided, scores.shape[1] - 1, first_largest(scores))
     return exits.astype(np.int64), undecided
 
 
