@@ -14,7 +14,7 @@ read    The label words are read there, through the model's own head.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Literal, Self
 
@@ -30,6 +30,7 @@ from skraee.backbone.batching import BatchTokens
 from skraee.backbone.encoder import as_encoder
 from skraee.backbone.handle import Backbone, as_backbone
 from skraee.backbone.precision import Device, resolve_device
+from skraee.calibration import sample_weights
 from skraee.clock import Clock, Timings
 from skraee.estimator import Answer, Arrays, TextClassifierMixin, gathered
 from skraee.explanation import Explanation
@@ -117,9 +118,13 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         model's own head, as the paper does. "ridge" solves small linear maps for
         every depth, in closed form: far more accurate from about a hundred texts on,
         needs no label words, and works with backbones that have no head.
-    class_weight : None or "balanced", default=None
-        Weights of the texts where something is solved or chosen by leave-one-out.
-        "balanced" where the classes of y are of unequal size and all matter alike.
+    class_weight : None, "balanced" or dict, default=None
+        Weights of the texts wherever something is solved or chosen by leave-one-out:
+        the ridge readout, temperatures, what a `budget` allows, k and tau of
+        `RAEEClassifierCV`. "balanced" where the classes of y are of unequal size and
+        all matter alike; ``{class: weight}`` where some matter more, as in
+        scikit-learn: a class that is left out weighs 1. Neighbours' votes, costs,
+        `layer_scores_` and `score` are never weighted.
     exit_by : {"retrieval", "confidence"}, default="retrieval"
         What chooses the exit. "confidence" stops at the first depth that is sure of
         its answer: its top probability reaches `tau`. It needs no keys and no index
@@ -175,8 +180,9 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
     n_samples_fit_ : int
         Texts seen by fit.
     layer_scores_ : ndarray of shape (m + 1,)
-        Accuracy of each depth on the texts of fit, without any retrieval. They are no
-        training scores: nothing was trained, or for "ridge" each text was left out.
+        Accuracy of each depth on the texts of fit, without any retrieval or weights.
+        They are no training scores: nothing was trained, or for "ridge" each text was
+        left out.
     cost_ : ndarray of shape (m + 1,)
         Counted share of a full pass at each depth.
     lambda_ : float
@@ -218,7 +224,7 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         label_words: LabelWords = None,
         encoder: Any = None,
         readout: Literal["lm_head", "ridge"] = "lm_head",
-        class_weight: Literal["balanced"] | None = None,
+        class_weight: Literal["balanced"] | Mapping[Any, float] | None = None,
         exit_by: Literal["retrieval", "confidence"] = "retrieval",
         budget: float | None = None,
         below_tau: Literal["top3", "skip"] = "top3",
@@ -289,8 +295,10 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         warn_of_unused(self)
         samples = check_texts(X, self._template().fields)
         labels = check_labels(y, len(samples))
+        classes = np.unique(labels)
+        self._check_weights(labels, classes)
         reader = self._open()
-        token_ids, _ = self._tokens(reader, np.unique(labels))
+        token_ids, _ = self._tokens(reader, classes)
         reader = self._with_encoder(reader, samples)
         with fit_progress(self, X, y, len(samples)) as advance:
             sweep = reader.sweep(samples, token_ids, advance)
@@ -333,6 +341,7 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         samples = check_texts(X, self._template().fields)
         labels = check_labels(y, len(samples))
         classes = self._classes_for(labels, classes)
+        self._check_weights(labels, classes, before)
         if before is None:
             reader = self._with_encoder(self._open(), samples)
         else:
@@ -491,6 +500,7 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         """
         check_parameters(self)
         labels = check_labels(y, len(sweep))
+        self._check_weights(labels, np.unique(labels))
         reader = self._open()
         reader.check_sweep(sweep)
         return self._store(reader.with_encoder(reader.encoder), sweep, labels)
@@ -715,6 +725,15 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
                 "answers wrongly, and readout='ridge' or a budget needs all of them; "
                 "call fit on all texts."
             )
+
+    def _check_weights(
+        self, labels: Any, classes: npt.NDArray[Any], before: Fitted | None = None
+    ) -> None:
+        """Refuse a class_weight that does not suit y, before anything is loaded."""
+        codes = np.searchsorted(classes, labels)
+        if before is not None:
+            codes = np.concatenate([before.database.labels, codes])
+        sample_weights(codes, classes, self.class_weight)
 
     def _classes_for(self, labels: Any, classes: Any) -> npt.NDArray[Any]:
         """Return the classes of partial_fit; refuse labels that are none of them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
@@ -25,6 +25,7 @@ from skraee.stopping import (
 )
 from skraee.text.label_words import LabelWords
 from skraee.text.template import Template
+from skraee.ties import best_of, ranks
 
 IntArray = npt.NDArray[np.int64]
 
@@ -36,8 +37,8 @@ class RAEEClassifierCV(RAEEClassifier):
     among all others (exact copies are others), its exit follows from them by equations
     4 to 6, and its answer stands in its own sweep. So every k and tau is judged by the
     one pass that `fit` makes anyway, as `RidgeCV` does it; a larger grid costs next to
-    nothing. Where scores are equal the smaller mean exit wins, then the smaller k,
-    then the larger tau.
+    nothing. Where scores are equal (but for rounding) the smaller mean exit wins, then
+    the smaller k, then the larger tau.
 
     With ``exit_by="confidence"`` there is no k to choose. With `budgets` these are
     tried instead of `taus`: each with the price of depth, or the threshold of
@@ -59,9 +60,10 @@ class RAEEClassifierCV(RAEEClassifier):
         one to bind the cost, several to let the least that serves win.
     scoring : str, callable or None, default=None
         What to choose by: the name of a scikit-learn scorer, or a callable
-        ``scorer(estimator, X, y)``; None is the accuracy. Choose
-        "balanced_accuracy" or "matthews_corrcoef" where classes are of unequal size,
-        "neg_log_loss" or "roc_auc" where you use the probabilities. The scorer is
+        ``scorer(estimator, X, y)``; None is the accuracy, in which texts count by
+        `class_weight`. Choose "balanced_accuracy" or "matthews_corrcoef" where classes
+        are of unequal size, "neg_log_loss" or "roc_auc" where you use the
+        probabilities. A scorer that you name counts texts as it does anywhere. It is
         given an estimator with `predict`, `predict_proba` and `classes_`, and
         probabilities in the place of the texts.
     label_words, encoder, readout, class_weight, exit_by, below_tau : object
@@ -125,7 +127,7 @@ class RAEEClassifierCV(RAEEClassifier):
         label_words: LabelWords = None,
         encoder: Any = None,
         readout: Literal["lm_head", "ridge"] = "lm_head",
-        class_weight: Literal["balanced"] | None = None,
+        class_weight: Literal["balanced"] | Mapping[Any, float] | None = None,
         exit_by: Literal["retrieval", "confidence"] = "retrieval",
         below_tau: Literal["top3", "skip"] = "top3",
         min_exit: int = 0,
@@ -224,6 +226,7 @@ class RAEEClassifierCV(RAEEClassifier):
                 known.proba[texts, candidate.exits],
                 known.classes[known.codes],
                 known.classes,
+                known.weights,
             )
             for candidate in tried
         ]
@@ -286,11 +289,11 @@ class RAEEClassifierCV(RAEEClassifier):
                 f"scoring={self.scoring!r} is nan for every candidate; choose one that "
                 "is defined for these labels."
             )
-        ties = [results["mean_exit_layer"], results["rank_test_score"]]
-        for name, sign in (("k", 1), ("tau", -1), ("budget", 1)):
+        merits = [-results["rank_test_score"], -results["mean_exit_layer"]]
+        for name, sign in (("k", -1), ("tau", 1), ("budget", -1)):
             if f"param_{name}" in results:
-                ties.insert(0, sign * results[f"param_{name}"].data)
-        return int(np.lexsort(ties)[0])
+                merits.append(sign * results[f"param_{name}"].data)
+        return best_of(*merits)
 
 
 @dataclass(frozen=True, eq=False)
@@ -323,6 +326,6 @@ def _cv_results(tried: list[Candidate], scores: list[float]) -> dict[str, Any]:
             for name in params[0]
         },
         "mean_test_score": np.array(scores),
-        "rank_test_score": 1 + (known > known[:, None]).sum(axis=1, dtype=np.int32),
+        "rank_test_score": ranks(known),
         "mean_exit_layer": np.array([c.exits.mean() for c in tried]),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "readout": ("lm_head", "ridge"),
-    "class_weight": (None, "balanced"),
     "exit_by": ("retrieval", "confidence"),
     "below_tau": ("top3", "skip"),
     "database": ("all", "correct"),
@@ -226,6 +225,23 @@ def _check_budgets(name: str, values: Any) -> None:
         _check_budget(f"every budget of {name}", value)
 
 
+def _check_class_weight(name: str, value: Any) -> None:
+    if not isinstance(value, Mapping):
+        if value is not None and not (isinstance(value, str) and value == "balanced"):
+            raise ValueError(
+                f"{name} must be None, 'balanced' or a dict of class to weight, got "
+                f"{value!r}."
+            )
+        return
+    for label, weight in value.items():
+        check_real(
+            f"the weight of {label!r} in {name}",
+            weight,
+            "be finite and at least 0",
+            lambda number: 0 <= number < np.inf,
+        )
+
+
 # Checks of the parameters that have a range; an estimator has some of them.
 _CHECKS: dict[str, Callable[[str, Any], object]] = {
     "k": partial(check_whole, least=1),
@@ -236,5 +252,6 @@ _CHECKS: dict[str, Callable[[str, Any], object]] = {
     "budgets": _check_budgets,
     "min_exit": partial(check_whole, least=0),
     "max_length": check_length,
+    "class_weight": _check_class_weight,
     "scoring": lambda _, scoring: scorer_for(scoring),
 }

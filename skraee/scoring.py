@@ -20,6 +20,7 @@ def score_answers(
     proba: FloatArray,
     y: npt.NDArray[Any],
     classes: npt.NDArray[Any],
+    weights: FloatArray | None = None,
 ) -> float:
     """Score probabilities as if an estimator had just predicted them.
 
@@ -33,6 +34,8 @@ def score_answers(
         The truth.
     classes : ndarray of shape (C,)
         The classes, in the order of the columns of `proba`.
+    weights : ndarray of shape (n,), optional
+        Of the texts in the accuracy, where `scoring` is None; other scorers take none.
 
     Returns
     -------
@@ -56,8 +59,11 @@ def score_answers(
     >>> score_answers("roc_auc", proba, y, classes=np.array(["no", "yes"]))
     1.0
     """
+    weighted = (
+        {} if weights is None or scoring is not None else {"sample_weight": weights}
+    )
     try:
-        score = scorer_for(scoring)(_Answers(classes), proba, y)
+        score = scorer_for(scoring)(_Answers(classes), proba, y, **weighted)
     except AttributeError as error:
         raise ValueError(
             f"scoring={scoring!r} wants more than left-out answers ({error}); they "

@@ -181,6 +181,33 @@ def test_equal_scores_share_the_smallest_rank() -> None:
     assert ranks.tolist() == [3, 1, 6, 1, 5, 3]
 
 
+def test_scores_that_only_rounding_tells_apart_are_equal() -> None:
+    values = iter([0.3, 0.1 + 0.2, 0.29, 0.1 + 0.2, 0.3, 0.3])
+    clf = searching(
+        ks=[40, 1], taus=[0.0, 0.7, 1.0], scoring=lambda estimator, X, y: next(values)
+    ).fit(X, Y)
+    results = clf.cv_results_
+    assert results["rank_test_score"].tolist() == [1, 1, 6, 1, 1, 1]
+    depths = np.where(results["rank_test_score"] == 1, results["mean_exit_layer"], 9)
+    chosen = results["params"].index(clf.best_params_)
+    assert depths[chosen] == depths.min() < depths[1]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_order_of_the_texts_does_not_change_the_choice(seed: int) -> None:
+    texts = np.unique(toy.reviews(40, seed)[0])  # copies vote by their place
+    labels = np.random.default_rng(seed).permutation(np.arange(len(texts)) % 7 < 3)
+    orders = [np.random.default_rng(i).permutation(len(texts)) for i in range(2)]
+    clf = searching(class_weight="balanced", ks=(1, 2, 5, 9), taus=(0.0, 0.5, 0.9))
+    clf.set_params(label_words={False: "terrible", True: "great"})
+    first, other = (
+        clone(clf).fit(texts[order].tolist(), labels[order]) for order in orders
+    )
+    assert first.best_params_ == other.best_params_
+    for name in ("rank_test_score", "mean_exit_layer"):
+        np.testing.assert_array_equal(first.cv_results_[name], other.cv_results_[name])
+
+
 def test_of_equal_scores_the_cheaper_exits_win() -> None:
     clf = searching(scoring=lambda estimator, X, y: 0.0).fit(X, Y)
     depths = clf.cv_results_["mean_exit_layer"]

@@ -272,6 +272,15 @@ def test_one_class_alone_is_answered() -> None:
         assert set(clf.exit_layers(X_NEW)) == {0}
 
 
+def test_a_heavier_class_is_found_more_often() -> None:
+    recall = []
+    for weight in (0.2, 1, 5):
+        clf = classifier(class_weight={"positive": weight}, exit_by="confidence")
+        answers = clf.fit(X, Y).predict(X_NEW)
+        recall.append((answers[Y_NEW == "positive"] == "positive").mean())
+    assert recall[0] < recall[1] < recall[2]
+
+
 def test_balanced_classes_are_weighed_alike() -> None:
     keep = np.flatnonzero(Y == "negative").tolist()
     keep += np.flatnonzero(Y == "positive")[:8].tolist()
@@ -286,7 +295,6 @@ def test_balanced_classes_are_weighed_alike() -> None:
 @pytest.mark.parametrize(
     ("params", "error", "message"),
     [
-        ({"class_weight": {"a": 1}}, ValueError, "class_weight must be one of None, "),
         ({"exit_by": "luck"}, ValueError, "exit_by must be one of 'retrieval', 'conf"),
         ({"readout": "rigde"}, ValueError, "readout must be one of 'lm_head', 'ridge'"),
         ({"budget": 0}, ValueError, "budget must be above 0, got 0; None sets no"),
