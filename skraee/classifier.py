@@ -546,10 +546,13 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
     def timings(self, X: Any) -> Timings:
         """Predict once and say where the time went; nothing of it is kept.
 
+        Every distinct text is run and its neighbours are searched, whatever `memory`
+        or an earlier call knows of it: the time is that of texts never seen before.
+
         Parameters
         ----------
         X : sequence of n str, or DataFrame
-            Texts that fit has not seen: where `memory` knows a text, it is looked up.
+            The texts.
 
         Returns
         -------
@@ -560,7 +563,9 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         check_is_fitted(self)
         device = resolve_device(self.device)
         clock = Clock(torch.cuda.synchronize if device.type == "cuda" else None)
-        run, samples = self._prediction(X, clock)
+        fitted, samples = self._check(X)
+        reader = fitted.recipe.open(self.device, self.batch_tokens, clock=clock)
+        run = Prediction(fitted.unshared(), self._rule(), reader, clock)
         for _ in self._run(run, samples):
             pass
         seconds = clock.stop()
@@ -697,9 +702,9 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         check_whole("min_exit", self.min_exit, least=0, most=reader.n_layers)
         return reader
 
-    def _reopen(self, fitted: Fitted, clock: Clock | None = None) -> Reader:
+    def _reopen(self, fitted: Fitted) -> Reader:
         """Load the backbone as fit had it."""
-        return fitted.recipe.open(self.device, self.batch_tokens, self.memory, clock)
+        return fitted.recipe.open(self.device, self.batch_tokens, self.memory)
 
     def _tokens(
         self, reader: Reader, classes: npt.NDArray[Any] | None = None
@@ -869,20 +874,14 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
 
     def _answers(self, X: Any) -> tuple[int, Iterator[Answer]]:
         """Choose, exit, read, part by part."""
-        run, samples = self._prediction(X)
+        fitted, samples = self._check(X)
+        run = Prediction(fitted, self._rule(), self._reopen(fitted))
 
         def answers() -> Iterator[Answer]:
             yield from self._run(run, samples)
             warn_of_undecided(run.undecided)
 
         return len(samples), answers()
-
-    def _prediction(
-        self, X: Any, clock: Clock | None = None
-    ) -> tuple[Prediction, Texts]:
-        fitted, samples = self._check(X)
-        reader = self._reopen(fitted, clock)
-        return Prediction(fitted, self._rule(), reader, clock), samples
 
     def _run(self, run: Prediction, samples: Texts) -> Iterator[Answer]:
         with progress("predict", len(samples), self.verbose) as advance:

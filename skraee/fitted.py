@@ -178,6 +178,10 @@ class Fitted:
             new, recipe=self.recipe, database=database, standardizer=standardizer
         )
 
+    def unshared(self) -> Fitted:
+        """Return the same, but that it finds no search done by an earlier call."""
+        return replace(self, database=self.database.unshared())
+
     def standardized(self, keys: Float32Array) -> Float32Array:
         """Return keys (n, d) as the database has them."""
         return keys if self.standardizer is None else self.standardizer(keys)

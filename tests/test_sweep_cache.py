@@ -79,6 +79,55 @@ def test_predict_writes_nothing(memory: Any, rows: Counter[str]) -> None:
     assert rows["run_to"] == 2 * once
 
 
+@pytest.mark.parametrize("memory", ["process", "folder"])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"encoder": 2},
+        {"readout": "ridge"},
+        {"exit_by": "confidence"},
+        {"exit_by": "confidence", "readout": "ridge"},
+        {"budget": 0.5},
+    ],
+    ids=lambda params: "-".join(map(str, params.values())) or "default",
+)
+def test_timings_run_known_texts_like_new_ones(
+    memory: str,
+    params: dict[str, Any],
+    rows: Counter[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    where = tmp_path if memory == "folder" else memory
+    clf = classifier(memory=where, **params).fit(X, Y)
+    clf.predict(X)
+    searched = []
+    search = neighbors.NeighborIndex.search
+
+    def counting(self: Any, queries: Any, k: int) -> Any:
+        searched.append(len(queries))
+        return search(self, queries, k)
+
+    monkeypatch.setattr(neighbors.NeighborIndex, "search", counting)
+    for _ in range(2):  # nor is anything known of the first time
+        rows.clear()
+        searched.clear()
+        assert clf.timings(X).n_texts == 60
+        assert set(rows.values()) == {len(set(X))}
+        by_keys = params.get("exit_by") != "confidence"
+        assert sum(searched) == (len(set(X)) if by_keys else 0)
+
+
+def test_timings_change_nothing_of_what_is_shared(rows: Counter[str]) -> None:
+    clf = classifier().fit(X, Y)
+    n_kept = len(store_for("process"))
+    clf.timings(X_NEW)
+    assert len(store_for("process")) == n_kept
+    clf.predict(X)
+    assert rows["run_to"] == len(set(X_NEW))
+
+
 def test_memory_none_keeps_nothing(rows: Counter[str]) -> None:
     clf = classifier(memory=None)
     clf.fit(X, Y).fit(X, Y)

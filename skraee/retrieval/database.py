@@ -244,6 +244,13 @@ class Database:
         distances, rows = self.neighbors(queries, k)
         return distances, self.positions[rows]
 
+    def unshared(self) -> Self:
+        """Return a database of the same texts and index that shares no searches."""
+        alone = replace(self, shared=False)
+        if self.keys.shape[1]:
+            alone._index = self._neighbor_index()
+        return alone
+
     def build_index(self, k: int) -> Self:
         """Build the index now rather than at the first search.
 
