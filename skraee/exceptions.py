@@ -5,6 +5,7 @@ __all__ = [
     "BackboneDriftWarning",
     "BackboneMissingError",
     "FileFormatError",
+    "StoreWarning",
     "TruncationWarning",
     "UndecidedWarning",
     "VersionSkewWarning",
@@ -21,6 +22,10 @@ class BackboneMissingError(OSError):
 
 class FileFormatError(ValueError):
     """A file is not what `RAEEClassifier.save` writes, damaged, or of a newer form."""
+
+
+class StoreWarning(UserWarning):
+    """The folder of `memory` is damaged or cannot be used; the call did without it."""
 
 
 class UndecidedWarning(UserWarning):

@@ -21,6 +21,7 @@ from skraee.backbone.engine import Engine
 from skraee.backbone.handle import Backbone, LoadedBackbone
 from skraee.backbone.precision import Device, name_of
 from skraee.backbone.scoring import StateKind
+from skraee.best_effort import BestEffortStore
 from skraee.clock import Clock
 from skraee.origin import Origin
 from skraee.retrieval.keys import encode_texts, joined
@@ -102,6 +103,8 @@ class Recipe:
         Reader
         """
         store = store_for(memory)
+        if store is not None:
+            store = BestEffortStore(store)
         loaded = self._load(device)
         prompts = PromptEncoder(
             self.template,

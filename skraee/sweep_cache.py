@@ -18,12 +18,14 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from skraee.exceptions import StoreWarning
 from skraee.retrieval.reuse import clear_shared
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -34,6 +36,8 @@ _FOLDER_BYTES = 2**32
 _AT_ONCE = 500  # SQLite takes 999 values in a statement
 _PATIENCE, _PAUSE = 60.0, 0.01  # seconds, for a file that others have locked
 _TAKEN = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_TABLE = "CREATE TABLE records (key BLOB PRIMARY KEY, value BLOB)"
 
 
 class Store(Protocol):
@@ -100,8 +104,9 @@ class MemoryStore:
 class FolderStore:
     """Records in a folder, for later processes and for several at once.
 
-    A SQLite file in write-ahead mode: what a crash interrupts is not there, and what
-    is damaged is computed anew. Nothing in it is ever unpickled.
+    A SQLite file in write-ahead mode: what a crash interrupts is not there. A damaged
+    file is moved aside, and the database of another program is not touched. Nothing in
+    it is ever unpickled.
 
     Parameters
     ----------
@@ -125,7 +130,7 @@ class FolderStore:
     def __init__(
         self, folder: str | os.PathLike[str], max_bytes: int = _FOLDER_BYTES
     ) -> None:
-        self.folder = Path(folder).expanduser().resolve()
+        self.folder = Path(folder).expanduser().absolute()
         self.max_bytes = max_bytes
 
     @property
@@ -135,7 +140,7 @@ class FolderStore:
 
     def __len__(self) -> int:
         count = "SELECT COUNT(*) FROM records"
-        return int(self._done(lambda at: at.execute(count).fetchone()[0]))
+        return int(self._retried(lambda at: at.execute(count).fetchone()[0]))
 
     def read(self, keys: Sequence[bytes]) -> list[Arrays | None]:
         """Return the records of these keys; None where there is none."""
@@ -143,10 +148,7 @@ class FolderStore:
             return [None] * len(keys)
         found: dict[bytes, bytes] = {}
         for start in range(0, len(keys), _AT_ONCE):
-            part = keys[start : start + _AT_ONCE]
-            marks = ",".join("?" * len(part))
-            query = f"SELECT key, value FROM records WHERE key IN ({marks})"
-            found |= dict(self._rows(query, part))
+            found |= self._found(keys[start : start + _AT_ONCE])
         return [_unpack(found.get(key)) for key in keys]
 
     def write(self, records: Mapping[bytes, Arrays]) -> None:
@@ -160,10 +162,7 @@ class FolderStore:
                 connection.executemany("REPLACE INTO records VALUES (?, ?)", rows)
                 self._shrink(connection)
 
-        try:
-            self._done(replace)
-        except sqlite3.DatabaseError as error:
-            self._set_aside(error)
+        self._done(replace)
 
     def clear(self) -> None:
         """Forget all records and give the space back."""
@@ -174,16 +173,26 @@ class FolderStore:
             connection.execute("VACUUM")
 
         if self.path.is_file():
-            self._done(empty)
+            self._retried(empty)
 
-    def _rows(self, query: str, values: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+    def _found(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        marks = ",".join("?" * len(keys))
+        query = f"SELECT key, value FROM records WHERE key IN ({marks})"
+        return dict(self._done(lambda at: at.execute(query, keys).fetchall()) or ())
+
+    def _done(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
+        """Do it; of a damaged file nothing can be had, so it is moved aside."""
+        identity = self._identity()
         try:
-            return self._done(lambda at: at.execute(query, values).fetchall())
+            return self._retried(work)
         except sqlite3.DatabaseError as error:
-            self._set_aside(error)
-            return []
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
+                raise
+            if identity == self._identity():  # else another process was first
+                self._set_aside(error)
+            return None
 
-    def _done(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _retried(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do it, once more from the start while others have the file locked.
 
         SQLite's own patience ends at once where two change a new file to write-ahead
@@ -206,11 +215,17 @@ class FolderStore:
         # One for each call: a connection outlives neither its thread nor a fork.
         self.folder.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(self.path, timeout=_PATIENCE)) as connection:
+            query = "SELECT sql FROM sqlite_master WHERE sql NOT NULL"
+            tables = connection.execute(query).fetchall()
+            if tables not in ([], [(_TABLE,)]):
+                raise FileExistsError(
+                    f"{str(self.path)!r} is the database of another program; give "
+                    "memory= another folder."
+                )
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS records (key BLOB PRIMARY KEY, value BLOB)"
-            )
+            if not tables:
+                connection.execute(_TABLE.replace("TABLE", "TABLE IF NOT EXISTS"))
             yield connection
 
     def _shrink(self, connection: sqlite3.Connection) -> None:
@@ -221,19 +236,25 @@ class FolderStore:
                 " rowid LIMIT (SELECT MAX(1, COUNT(*) / 10) FROM records))"
             )
 
+    def _identity(self) -> tuple[int, int] | None:
+        """Return what tells the file from another one of its name."""
+        with contextlib.suppress(FileNotFoundError):
+            found = self.path.stat()
+            return found.st_dev, found.st_ino
+        return None
+
     def _set_aside(self, error: sqlite3.DatabaseError) -> None:
-        """Move a file that SQLite cannot read out of the way; it is only a cache."""
-        if isinstance(error, sqlite3.OperationalError):  # locked, read-only, disk full
-            raise error
-        aside = self.path.with_suffix(".damaged")
-        for suffix in ("-wal", "-shm"):
-            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-        with contextlib.suppress(FileNotFoundError):  # another process was first
-            self.path.replace(aside)
+        """Move a file that SQLite cannot read out of the way; nothing of it is lost."""
+        names = (f"sweeps{-n or ''}.damaged" for n in count())
+        aside = next(p for p in map(self.folder.joinpath, names) if not p.exists())
+        for suffix in ("-journal", "-wal", "-shm", ""):  # first what a new file has not
+            with contextlib.suppress(FileNotFoundError):
+                old = self.path.with_name(self.path.name + suffix)
+                old.rename(aside.with_name(aside.name + suffix))
         warnings.warn(
             f"the sweeps in {str(self.folder)!r} were damaged ({error}) and are "
             f"computed anew; the file was moved to {aside.name}.",
-            UserWarning,
+            StoreWarning,
             stacklevel=2,
         )
 
