@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+
+# Tests never ask a hub, whatever a test forgets to forbid. The library reads this when
+# it is imported, so this comes before everything that imports it.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
 from collections import Counter
 from typing import Any
 
@@ -10,9 +15,6 @@ import pytest
 import torch
 
 from skraee.backbone.engine import Engine
-
-# Tests never ask a hub, whatever a test forgets to forbid.
-os.environ["HF_HUB_OFFLINE"] = "1"
 
 # Tiny models gain nothing by threads, and lose much where several tests run at once.
 torch.set_num_threads(1)

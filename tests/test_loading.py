@@ -625,6 +625,10 @@ def test_elasticbert_without_one_weight_is_a_clear_error(tmp_path: Path) -> None
 # The hub
 
 
+def test_tests_are_offline() -> None:
+    assert constants.HF_HUB_OFFLINE
+
+
 @pytest.fixture
 def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A hub cache that holds org/tiny on its branch main; no network."""
