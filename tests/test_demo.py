@@ -15,7 +15,8 @@ import pytest
 from skraee import Backbone, RAEEClassifier, demo, toy
 from skraee.backbone import gguf
 from skraee.cli import main
-from skraee.demo import gemma
+from skraee.demo import gemma, report
+from skraee.demo.measure import N_ROUNDS, N_TIMED, Measured, System, measure
 from skraee.demo.settings import DEFAULTS, Setting, Trial, choose, try_settings
 from skraee.demo.task import REVIEWS, Labelled, Task
 from skraee.reading import Recipe
@@ -209,6 +210,85 @@ def test_choose_takes_a_setting_that_is_better_by_just_the_margin():
 
 def test_choose_without_trials_takes_the_defaults():
     assert choose([]) == DEFAULTS
+
+
+class Machine:
+    """A machine whose clock only systems move, each by what a round costs it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.answered: list[tuple[str, int]] = []
+
+    def system(self, name: str, warm_up: float, *rounds: float) -> System:
+        costs = iter([warm_up, *rounds])
+
+        def answer(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
+            self.answered.append((name, len(texts)))
+            self.now += next(costs)
+            return np.array(["a"] * len(texts)), np.zeros(len(texts), dtype=int)
+
+        return System(name, answer)
+
+    def measure(self, *systems: System) -> list[Measured]:
+        texts = [f"text {i}" for i in range(N_TIMED + 20)]
+        labels = np.array(["a"] * len(texts))
+        return measure(systems, Labelled(texts, labels, labels), lambda: self.now)
+
+
+def test_measure_systems_take_turns_and_every_other_round_goes_backwards():
+    machine = Machine()
+    machine.measure(*(machine.system(name, *[1] * (N_ROUNDS + 1)) for name in "abc"))
+    warm_up, turns = machine.answered[:3], machine.answered[3:]
+    assert warm_up == [(name, N_TIMED + 20) for name in "abc"]
+    rounds = [turns[i : i + 3] for i in range(0, len(turns), 3)]
+    assert len(rounds) == N_ROUNDS >= 3
+    for number, found in enumerate(rounds):
+        assert found == [(name, N_TIMED) for name in ("abc", "cba")[number % 2]]
+
+
+def test_measure_speed_is_that_of_the_median_round():
+    machine = Machine()
+    full = machine.system("full depth", 99, 3.0, 3.1, 11.5, 3.2, 3.1)
+    raee = machine.system("RAEE", 99, 2.0, 2.0, 2.0, 2.1, 7.0)
+    of_full, of_raee = machine.measure(full, raee)
+    assert of_full.seconds == pytest.approx([3.0, 3.1, 11.5, 3.2, 3.1])
+    assert of_full.texts_per_second == pytest.approx(N_TIMED / 3.1)
+    ratios = [3.0 / 2, 3.1 / 2, 11.5 / 2, 3.2 / 2.1, 3.1 / 7]
+    assert of_raee.speedups(of_full) == pytest.approx(ratios)
+
+
+def told_of(*seconds: tuple[float, ...]) -> str:
+    """What the demo says of three systems whose rounds took so long, on one line."""
+    right, exits = np.ones(4, dtype=bool), np.zeros(4, dtype=int)
+    results = [
+        Measured(name, right, exits, 1.0, np.array(rounds), n_timed=4)
+        for name, rounds in zip(
+            ("full depth", "best layer", "RAEE"), seconds, strict=True
+        )
+    ]
+    return " ".join(report.results_table(results, "float32 on cpu").split())
+
+
+def test_results_of_steady_rounds_give_the_median_ratio_alone():
+    told = told_of((3.0, 3.1, 3.2), (4.0, 4.0, 4.0), (2.0, 2.0, 2.0))
+    assert "full depth (+0.0 points of accuracy, standard error 0.0) at 1.55" in told
+    assert "at 1.55 times its speed." in told
+    assert "differ by more than a third" not in told
+
+
+def test_results_of_unsteady_rounds_say_so_and_show_the_range():
+    told = told_of((3.0, 3.1, 11.5), (4.0, 4.0, 4.0), (2.0, 2.0, 2.0))
+    assert "The rounds of full depth differ by more than a third: the machine" in told
+    assert "at 1.55 times its speed (1.50 to 5.75, by the round)." in told
+    assert "at 2.00 times its speed." in told
+
+
+@pytest.mark.parametrize(("slowest", "is_said"), [(4.0, False), (4.01, True)])
+def test_results_of_rounds_that_differ_by_a_third_are_not_yet_unsteady(
+    slowest, is_said
+):
+    told = told_of((3.0, 3.5, slowest), (3.0, 3.0, 3.0), (3.0, 3.0, 3.0))
+    assert ("differ by more than a third" in told) == is_said
 
 
 def install_parts(monkeypatch: pytest.MonkeyPatch, content: bytes) -> list[Path]:

@@ -16,10 +16,14 @@ from skraee.demo.task import Labelled
 from skraee.reading import Reader
 
 IntArray = npt.NDArray[np.integer]
+FloatArray = npt.NDArray[np.float64]
 
-#: Time is measured on so many of the test texts, so many times, and the best counts.
+#: Time is measured on so many of the test texts, in so many rounds; medians count.
 N_TIMED = 100
-N_ROUNDS = 3
+N_ROUNDS = 5
+
+#: Rounds whose slowest takes so many times the fastest were not left alone.
+STEADY = 4 / 3
 
 
 @dataclass(frozen=True)
@@ -51,23 +55,48 @@ class Measured:
     exits : ndarray of shape (n,), int
     layers_run : float
         Mean.
-    texts_per_second : float
+    seconds : ndarray of shape (n_rounds,)
+        For the timed texts, in each round.
+    n_timed : int
+        How many texts were timed.
     """
 
     name: str
     right: npt.NDArray[np.bool_]
     exits: IntArray
     layers_run: float
-    texts_per_second: float
+    seconds: FloatArray
+    n_timed: int
+
+    @property
+    def texts_per_second(self) -> float:
+        """Texts per second in the median round."""
+        return self.n_timed / float(np.median(self.seconds))
+
+    def speedups(self, other: Measured) -> FloatArray:
+        """Return how many times as fast as another system it was, in each round.
+
+        Parameters
+        ----------
+        other : Measured
+            In the same rounds.
+        """
+        return other.seconds / self.seconds
 
 
-def measure(systems: Sequence[System], test: Labelled) -> list[Measured]:
+def measure(
+    systems: Sequence[System],
+    test: Labelled,
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[Measured]:
     """Let all systems answer the test texts, then time them in turns, warm.
 
     Parameters
     ----------
     systems : sequence of System
     test : Labelled
+    clock : callable, default=time.perf_counter
+        Tells the time in seconds.
 
     Returns
     -------
@@ -75,21 +104,31 @@ def measure(systems: Sequence[System], test: Labelled) -> list[Measured]:
     """
     answers = [system.answer(test.texts) for system in systems]
     timed = test.texts[:N_TIMED]
-    seconds = np.array(
-        [[_seconds(system, timed) for system in systems] for _ in range(N_ROUNDS)]
-    )
+    seconds = _rounds(systems, timed, clock)
     return [
         Measured(
             system.name,
             right=labels == test.labels,
             exits=exits,
             layers_run=float(np.maximum(exits, system.least_layers).mean()),
-            texts_per_second=len(timed) / best,
+            seconds=of_system,
+            n_timed=len(timed),
         )
-        for system, (labels, exits), best in zip(
-            systems, answers, seconds.min(axis=0), strict=True
+        for system, (labels, exits), of_system in zip(
+            systems, answers, seconds, strict=True
         )
     ]
+
+
+def is_steady(rounds: FloatArray) -> bool:
+    """Return whether rounds differ by no more than a third.
+
+    Parameters
+    ----------
+    rounds : ndarray of shape (n_rounds,)
+        Seconds, or ratios of seconds.
+    """
+    return bool(rounds.max() <= STEADY * rounds.min())
 
 
 def fixed_depth(
@@ -128,7 +167,19 @@ def fixed_depth(
     return System(name, answer)
 
 
-def _seconds(system: System, texts: list[str]) -> float:
-    start = time.perf_counter()
-    system.answer(texts)
-    return time.perf_counter() - start
+def _rounds(
+    systems: Sequence[System], texts: list[str], clock: Callable[[], float]
+) -> FloatArray:
+    """Return the seconds (n_systems, n_rounds) of systems that take turns.
+
+    Every other round goes backwards, so that a machine that slows down or speeds up
+    favours nobody.
+    """
+    seconds = np.empty((len(systems), N_ROUNDS))
+    for r in range(N_ROUNDS):
+        turns = range(len(systems)) if r % 2 == 0 else reversed(range(len(systems)))
+        for i in turns:
+            start = clock()
+            systems[i].answer(texts)
+            seconds[i, r] = clock() - start
+    return seconds

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from skraee.demo.measure import N_ROUNDS, N_TIMED, Measured
+from skraee.demo.measure import N_ROUNDS, Measured, is_steady
 from skraee.demo.settings import DEFAULTS, MARGIN, K, Setting, Trial
 from skraee.demo.task import Task
 from skraee.explanation import Explanation
@@ -88,12 +88,24 @@ def results_table(results: Sequence[Measured], where: str) -> str:
         "Closed form: readout='ridge', exit_by='confidence' and a budget: a linear "
         "readout of each layer, solved on the texts to fit; texts stop when sure.",
         "Layers run: where keys come from a layer, every text runs as far as that.",
-        f"Speed: the first {min(N_TIMED, n_texts)} test texts from words to labels, in "
-        f"{where}; all systems warm, in turns, best of {N_ROUNDS}; same prompts, "
-        "engine and head for all, keys and search included for RAEE.",
+        f"Speed: the first {raee.n_timed} test texts from words to labels, in {where}; "
+        f"all systems warm, in {N_ROUNDS} rounds of turns, of which the medians count; "
+        "same prompts, engine and head for all, keys and search included for RAEE.",
+        *_unsteady(results),
         *(_verdict(raee, other) for other in others),
     ]
     return "\n".join([*lines, *map(_wrapped, notes)])
+
+
+def _unsteady(results: Sequence[Measured]) -> list[str]:
+    """Warn of systems whose rounds differ by more than a third."""
+    names = [r.name for r in results if not is_steady(r.seconds)]
+    if not names:
+        return []
+    return [
+        f"The rounds of {', '.join(names)} differ by more than a third: the machine "
+        "was busy, so these speeds are rough; run the demo again when it is idle."
+    ]
 
 
 def _verdict(raee: Measured, other: Measured) -> str:
@@ -109,11 +121,18 @@ def _verdict(raee: Measured, other: Measured) -> str:
     found = "not clearly better or worse than"
     if abs(points) > 2 * error:
         found = "better than" if points > 0 else "worse than"
-    speed = raee.texts_per_second / other.texts_per_second
     return (
         f"{raee.name} is {found} {other.name} ({points:+.1f} points of accuracy, "
-        f"standard error {error:.1f}) at {speed:.2f} times its speed."
+        f"standard error {error:.1f}) at {_speedup(raee, other)}."
     )
+
+
+def _speedup(raee: Measured, other: Measured) -> str:
+    rounds = raee.speedups(other)
+    said = f"{np.median(rounds):.2f} times its speed"
+    if is_steady(rounds):
+        return said
+    return f"{said} ({rounds.min():.2f} to {rounds.max():.2f}, by the round)"
 
 
 def groups_table(task: Task, results: Sequence[Measured]) -> str:
