@@ -215,7 +215,7 @@ def plain_ramps(clf: Any, model: Plain, texts: list[str]) -> np.ndarray:
         logits = [np.zeros(len(clf.classes_))]
         for i, state in enumerate(states[1:]):
             wide = np.zeros(ramps.hidden.shape[1])
-            wide[: len(state)] = state  # OPT 350M projects its last states
+            wide[: len(state)] = state.numpy()  # OPT 350M projects its last states
             inner = np.tanh(wide @ ramps.hidden[i] + ramps.hidden_bias[i])
             logits.append(inner @ ramps.out[i] + ramps.out_bias[i])
         found.append(logits)

@@ -289,6 +289,7 @@ def verdict(case: Case) -> str:
 
 def page() -> str:
     """Run all rows and return the page."""
+    plt.close("all")
     plt.switch_backend("Agg")
     rows = [f"| `{row.name}` | {verdict(row)} | {row.remark} |\n" for row in CASES]
     plt.close("all")
