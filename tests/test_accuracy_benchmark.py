@@ -1,7 +1,7 @@
-"""benchmarks/accuracy.py and candidates.py, on a tiny backbone and toy reviews.
+"""benchmarks/accuracy.py, on a tiny backbone and toy reviews.
 
-What their tables say of the closed form must be what the classifier itself does: both
-solve once for all budgets instead of fitting anew for each.
+What their tables say of the closed form must be what the classifier itself does: it
+solves once for all budgets instead of fitting anew for each.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import accuracy_score, balanced_accuracy_score
+from sklearn.metrics import accuracy_score
 
 from skraee import RAEEClassifier, templates, toy
 from tests.test_paper_benchmark import BENCHMARKS, save_tiny
@@ -24,7 +24,6 @@ from tests.test_paper_benchmark import BENCHMARKS, save_tiny
 BACKBONE = "gemma3-270m"  # by name only: it is a tiny Llama
 SIZES = {"train": 120, "test": 60}
 TASKS = ("sst2", "mpqa")
-N_HELD = 40
 
 
 @pytest.fixture(scope="module")
@@ -66,19 +65,16 @@ def modules(
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     import accuracy
     import accuracy_table
-    import candidates
     import common
 
-    for module in (common, accuracy, candidates):
+    for module in (common, accuracy):
         monkeypatch.setattr(module, "RESULTS", tmp_path)
-    for module in (accuracy_table, candidates):
-        monkeypatch.setattr(module, "DOCS", tmp_path / "docs")
+    monkeypatch.setattr(accuracy_table, "DOCS", tmp_path / "docs")
     monkeypatch.setattr(accuracy, "N_TIMED", 4)
-    monkeypatch.setattr(candidates, "N_HELD", N_HELD)
     (tmp_path / "docs").mkdir()
     marks = "before\n<!-- accuracy -->\nold\n<!-- end of accuracy -->\nafter\n"
     (tmp_path / "README.md").write_text(marks, encoding="utf-8")
-    return {"accuracy": accuracy, "candidates": candidates}
+    return {"accuracy": accuracy}
 
 
 @pytest.fixture
@@ -172,38 +168,3 @@ def test_times_are_of_the_same_texts_for_all_methods(run: Any, tmp_path: Path) -
     assert min(line["times"].values()) > 0
     assert "## Time" in (tmp_path / "docs" / "accuracy.md").read_text("utf-8")
     assert (tmp_path / "docs" / "images" / "accuracy.png").is_file()
-
-
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize(
-    ("candidate", "exit_by"),
-    [
-        ("three readouts", "confidence"),
-        ("retrieval: depth-0 keys", "retrieval"),
-    ],
-)
-def test_candidates_that_were_taken_up_are_what_the_classifier_does(
-    run: Any, place: Path, tmp_path: Path, task: str, candidate: str, exit_by: Any
-) -> None:
-    lines = run("candidates", "--tasks", task, "--seeds", "0")
-    assert len({line["candidate"] for line in lines}) == len(lines) == 28
-    (line,) = (line for line in lines if line["candidate"] == candidate)
-    X, y = in_order_of_seed(place, task)
-    n_fit = len(X) - N_HELD
-    weight, score = {
-        "sst2": (None, accuracy_score),
-        "mpqa": ("balanced", balanced_accuracy_score),
-    }[task]
-    n_exits = set()
-    for budget in (0.3, 0.5, 1.0):
-        clf = classifier(
-            place, task, exit_by=exit_by, budget=budget, class_weight=weight
-        ).fit(X[:n_fit], y[:n_fit])
-        labels, exits = clf.predict(X[n_fit:], return_exit_layers=True)
-        assert line["accuracy"][str(budget)] == round(100 * score(y[n_fit:], labels), 3)
-        cost = exits.mean() / clf.n_layers_  # counted in layers
-        assert line["cost"][str(budget)] == round(float(cost), 4)
-        n_exits.add(len(set(exits)))
-    assert max(n_exits) > 1
-    page = (tmp_path / "docs" / "candidates.md").read_text("utf-8")
-    assert "## What a budget costs on other texts" in page
