@@ -1,0 +1,65 @@
+"""What a method is fitted on and judged on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from benchmarks.data import UNEQUAL, Labelled, backbone_folder, read_task, sample
+from benchmarks.peers import Encode, remembering
+from skraee import Backbone, Encoder, RAEEClassifier, templates
+
+ELSEWHERE = {"mr": "cr", "sst2": "mpqa"}  # fitted on -> tested on
+ENCODER = "minilm-l6"
+N_FIT = 2_000
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A task, a backbone, and a sample of the training file."""
+
+    backbone: str
+    task: str
+    seed: int
+    store: Path | None
+
+    @cached_property
+    def train(self) -> Labelled:
+        return sample(*read_task(self.task, "train"), N_FIT, seed=self.seed)
+
+    @property
+    def tests(self) -> list[str]:
+        other = ELSEWHERE.get(self.task)
+        return [self.task, other] if other else [self.task]
+
+    @property
+    def weightings(self) -> list[str | None]:
+        return [None, "balanced"] if self.task in UNEQUAL else [None]
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        return Encoder(backbone_folder(ENCODER))
+
+    @cached_property
+    def encode(self) -> Encode:
+        return remembering(self.encoder)
+
+    @property
+    def memory(self) -> Path | str:
+        """Return where sweeps are kept: a folder of its own for each task."""
+        if self.store is None:
+            return "process"
+        return self.store / self.backbone / self.task
+
+    def classifier(self, **params: Any) -> RAEEClassifier:
+        """Return a fitted classifier with the paper's prompt."""
+        prompt = templates.CAUSAL[self.task]
+        clf = RAEEClassifier(
+            Backbone(backbone_folder(self.backbone)),
+            prompt.template,
+            label_words=prompt.label_words,
+            **{"memory": self.memory, **params},
+        )
+        return clf.fit(*self.train)

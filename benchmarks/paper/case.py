@@ -1,0 +1,123 @@
+"""A backbone and a task: what every method of the paper's tables is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from benchmarks.data import UNEQUAL, Labelled, located, read_task, sample, shown_name
+from benchmarks.lines import Line, Lines
+from benchmarks.peers import Encode, remembering
+from skraee import Backbone, Encoder, templates
+
+#: What names a line of results/paper.jsonl.
+NAMING = (
+    "table",
+    "backbone",
+    "task",
+    "method",
+    "setting",
+    "n_fit",
+    "n_test",
+    "seed",
+    "encoder",
+    "dtype",
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A backbone, a task and what of its data is used."""
+
+    backbone: str
+    task: str
+    n_fit: int
+    n_test: int | None
+    seed: int
+    encoder: str
+    dtype: str
+    device: str
+    store: Path
+    n_calibration: int
+    lines: Lines
+    share: float = 1.0  # of the training sample
+
+    @cached_property
+    def train(self) -> Labelled:
+        texts, labels = sample(*read_task(self.task, "train"), self.n_fit, self.seed)
+        n = round(self.share * len(texts))
+        return texts[:n], labels[:n]
+
+    @cached_property
+    def test(self) -> Labelled:
+        texts, labels = read_task(self.task, "test")
+        if self.n_test is None or self.n_test >= len(texts):
+            return texts, labels
+        return sample(texts, labels, self.n_test, self.seed)
+
+    def name_of(
+        self, table: str, method: str, n_test: int, setting: Line | None = None
+    ) -> Line:
+        """Return the fields that name a line, and how many texts were asked for."""
+        return {
+            "table": table,
+            "backbone": self.shown_backbone,
+            "task": self.task,
+            "method": method,
+            "setting": setting,
+            "n_fit": len(self.train[0]),
+            "n_test": n_test,
+            "seed": self.seed,
+            "encoder": shown_name(self.encoder),
+            "dtype": self.dtype,
+            "asked": {"n_fit": self.n_fit, "n_test": self.n_test},
+        }
+
+    @property
+    def shown_backbone(self) -> str:
+        return shown_name(self.backbone)
+
+    @property
+    def memory(self) -> Path:
+        """Return where sweeps are kept: a folder of its own for each task."""
+        backbone = self.shown_backbone.replace("/", "--")
+        return self.store / "sweeps" / backbone / self.task
+
+    @property
+    def loaded(self) -> Any:
+        return self._backbone.load(self.dtype, self.device)
+
+    @cached_property
+    def sentence_encoder(self) -> Encoder:
+        return Encoder(located(self.encoder), device=self.device)
+
+    @cached_property
+    def encode(self) -> Encode:
+        return remembering(self.sentence_encoder)
+
+    @property
+    def class_weight(self) -> str | None:
+        return "balanced" if self.task in UNEQUAL else None
+
+    @property
+    def engine(self) -> dict[str, Any]:
+        """Return what every classifier of ours is given."""
+        return {
+            "backbone": self._backbone,
+            "device": self.device,
+            "dtype": self.dtype,
+            "random_state": self.seed,
+        }
+
+    @property
+    def prompt(self) -> dict[str, Any]:
+        """Return the paper's prompt for the kind of the backbone."""
+        masked = self.loaded.family.kind == "masked"
+        found = (templates.MASKED if masked else templates.CAUSAL)[self.task]
+        return {"template": found.template, "label_words": found.label_words}
+
+    @cached_property
+    def _backbone(self) -> Backbone:
+        return Backbone(located(self.backbone))

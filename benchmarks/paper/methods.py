@@ -1,0 +1,109 @@
+"""What each method of the paper's tables is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.paper.case import Case
+from benchmarks.paper.order import removal_order
+from benchmarks.peers import on_vectors, regression, votes, words_and_regression
+from skraee import RAEEClassifier
+from skraee.baselines import (
+    AdaInferClassifier,
+    CALMClassifier,
+    DeeBERTClassifier,
+    FullDepthClassifier,
+    HashEEClassifier,
+    SLEBClassifier,
+)
+
+BUDGET = 0.3
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of Table 1.
+
+    Attributes
+    ----------
+    title : str
+        As the tables show it.
+    make : callable
+        Makes the estimator, not fitted.
+    """
+
+    title: str
+    make: Callable[[Case], Any]
+
+
+def raee(case: Case, **params: Any) -> RAEEClassifier:
+    return RAEEClassifier(**case.engine, **case.prompt, memory=case.memory, **params)
+
+
+def with_encoder(case: Case, **params: Any) -> RAEEClassifier:
+    return raee(case, encoder=case.sentence_encoder, **params)
+
+
+def ridge(case: Case, exit_by: Any) -> RAEEClassifier:
+    return raee(
+        case,
+        readout="ridge",
+        exit_by=exit_by,
+        budget=BUDGET,
+        class_weight=case.class_weight,
+    )
+
+
+def prompted(baseline: Any, case: Case, **params: Any) -> Any:
+    return baseline(**case.engine, **case.prompt, **params)
+
+
+def calm(case: Case, **params: Any) -> Any:
+    return prompted(CALMClassifier, case, memory=case.memory, **params)
+
+
+METHODS = {
+    "full": Method("full depth", lambda c: prompted(FullDepthClassifier, c)),
+    "deebert": Method(
+        "DeeBERT", lambda c: DeeBERTClassifier(**c.engine, memory=c.memory)
+    ),
+    "adainfer": Method(
+        "AdaInfer", lambda c: prompted(AdaInferClassifier, c, memory=c.memory)
+    ),
+    "calm": Method("CALM, threshold 0.9", calm),
+    "calm-calibrated": Method(
+        "CALM, calibrated", lambda c: calm(c, threshold="calibrated")
+    ),
+    "hashee": Method("HashEE", lambda c: prompted(HashEEClassifier, c)),
+    "sleb": Method(
+        "SLEB", lambda c: prompted(SLEBClassifier, c, removal_order=removal_order(c))
+    ),
+    "raee-without": Method(
+        "RAEE w/o corrective information",
+        lambda c: with_encoder(c, database="correct"),
+    ),
+    "raee-depth0": Method("RAEE, depth-0 keys", raee),
+    "raee": Method("RAEE, encoder keys", with_encoder),
+    "raee-exit1": Method(
+        "RAEE, encoder keys, exits from 1", lambda c: with_encoder(c, min_exit=1)
+    ),
+    "ridge-retrieval": Method(
+        f"ridge, exit by retrieval, budget {BUDGET}", lambda c: ridge(c, "retrieval")
+    ),
+    "ridge-confidence": Method(
+        f"ridge, exit by confidence, budget {BUDGET}", lambda c: ridge(c, "confidence")
+    ),
+    "tfidf": Method(
+        "TF-IDF + logistic regression", lambda c: words_and_regression(c.class_weight)
+    ),
+    "encoder-knn": Method(
+        "encoder + k-NN vote", lambda c: on_vectors(c.encode, votes())
+    ),
+    "encoder-linear": Method(
+        "encoder + logistic regression",
+        lambda c: on_vectors(c.encode, regression(c.class_weight)),
+    ),
+}
+PEERS = ("tfidf", "encoder-knn", "encoder-linear")

@@ -1,0 +1,70 @@
+"""The command line: see ``python -m benchmarks.speed --help``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import speed
+from benchmarks.lines import RESULTS, Line, Lines
+from benchmarks.speed.engine import engine, lengths, single, usual
+from benchmarks.speed.memory import memory
+from benchmarks.speed.options import Options
+from benchmarks.speed.pipelines import pipelines
+from benchmarks.speed.predict import agreement, forward, parts
+from benchmarks.speed.shapes import CPU, GPU, SHAPES
+
+FIGURES: dict[str, Callable[[Options], None]] = {
+    "engine": engine,
+    "lengths": lengths,
+    "usual": usual,
+    "single": single,
+    "parts": parts,
+    "forward": forward,
+    "pipeline": pipelines,
+    "memory": memory,
+    "agreement": agreement,
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    args = parsed(arguments)
+    options = Options(
+        lines=Lines(args.results, on_add=show),
+        shapes=args.shapes or list(CPU if args.device == "cpu" else GPU),
+        dtypes=args.dtype,
+        device=args.device,
+        n_texts=args.texts,
+        n_rounds=args.rounds,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in args.only or FIGURES:
+            FIGURES[name](options)
+
+
+def show(line: Line) -> None:
+    print(json.dumps(line), flush=True)
+
+
+def parsed(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.speed",
+        description=speed.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--only", nargs="*", choices=FIGURES)
+    parser.add_argument("--shapes", nargs="*", choices=SHAPES)
+    parser.add_argument("--texts", type=int, default=64)
+    parser.add_argument("--dtype", nargs="*", default=["float32", "bfloat16"])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--results", type=Path, default=RESULTS / "speed.jsonl")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""The pages under docs/ are what their lines give, and only marked parts change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.accuracy import page as accuracy
+from benchmarks.lines import RESULTS, Lines
+from benchmarks.pages import DOCS, between_marks
+from benchmarks.paper import page as paper
+
+
+@pytest.mark.parametrize(("name", "module"), [("accuracy", accuracy), ("paper", paper)])
+def test_page_and_readme_are_what_the_stored_lines_give(
+    name: str, module: Any, tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib", reason="the extra `plot` is not installed")
+    lines = Lines(RESULTS / f"{name}.jsonl")
+    if not lines.path.is_file():
+        pytest.skip("the lines are in the repository only")
+    readme = (DOCS.parent / "README.md").read_text("utf-8")
+    blank = tmp_path / "README.md"
+    blank.write_text(readme)
+    between_marks(blank, name, "")
+    assert blank.read_text("utf-8") != readme
+    module.write_page(lines, tmp_path / "docs")
+    written = (tmp_path / "docs" / f"{name}.md").read_text("utf-8")
+    assert written == (DOCS / f"{name}.md").read_text("utf-8")
+    assert blank.read_text("utf-8") == readme
+
+
+def test_file_without_marks_is_left_alone(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    for text in ("mine\n", "mine\n<!-- paper -->\nthe end mark is gone\n"):
+        readme.write_text(text, "utf-8")
+        between_marks(readme, "paper", "table\n")
+        assert readme.read_text("utf-8") == text
+
+
+def test_text_between_marks_is_replaced(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("a\n<!-- x -->\nold\n<!-- end of x -->\nb\n", "utf-8")
+    between_marks(readme, "x", "new\n")
+    assert readme.read_text("utf-8") == "a\n<!-- x -->\nnew\n<!-- end of x -->\nb\n"

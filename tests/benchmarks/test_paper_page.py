@@ -1,0 +1,162 @@
+"""What docs/paper.md says of lines, on lines made up."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.lines import Lines
+from benchmarks.paper.findings import findings
+from benchmarks.paper.page import write_page
+from benchmarks.paper.reported import REPORTED
+from benchmarks.paper.selection import sections_of
+
+
+def made_up(table: str, method: str | None, value: float, **more: Any) -> Any:
+    fields = {"task": "sst2", "setting": None, "n_fit": 10, "n_test": 5, "seed": 0}
+    place = {"backbone": "b", "encoder": "e", "dtype": "auto"}
+    found = {"accuracy": value, "machine": {"gpu": None}}
+    return {"table": table, "method": method, **fields, **place, **found, **more}
+
+
+def said_of(lines: list[Any]) -> dict[str, str]:
+    """Return the findings: what is claimed -> the verdict."""
+    (section,) = sections_of(lines, [])
+    found = findings(section)
+    return dict(re.findall(r"- ([^:]*): \*\*(\w+)\*\*", found))
+
+
+@pytest.mark.parametrize(
+    ("raee", "verdict"), [(70.0, "confirmed"), (60.0, "contradicted")]
+)
+def test_findings_say_whether_raee_is_above_its_backbone(
+    raee: float, verdict: str
+) -> None:
+    lines = [made_up("table1", "full", 65.0), made_up("table1", "raee", raee)]
+    assert said_of(lines)["RAEE above its backbone"] == verdict
+
+
+def test_findings_are_mixed_where_average_and_tasks_disagree() -> None:
+    values = {"sst2": (60.0, 90.0), "mr": (60.0, 59.0), "cr": (60.0, 59.0)}
+    lines = [
+        made_up("table1", method, pair[i], task=task)
+        for task, pair in values.items()
+        for i, method in enumerate(("full", "raee"))
+    ]
+    assert said_of(lines)["RAEE above its backbone"] == "mixed"
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [
+        ({2: 50, 12: 70, 20: 60}, "confirmed"),
+        ({2: 50, 12: 69.8, 20: 70}, "mixed"),
+        ({2: 70, 12: 60, 20: 60}, "contradicted"),
+    ],
+)
+def test_findings_compare_twelve_neighbors_with_the_best_k(
+    values: dict[int, float], verdict: str
+) -> None:
+    lines = [made_up("table1", "raee", 60.0)]
+    lines += [made_up("table3", "raee", v, setting={"k": k}) for k, v in values.items()]
+    assert said_of(lines)["k about 12 is best"] == verdict
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [
+        ((50, 60, 70), "confirmed"),
+        ((50, 45, 70), "mixed"),
+        ((70, 75, 70), "contradicted"),
+    ],
+)
+def test_findings_say_whether_more_of_the_database_is_better(
+    values: tuple[float, ...], verdict: str
+) -> None:
+    lines = [made_up("table1", "raee", 60.0)]
+    for share, value in zip((0.2, 0.5, 1.0), values, strict=True):
+        lines.append(made_up("table4", "raee", value, setting={"share": share}))
+    assert said_of(lines)["More of the database is better"] == verdict
+
+
+def test_exits_are_compared_with_deebert_and_times_with_full_depth() -> None:
+    lines = [
+        made_up("table1", "raee", 60.0, mean_exit=9.0),
+        made_up("table1", "deebert", 60.0, mean_exit=8.0),
+        made_up("latency", "raee", 0, ratio=0.5, ms=1.0, setting={"batch": 1}),
+        made_up("latency", "raee", 0, ratio=1.5, ms=1.0, setting={"batch": 64}),
+    ]
+    said = said_of(lines)
+    assert said["Earlier exits than DeeBERT"] == "contradicted"
+    assert said["RAEE is faster than its backbone"] == "mixed"
+
+
+def test_sections_keep_the_run_on_most_texts_and_take_setfit_over() -> None:
+    lines = [
+        made_up("table1", "raee", 60.0, n_fit=2_000),
+        made_up("table1", "raee", 90.0, n_fit=20),
+        made_up("table1", "raee", 61.0, n_fit=2_000, seed=1),
+    ]
+    setfit = {"method": "SetFit", "test": "sst2", "task": "sst2", "accuracy": 80.0}
+    elsewhere = {**setfit, "test": "mpqa", "accuracy": 10.0}
+    on_fewer = {**setfit, "n_fit": 1_000, "accuracy": 20.0}
+    rest = {"mcc": 0.6, "mean_exit": None, "cost": None, "seed": 0}
+    rest |= {"n_fit": 2_000, "n_test": 5}
+    accuracy = [rest | line for line in (setfit, elsewhere, on_fewer)]
+    (section,) = sections_of(lines, accuracy)
+    assert section.cells("table1", "raee", "score") == {"sst2": 60.5}
+    assert section.cells("table1", "setfit", "score") == {"sst2": 80.0}
+    assert section.cells("table1", "setfit", "mean_exit") == {}
+
+
+def test_commands_beside_the_tables_say_on_what_they_ran() -> None:
+    asked = {"n_fit": 1_000, "n_test": 500}
+    lines = [
+        made_up("table1", "raee", 60.0, task="trec", asked=asked),
+        made_up("table1", "raee", 60.0, task="sst2", asked=asked),
+        made_up("table1", "raee", 60.0, backbone="whole"),
+        made_up("sleb-order", None, 0, backbone="whole", n_calibration=32, round=1),
+    ]
+    few, whole = sections_of(lines, [])
+    options = " --encoder e --tasks sst2 trec --n-fit 1000 --n-test 500`"
+    assert few.command("table1").strip().endswith(options)
+    assert whole.command("table1").strip().endswith(" --tasks sst2 --n-calibration 32`")
+
+
+def test_readme_shows_the_averages_between_its_marks(tmp_path: Path) -> None:
+    lines = Lines(tmp_path / "paper.jsonl")
+    alone, batched = {"batch": 1}, {"batch": 64}
+    took: Any = {"ms": 1.0, "rounds": [[1.0, 2.0]]}
+    for line in (
+        made_up("table1", "raee", 60.0, mean_exit=3.0, n_layers=4),
+        made_up("table1", "raee", 70.0, mean_exit=2.0, n_layers=4, task="mr"),
+        made_up("latency", "raee", 0, ratio=0.5, setting=alone, **took),
+        made_up("latency", "raee", 0, ratio=0.25, setting=batched, **took),
+    ):
+        lines.add(**{**line, "backbone": "gemma3-270m"})
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- paper -->\nold\n<!-- end of paper -->\nafter\n")
+    write_page(lines, tmp_path / "docs")
+    before, _, table = readme.read_text("utf-8").partition("<!-- paper -->\n")
+    assert before == "before\n"
+    assert "| method | accuracy | layers of 4 | time, one text |" in table
+    assert "| RAEE, encoder keys | 65.0 | 2.5 | 0.50 | 0.25 |" in table
+    assert table.endswith("<!-- end of paper -->\nafter\n")
+
+
+def test_page_without_lines_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"no lines in .*paper\.jsonl; make a table"):
+        write_page(Lines(tmp_path / "paper.jsonl"), tmp_path / "docs")
+    assert not (tmp_path / "docs").exists()
+
+
+def test_reported_figures_average_to_what_the_paper_prints() -> None:
+    printed = {"RoBERTa-large": (54.05, 63.41), "T5-large": (36.86, 42.44)}
+    printed |= {"Llama-3-8B": (41.80, 57.39), "Gemma-7B": (36.19, 55.66)}
+    for reported in REPORTED.values():
+        found = [np.mean(reported.scores[m]) for m in ("full", "raee")]
+        np.testing.assert_allclose(found, printed[reported.title], atol=0.011)

@@ -1,0 +1,151 @@
+"""``python -m benchmarks.speed``, on tiny models and toy reviews."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.speed import memory, pipelines, predict, texts
+from benchmarks.speed.__main__ import main
+from benchmarks.speed.shapes import SHAPES, Shape, exits_with_mean
+from benchmarks.speed.tokenizer import learnt_tokenizer
+from skraee import Backbone, clear_backbones, toy
+from tests.benchmarks.tiny import save_tiny, write_task
+
+SIZE = {"vocab_size": 30_000, "hidden_size": 16, "num_hidden_layers": 4}
+SIZE |= {"num_attention_heads": 2, "intermediate_size": 32}
+ROBERTA = Shape("Roberta", {**SIZE, "max_position_embeddings": 514})
+LLAMA = Shape("Llama", {**SIZE, "num_key_value_heads": 1}, mean_exit=2.0)
+T5 = {"vocab_size": 30_000, "d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 2}
+T5 |= {"num_heads": 2, "decoder_start_token_id": 0}
+
+Run = Callable[..., list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two tasks, and a tiny Llama in the place of Gemma."""
+    folder = tmp_path_factory.mktemp("speed")
+    save_tiny("llama", folder / "models" / "gemma3-270m")
+    names = {
+        "sst2": {"negative": "negative", "positive": "positive"},
+        "subj": {"negative": "objective", "positive": "subjective"},
+    }
+    for task, classes in names.items():
+        for part, seed in (("train", 1), ("test", 2)):
+            reviews, labels = toy.reviews(40, seed)
+            renamed = [classes[label] for label in labels]
+            write_task(folder / "data", task, part, reviews, renamed)
+    return folder
+
+
+@pytest.fixture
+def run(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """Run the command; return the lines that it wrote."""
+    monkeypatch.setenv("SKRAEE_DATA", str(place / "data"))
+    monkeypatch.setenv("SKRAEE_BACKBONES", str(place / "models"))
+    monkeypatch.setitem(SHAPES, "roberta-large", ROBERTA)
+    monkeypatch.setitem(SHAPES, "Llama-3-8B", LLAMA)
+    monkeypatch.setitem(SHAPES, "T5-large", Shape("T5", T5, mean_exit=2.0))
+    monkeypatch.setattr(predict, "N_STORED", 200)
+    kept = (texts.swept, texts.fitted)
+    results = tmp_path / "speed.jsonl"
+
+    def run(*arguments: str) -> list[dict[str, Any]]:
+        given = ["--results", str(results), "--rounds", "1", "--texts", "8"]
+        main([*arguments, *given])
+        return [json.loads(line) for line in results.read_text("utf-8").splitlines()]
+
+    yield run
+    clear_backbones()
+    for function in kept:
+        function.cache_clear()
+
+
+@pytest.mark.parametrize("shape", ["Llama-3-8B", "T5-large", "gemma3-270m"])
+def test_engine_is_measured_against_the_plain_forward(run: Run, shape: str) -> None:
+    lines = run("--only", "engine", "--shapes", shape, "--dtype", "float32")
+    figures = [line["figure"] for line in lines]
+    assert figures == [
+        "full depth / plain forward",
+        "sweep / plain forward",
+        "time against depth",
+        "mixed depths: share of the ideal speed-up",
+    ]
+    assert {line["shape"] for line in lines} == {shape}
+    assert {line["texts"] for line in lines} == {8}
+    assert min(lines[0]["ratio"], lines[1]["ratio"], lines[3]["share"]) > 0
+    assert len(lines[2]["seconds"]) == len(lines[2]["depths"]) == 5
+
+
+def test_single_texts_are_measured_in_every_format(run: Run) -> None:
+    lines = run("--only", "single", "--shapes", "Llama-3-8B")
+    assert [line["dtype"] for line in lines] == ["float32", "bfloat16"]
+    assert {line["exit"] for line in lines} == {2}
+    for line in lines:
+        bound = 1.1 * line["full_milliseconds"] * 2 / 4 + 2
+        assert line["bound_milliseconds"] == pytest.approx(bound, abs=0.02)
+
+
+def test_figures_on_the_shape_of_roberta_run(run: Run) -> None:
+    lines = run("--only", "lengths", "usual", "--dtype", "float32")
+    assert lines[0]["lengths"] > 1
+    assert lines[0]["ratio"] > 0
+    assert lines[1]["times"] > 1
+
+
+def test_figures_of_predict_run_on_real_texts(run: Run) -> None:
+    lines = run("--only", "parts", "forward", "agreement", "--dtype", "float32")
+    parts = [line for line in lines if "shares" in line]
+    assert [line["task"] for line in parts] == ["sst2", "subj"]
+    for line in parts:
+        assert sum(line["shares"].values()) == pytest.approx(1, abs=0.02)
+    forward = [line for line in lines if "share_of_ideal" in line]
+    assert all(line["times"]["forward"] > 0 for line in forward)
+    agreeing = [line for line in lines if "same_both" in line]
+    assert len(agreeing) == 4
+    assert all(0 <= line["same_both"] <= line["same_label"] for line in agreeing)
+
+
+def test_pipelines_are_compared_on_the_same_texts(run: Run) -> None:
+    lines = run("--only", "pipeline")
+    assert [line["shape"] for line in lines] == ["gemma3-270m"] * 2 + [
+        "roberta-large"
+    ] * 2
+    assert {line["dtype"] for line in lines[2:]} == {"bfloat16", "float32"}
+    assert all(line["times"] > 0 for line in lines)
+
+
+def test_texts_stop_on_random_weights_where_they_are_told_to() -> None:
+    X, y = toy.reviews(20)
+    tokenizer = learnt_tokenizer([*X, *["It was terrible, was great."] * 9])
+    model = ROBERTA.make(torch.float32, "cpu")
+    clf = pipelines.masked(Backbone(model, tokenizer), "float32", "cpu")
+    wanted = np.arange(20) % 5
+    pipelines.stopping_at(wanted / 4, clf, X, np.array(y))
+    np.testing.assert_array_equal(clf.exit_layers(X), wanted)
+
+
+def test_memory_of_predict_is_at_its_highest_within_it() -> None:
+    highest, kept = memory.peak_of_objects(200)
+    assert highest > kept > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_of_a_process_is_at_its_highest_within_predict() -> None:
+    highest, kept = memory.peak_of_process(200)
+    assert highest >= kept
+
+
+def test_exits_of_the_paper_have_its_mean() -> None:
+    exits = exits_with_mean(15.33, 10_000, 24)
+    assert exits.min() >= 0
+    assert exits.max() <= 24
+    assert exits.mean() == pytest.approx(15.33, abs=0.2)
