@@ -62,8 +62,9 @@ from skraee.stopping import (
     threshold_within,
 )
 from skraee.sweep import LayerSweep
-from skraee.text.inputs import Texts, check_labels, check_texts
+from skraee.text.inputs import Texts, check_texts
 from skraee.text.label_words import LabelWords
+from skraee.text.labels import check_classes, check_labels
 from skraee.text.template import Template
 
 FloatArray = npt.NDArray[np.floating]
@@ -745,7 +746,7 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         """Return the classes of partial_fit; refuse labels that are none of them."""
         known: npt.NDArray[Any] | None = getattr(self, "classes_", None)
         if classes is not None:
-            found = np.unique(np.asarray(classes))
+            found = check_classes(classes)
         elif known is not None:
             found = known
         else:
@@ -758,11 +759,11 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
                 f"classes are {known.tolist()} since the first call, got "
                 f"{found.tolist()}; leave classes out or call fit on all texts."
             )
-        unknown = np.setdiff1d(labels, found)
-        if len(unknown):
+        unknown = set(labels.tolist()).difference(found.tolist())
+        if unknown:
             raise ValueError(
                 f"y holds classes that partial_fit was not told of: "
-                f"{unknown.tolist()} (known: {found.tolist()}); call fit on all texts."
+                f"{sorted(unknown)} (known: {found.tolist()}); call fit on all texts."
             )
         return found
 

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
 
+from skraee.text.labels import check_labels
 from skraee.text.template import Template
 from skraee.versions import DOCS, stamped, unstamped
 
@@ -100,6 +102,28 @@ class TextClassifierMixin(ClassifierMixin):
         with np.errstate(divide="ignore"):
             np.log(found, out=found)
         return found
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy on labelled texts.
+
+        Parameters
+        ----------
+        X : sequence of n str, or DataFrame
+            The texts.
+        y : array-like of shape (n,)
+            Their classes, of any type that `fit` takes.
+        sample_weight : array-like of shape (n,), optional
+            Weights of the texts.
+
+        Returns
+        -------
+        float
+        """
+        predicted = self.predict(X)
+        right = predicted == check_labels(y, len(predicted))
+        # Of the labels themselves scikit-learn's metrics would take fewer types.
+        everything = np.ones(len(right), dtype=bool)
+        return float(accuracy_score(everything, right, sample_weight=sample_weight))
 
     def _answers(self, X: Any) -> tuple[int, Iterator[Answer]]:
         """Return how many texts there are, and the answers to some after the other."""

@@ -62,6 +62,9 @@ def score_answers(
     weighted = (
         {} if weights is None or scoring is not None else {"sample_weight": weights}
     )
+    if classes.dtype == object and not isinstance(classes[0], str):
+        # Of objects scikit-learn's metrics know strings only, so others are numbered.
+        y, classes = np.searchsorted(classes, y), np.arange(len(classes))
     try:
         score = scorer_for(scoring)(_Answers(classes), proba, y, **weighted)
     except AttributeError as error:

@@ -1,6 +1,5 @@
-"""What counts as texts and labels."""
+"""What counts as texts."""
 
-import datetime
 import enum
 from collections import deque
 
@@ -9,9 +8,8 @@ import pandas as pd
 import polars as pl
 import pytest
 from scipy import sparse
-from sklearn.exceptions import DataConversionWarning
 
-from skraee.text.inputs import check_labels, check_texts, replace_surrogates
+from skraee.text.inputs import check_texts, replace_surrogates
 
 TEXTS = ["a gripping film", "dull", ""]
 WANTED = [("a gripping film",), ("dull",), ("",)]
@@ -160,112 +158,9 @@ def test_texts_none_at_all_raise_unless_allowed(X):
     assert list(check_texts(X, allow_empty=True)) == []
 
 
-DAY = datetime.date(2020, 1, 1)
-
-
-@pytest.mark.parametrize(
-    ("y", "kind", "values"),
-    [
-        (["b", "a"], "U", ["b", "a"]),
-        (("b", "a"), "U", ["b", "a"]),
-        (np.array(["b", "a"], dtype=object), "O", ["b", "a"]),
-        (np.array(["b", "a"], dtype=np.dtypes.StringDType()), "O", ["b", "a"]),
-        ([1, 0], "i", [1, 0]),
-        (np.array([1, 0], dtype=object), "i", [1, 0]),
-        ([True, False], "b", [True, False]),
-        ([1.0, 2.0], "f", [1.0, 2.0]),
-        ([DAY, DAY], "O", [DAY, DAY]),
-        (pd.Series(["b", "a"], index=[5, 5]), "O", ["b", "a"]),
-        (pd.Series(["b", "a"], dtype="category"), "O", ["b", "a"]),
-        (pd.Series([1, 0], dtype="Int64"), "i", [1, 0]),
-        (pd.Series([True, False], dtype="boolean"), "b", [True, False]),
-        (pl.Series(["b", "a"]), "U", ["b", "a"]),
-        (pl.Series(["b", "a"], dtype=pl.Categorical), "O", ["b", "a"]),
-    ],
-)
-def test_labels_of_any_type_become_one_dimension(y, kind, values):
-    labels = check_labels(y, 2)
-    assert labels.dtype.kind == kind
-    assert labels.tolist() == values
-
-
-@pytest.mark.parametrize(
-    "y", [np.array([["a"], ["b"]]), [["a"], ["b"]], pd.DataFrame({"y": ["a", "b"]})]
-)
-def test_labels_in_a_column_are_ravelled_with_a_warning(y):
-    with pytest.warns(DataConversionWarning, match="column-vector y was passed"):
-        labels = check_labels(y, 2)
-    assert labels.tolist() == ["a", "b"]
-
-
-@pytest.mark.parametrize(
-    "y",
-    [
-        np.array([[0, 1], [1, 0]]),
-        [["a", "b"], ["c"]],
-        [{"a"}, {"b"}],
-        sparse.csr_matrix([[0, 1], [1, 0]]),
-        sparse.csr_array([[0, 1], [1, 0]]),
-        pd.DataFrame({"a": [0, 1], "b": [1, 0]}),
-    ],
-)
-def test_labels_of_several_outputs_raise(y):
+def test_texts_that_are_masked_are_missing():
+    assert list(check_texts(np.ma.array(TEXTS))) == WANTED
     with pytest.raises(
-        ValueError, match=r"MultiOutputClassifier .* OneVsRestClassifier"
+        ValueError, match=r"only strings, got None at position 1 \(1 of"
     ):
-        check_labels(y, 2)
-
-
-@pytest.mark.parametrize(
-    "y",
-    [
-        ["a", "b", None],
-        ["a", "b", float("nan")],
-        np.array(["a", "b", None], dtype=object),
-        pd.Series(["a", "b", None]),
-        pd.Series(["a", "b", pd.NA], dtype=object),
-        pd.Series(["a", "b", None], dtype="category"),
-        pd.Series(pd.to_datetime(["2020-01-01", "2020-01-02", None])),
-        pl.Series(["a", "b", None]),
-        [1, 2, None],
-        np.array([1.0, 2.0, np.nan]),
-        np.array([1.0, 2.0, np.inf]),
-    ],
-)
-def test_labels_missing_or_infinite_raise(y):
-    with pytest.raises(ValueError, match=r"at position 2 \(1 of 3 labels\)"):
-        check_labels(y, 3)
-
-
-def test_labels_none_raise_as_in_scikit_learn():
-    with pytest.raises(
-        ValueError, match="requires y to be passed, but the target y is"
-    ):
-        check_labels(None, 3)
-
-
-@pytest.mark.parametrize("y", [[0.5, 1.0], np.array([0.5, 1.0], dtype=object)])
-def test_labels_continuous_raise_as_in_scikit_learn(y):
-    with pytest.raises(ValueError, match="Unknown label type: continuous"):
-        check_labels(y, 2)
-
-
-def test_labels_of_another_length_raise():
-    with pytest.raises(ValueError, match="got 3 texts and 2 labels"):
-        check_labels(["a", "b"], 3)
-
-
-def test_labels_of_several_types_raise():
-    with pytest.raises(ValueError, match=r"one type, got \['int', 'str'\]"):
-        check_labels(["a", 1], 2)
-
-
-@pytest.mark.parametrize("y", ["ab", {"a": 1}, {"a", "b"}, iter("ab"), 3])
-def test_labels_without_an_order_raise(y):
-    with pytest.raises(TypeError, match="list, array or Series of labels, got "):
-        check_labels(y, 2)
-
-
-def test_labels_of_no_dimension_raise_as_in_scikit_learn():
-    with pytest.raises(ValueError, match="y should be a 1d array"):
-        check_labels(np.array(3), 1)
+        check_texts(np.ma.array(TEXTS, mask=[False, True, False]))

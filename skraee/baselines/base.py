@@ -25,8 +25,9 @@ from skraee.parameters import check_length
 from skraee.progress import progress
 from skraee.reading import Part, Reader, Recipe, Sample
 from skraee.sweep import softmax
-from skraee.text.inputs import Texts, check_labels, check_texts
+from skraee.text.inputs import Texts, check_texts
 from skraee.text.label_words import LabelWords
+from skraee.text.labels import check_labels
 from skraee.text.prompt import Prompt
 from skraee.text.template import Template
 from skraee.versions import DOCS

@@ -1,15 +1,13 @@
-"""What counts as texts and labels: one clear sentence per refusal."""
+"""What counts as texts: one clear sentence per refusal."""
 
 import re
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from reprlib import repr as short_repr
 from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -89,53 +87,6 @@ def check_texts(
     return texts
 
 
-def check_labels(y: Any, n_samples: int) -> np.ndarray[Any, Any]:
-    """Return the labels as a 1-D array.
-
-    Parameters
-    ----------
-    y : array-like of shape (n_samples,)
-        Class labels of any type that can be sorted and hashed.
-    n_samples : int
-        How many labels there must be.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,)
-
-    Raises
-    ------
-    ValueError
-        If labels are missing, continuous, of several types, of several outputs, or
-        too many or too few.
-
-    Warns
-    -----
-    sklearn.exceptions.DataConversionWarning
-        If `y` is a column.
-
-    Examples
-    --------
-    >>> check_labels(["good", "bad"], 2)
-    array(['good', 'bad'], dtype='<U4')
-    """
-    if y is None:
-        raise ValueError(
-            "This estimator requires y to be passed, but the target y is None."
-        )
-    labels = _one_column(y)
-    if len(labels) != n_samples:
-        raise ValueError(
-            f"X and y must have the same length, got {n_samples} texts and "
-            f"{len(labels)} labels; pass one label per text"
-        )
-    _refuse_missing(labels)
-    labels = _natural(labels)
-    if labels.dtype != object or isinstance(labels[0], str):
-        check_classification_targets(labels)
-    return labels
-
-
 def replace_surrogates(text: str) -> str:
     """Replace lone surrogates, which UTF-8 cannot encode, by U+FFFD."""
     return text if text.isascii() else _SURROGATES.sub("\ufffd", text)
@@ -178,7 +129,7 @@ def _frame_columns(X: Any, fields: Sequence[str]) -> list[tuple[str, Any]]:
 
 def _one_dimension(X: Any) -> Any:
     shape = getattr(X, "shape", None)
-    if issparse(X) or not _is_ordered(X):
+    if issparse(X) or not is_ordered(X):
         raise TypeError(
             f"X must be a list, array or Series of texts, got {type(X).__name__}; pass "
             f"list(X) if its order is that of the samples"
@@ -193,13 +144,15 @@ def _one_dimension(X: Any) -> Any:
     )
 
 
-def _is_ordered(X: Any) -> bool:
-    # Neither holds of dicts, sets and iterators.
+def is_ordered(X: Any) -> bool:
+    """Whether it has an order and can be read again; no dict, set or iterator is so."""
     return isinstance(X, Sequence) or hasattr(X, "__array__")
 
 
 def _column(X: Any) -> Any:
     """Return what can be gone through again and again: a sequence, series or array."""
+    if isinstance(X, np.ma.MaskedArray):
+        return X.tolist()  # None where it is masked, which an array would not tell
     return X if isinstance(X, Sequence) or hasattr(X, "to_list") else np.asarray(X)
 
 
@@ -227,72 +180,3 @@ def _refuse_others_than_strings(column: Any, where: str) -> None:
             f"position {wrong[0]} ({len(wrong)} of {len(column)} items are no "
             f"strings); drop these samples or fill in a text"
         )
-
-
-def _one_column(y: Any) -> np.ndarray[Any, Any]:
-    labels = _label_array(y)
-    several = labels.ndim == 2 and labels.shape[1] != 1
-    if several or any(not isinstance(label, Hashable) for label in labels.flat):
-        raise _several_outputs(f"an array of shape {labels.shape}")
-    column: np.ndarray[Any, Any] = column_or_1d(labels, warn=True)
-    return column
-
-
-def _label_array(y: Any) -> np.ndarray[Any, Any]:
-    if issparse(y):
-        raise _several_outputs(type(y).__name__)
-    if isinstance(y, str | bytes) or not _is_ordered(y):
-        raise TypeError(
-            f"y must be a list, array or Series of labels, got {type(y).__name__}; "
-            f"pass one label per text"
-        )
-    if not isinstance(y, Sequence):
-        labels = np.asarray(y)
-        return labels.astype(object) if labels.dtype.kind == "T" else labels
-    if all(isinstance(label, str) for label in y):
-        return np.asarray(y)
-    # Without the type, numpy would write 1, None and NaN as strings beside a string.
-    return np.asarray(y, dtype=object)
-
-
-def _several_outputs(given: str) -> ValueError:
-    return ValueError(
-        f"y must hold one label per text, got {given}; wrap the classifier in "
-        f"MultiOutputClassifier for several outputs or OneVsRestClassifier for several "
-        f"labels per text"
-    )
-
-
-def _refuse_missing(labels: np.ndarray[Any, Any]) -> None:
-    if labels.dtype.kind in "biuUS":
-        return
-    missing = [i for i, label in enumerate(labels) if _is_missing(label)]
-    if missing:
-        raise ValueError(
-            f"y must hold no missing or infinite labels, got {labels[missing[0]]!r} at "
-            f"position {missing[0]} ({len(missing)} of {len(labels)} labels); drop or "
-            f"label these texts"
-        )
-
-
-def _is_missing(label: Any) -> bool:
-    if isinstance(label, float | np.floating):
-        return not np.isfinite(label)
-    # NaT differs from itself, and what pandas.NA is nobody knows.
-    return label is None or type(label).__name__ == "NAType" or label != label
-
-
-def _natural(labels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Give labels held as Python objects the numeric type that they share."""
-    if labels.dtype != object:
-        return labels
-    types = {type(label) for label in labels}
-    n_text = sum(issubclass(t, str) for t in types)
-    if 0 < n_text < len(types):
-        names = sorted(t.__name__ for t in types)
-        raise ValueError(
-            f"y must hold labels of one type, got {names}; write all labels as strings "
-            f"or all as numbers"
-        )
-    natural = np.asarray(labels.tolist()) if not n_text else labels
-    return natural if natural.dtype.kind in "biuf" else labels

@@ -1,0 +1,261 @@
+"""What counts as labels: one clear sentence per refusal."""
+
+from collections.abc import Hashable, Sequence, Set
+from decimal import Decimal
+from enum import Enum
+from itertools import pairwise
+from math import isfinite
+from reprlib import repr as short_repr
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import issparse
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
+
+from skraee.text.inputs import is_ordered
+
+Labels = npt.NDArray[Any]
+
+
+def check_labels(y: Any, n_samples: int) -> Labels:
+    """Return the labels as a 1-D array.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Class labels of any type that can be sorted and hashed. Members of an enum of
+        strings or numbers are taken for their values.
+    n_samples : int
+        How many labels there must be.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,)
+
+    Raises
+    ------
+    ValueError
+        If labels are missing, empty, continuous, of several types, of several outputs,
+        or too many or too few.
+    TypeError
+        If `y` has no order, or its labels cannot be sorted or are bytes.
+
+    Warns
+    -----
+    sklearn.exceptions.DataConversionWarning
+        If `y` is a column.
+
+    Examples
+    --------
+    >>> check_labels(["good", "bad"], 2)
+    array(['good', 'bad'], dtype='<U4')
+    """
+    if y is None:
+        raise ValueError(
+            "This estimator requires y to be passed, but the target y is None."
+        )
+    labels = _one_column(y, "y")
+    if len(labels) != n_samples:
+        raise ValueError(
+            f"X and y must have the same length, got {n_samples} texts and "
+            f"{len(labels)} labels; pass one label per text"
+        )
+    return _usable(labels, "y")
+
+
+def check_classes(classes: Any) -> Labels:
+    """Return the classes that a user names, each once and sorted.
+
+    Parameters
+    ----------
+    classes : array-like of shape (C,)
+        As `check_labels` takes labels.
+
+    Returns
+    -------
+    ndarray of shape (C,)
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where `check_labels` raises them, or if there is no class.
+
+    Examples
+    --------
+    >>> check_classes(["good", "bad", "good"])
+    array(['bad', 'good'], dtype='<U4')
+    """
+    labels = _one_column(classes, "classes")
+    if len(labels) == 0:
+        raise ValueError("classes must name at least one class, got none")
+    distinct: Labels = np.unique(_usable(labels, "classes"))
+    return distinct
+
+
+def _usable(labels: Labels, name: str) -> Labels:
+    """Refuse labels that are missing or no classes; give them their own type."""
+    _refuse_missing(labels, name)
+    _refuse_empty(labels, name)
+    if labels.dtype == object:
+        labels = _natural(labels, name)
+    if labels.dtype != object or isinstance(labels[0], str):
+        check_classification_targets(labels)
+    return labels
+
+
+def _one_column(y: Any, name: str) -> Labels:
+    labels = _label_array(y, name)
+    if labels.ndim == 2 and labels.shape[1] != 1:
+        raise _several_outputs(f"an array of shape {labels.shape}", name)
+    if labels.dtype.kind == "V":
+        raise _several_outputs(f"records of dtype {labels.dtype}", name)
+    for label in labels.flat if labels.dtype == object else ():
+        several = isinstance(label, Sequence | Set) and not isinstance(
+            label, str | bytes
+        )
+        if several or not isinstance(label, Hashable):
+            given = f"{short_repr(label)} of type {type(label).__name__}"
+            raise _several_outputs(given, name)
+    _refuse_bytes_and_complex(labels, name)
+    column: Labels = column_or_1d(labels, warn=True)
+    return column
+
+
+def _label_array(y: Any, name: str) -> Labels:
+    if issparse(y):
+        raise _several_outputs(type(y).__name__, name)
+    if isinstance(y, str | bytes) or not is_ordered(y):
+        raise TypeError(
+            f"{name} must be a list, array or Series of labels, got "
+            f"{type(y).__name__}; pass one label per text"
+        )
+    if isinstance(y, np.ma.MaskedArray):
+        y = _unmasked(y, name)
+    if not isinstance(y, Sequence):
+        labels = np.asarray(y)
+        if labels.dtype.kind == "U" and hasattr(y, "to_list"):
+            return _strings(y.to_list())
+        return labels.astype(object) if labels.dtype.kind == "T" else labels
+    if all(isinstance(label, str) for label in y):
+        return _strings(y)
+    if any(isinstance(label, list | np.ndarray) for label in y):
+        return np.asarray(y, dtype=object)  # rows; a single column is let through
+    # Without the type, numpy would write 1, None and NaN as strings beside a string.
+    return np.fromiter(y, dtype=object, count=len(y))
+
+
+def _strings(labels: Sequence[str]) -> Labels:
+    # An array of strings forgets NUL at their ends, which may be all that differs.
+    ends_in_nul = any(label.endswith("\0") for label in labels)
+    return np.asarray(labels, dtype=object if ends_in_nul else None)
+
+
+def _unmasked(y: Any, name: str) -> Labels:
+    masked = np.flatnonzero(np.ma.getmaskarray(y).any(axis=tuple(range(1, y.ndim))))
+    if len(masked):
+        raise _missing("a masked label", masked.tolist(), len(y), name)
+    labels: Labels = y.data
+    return labels
+
+
+def _several_outputs(given: str, name: str) -> ValueError:
+    return ValueError(
+        f"{name} must hold one label per text, got {given}; wrap the classifier in "
+        f"MultiOutputClassifier for several outputs or OneVsRestClassifier for several "
+        f"labels per text"
+    )
+
+
+def _refuse_missing(labels: Labels, name: str) -> None:
+    if labels.dtype.kind in "biuUS":
+        return
+    missing = [i for i, label in enumerate(labels) if _is_missing(label)]
+    if missing:
+        raise _missing(repr(labels[missing[0]]), missing, len(labels), name)
+
+
+def _missing(given: str, positions: Sequence[int], n: int, name: str) -> ValueError:
+    return ValueError(
+        f"{name} must hold no missing or infinite labels, got {given} at position "
+        f"{positions[0]} ({len(positions)} of {n} labels); drop or label these texts"
+    )
+
+
+def _is_missing(label: Any) -> bool:
+    if isinstance(label, float | np.floating | Decimal):
+        return not isfinite(label)
+    # NaT differs from itself, and what pandas.NA is nobody knows.
+    return label is None or type(label).__name__ == "NAType" or label != label
+
+
+def _refuse_empty(labels: Labels, name: str) -> None:
+    if labels.dtype.kind not in "OU":
+        return
+    empty = [
+        (i, label)
+        for i, label in enumerate(labels.tolist())
+        if isinstance(label, str) and not label.strip()
+    ]
+    if empty:
+        position, first = empty[0]
+        raise ValueError(
+            f"{name} must hold no empty labels, got {short_repr(first)} at position "
+            f"{position} ({len(empty)} of {len(labels)} labels); drop or label these "
+            f"texts"
+        )
+
+
+def _refuse_bytes_and_complex(labels: Labels, name: str) -> None:
+    for i, label in enumerate(labels.ravel() if labels.dtype.kind in "OSc" else ()):
+        if isinstance(label, complex | np.complexfloating):
+            raise ValueError(
+                f"Complex data not supported: {name} must hold labels that can be "
+                f"sorted, got {label!r} at position {i}; write them as strings"
+            )
+        if isinstance(label, bytes):
+            raise TypeError(
+                f"Support for labels represented as bytes is not supported: {name} "
+                f"holds {label!r} at position {i}; decode them, as in "
+                f"[label.decode() for label in {name}]"
+            )
+
+
+def _natural(labels: Labels, name: str) -> Labels:
+    """Give labels held as Python objects the type that they share."""
+    types = {type(label) for label in labels}
+    n_text = sum(issubclass(t, str) for t in types)
+    if 0 < n_text < len(types):
+        raise ValueError(
+            f"{name} must hold labels of one type, got {_names(types)}; write all "
+            f"labels as strings or all as numbers"
+        )
+    if n_text:
+        # `str.__str__` makes a plain str of a subclass such as an enum's.
+        return np.array([str.__str__(label) for label in labels], dtype=object)
+    natural = np.asarray(labels.tolist())
+    if natural.dtype.kind in "biuf":
+        return natural
+    _refuse_unsorted(labels, types, name)
+    return labels
+
+
+def _refuse_unsorted(labels: Labels, types: set[type], name: str) -> None:
+    """Refuse labels that have no order, or only some of which have."""
+    try:
+        ordered = sorted(set(labels.tolist()))
+        is_sorted = all(one < next_one for one, next_one in pairwise(ordered))
+    except TypeError:
+        is_sorted = False
+    if not is_sorted:
+        way = "label.name" if all(issubclass(t, Enum) for t in types) else "str(label)"
+        raise TypeError(
+            f"{name} must hold labels that can be sorted, got "
+            f"{short_repr(labels[0])} of type {', '.join(_names(types))}; write them "
+            f"as strings, as in [{way} for label in {name}]"
+        )
+
+
+def _names(types: set[type]) -> list[str]:
+    return sorted(t.__name__ for t in types)
