@@ -14,8 +14,7 @@ read    The label words are read there, through the model's own head.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -65,6 +64,7 @@ from skraee.sweep import LayerSweep
 from skraee.text.inputs import Texts, check_texts
 from skraee.text.label_words import LabelWords
 from skraee.text.labels import check_classes, check_labels
+from skraee.text.stream import text_chunks
 from skraee.text.template import Template
 
 FloatArray = npt.NDArray[np.floating]
@@ -501,6 +501,11 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         self
         """
         check_parameters(self)
+        if not isinstance(sweep, LayerSweep):
+            raise TypeError(
+                f"fit_sweep takes a LayerSweep, as sweep returns it, got "
+                f"{type(sweep).__name__}; give texts to fit."
+            )
         labels = check_labels(y, len(sweep))
         self._check_weights(labels, np.unique(labels))
         reader = self._open()
@@ -508,14 +513,16 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         return self._store(reader.with_encoder(reader.encoder), sweep, labels)
 
     def predict_iter(
-        self, texts: Iterable[Any], chunk_size: int = 1024
+        self, texts: Any, chunk_size: int = 1024
     ) -> Iterator[npt.NDArray[Any]]:
         """Classify a stream of texts, chunk by chunk.
 
         Parameters
         ----------
-        texts : iterable of str
-            May be a generator, and longer than memory.
+        texts : iterable of str, of tuples or of mappings, or what `predict` takes
+            May be a generator, and longer than memory. For a template of several
+            fields its items are tuples in the order of the fields, or mappings that
+            have them, as `csv.DictReader` gives.
         chunk_size : int, default=1024
             Texts to take at a time. Raise it where texts differ much in length: like
             lengths run together.
@@ -524,6 +531,12 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         ------
         labels : ndarray of shape (chunk_size,)
             The last one may be shorter.
+
+        Raises
+        ------
+        TypeError, ValueError
+            At once if `texts` is one string, a dict or a set; on the way, with its
+            position, for an item that is no text.
 
         Examples
         --------
@@ -535,15 +548,9 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         [2, 2, 1]
         """
         check_whole("chunk_size", chunk_size, least=1)
-        check_is_fitted(self)
-        if isinstance(texts, str):
-            raise ValueError(
-                "predict_iter takes an iterable of texts, got one string; put it in a "
-                "list."
-            )
-        stream = iter(texts)
-        while chunk := list(islice(stream, chunk_size)):
-            yield self.predict(chunk)
+        fields = self._check_fit().recipe.template.fields
+        chunks = text_chunks(texts, fields, chunk_size)
+        return (self.predict(chunk) for chunk in chunks)
 
     def timings(self, X: Any) -> Timings:
         """Predict once and say where the time went; nothing of it is kept.
@@ -575,26 +582,32 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         return Timings(seconds, len(samples), tuple(run.undecided), n_repeated)
 
     @available_if(by_retrieval)  # type: ignore[untyped-decorator]
-    def explain(self, text: Any, texts: Sequence[str] | None = None) -> Explanation:
+    def explain(self, text: Any, texts: Any = None) -> Explanation:
         """Say why a text stopped where it did: its neighbours and their votes.
 
         Parameters
         ----------
         text : str, or a DataFrame of one row
             One text.
-        texts : sequence of str, optional
-            The texts that were given to fit, to show the neighbours by their words;
-            the estimator does not keep them.
+        texts : sequence of str, or DataFrame, optional
+            The texts that were given to fit, all of them and in their order, to show
+            the neighbours by their words; the estimator does not keep them.
 
         Returns
         -------
         Explanation
             Prints as a short report.
+
+        Raises
+        ------
+        ValueError
+            If `text` is not one text, or `texts` are not as many as fit was given.
         """
         X = [text] if isinstance(text, str) else text
         fitted, samples = self._check(X)
         if len(samples) != 1:
             raise ValueError(f"explain takes one text at a time, got {len(samples)}.")
+        shown = None if texts is None else self._texts_of_fit(texts)
         (keys,) = self._by_keys(X, lambda keys: (keys,))
         choice = self._choice(keys)
         encoder = fitted.recipe.encoder
@@ -607,7 +620,7 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
             database=fitted.database,
             votes=rule.votes(fitted.database)[choice.rows[0]],
             classes=self.classes_,
-            texts=texts,
+            texts=shown,
             key_depth=int(encoder) if is_depth(encoder) else 0,
         )
 
@@ -717,6 +730,16 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         ):
             return (), ()
         return reader.label_tokens(self.label_words, classes)
+
+    def _texts_of_fit(self, texts: Any) -> list[str]:
+        """Return the texts of fit, which the user gives again, fields joined."""
+        samples = check_texts(texts, self._fitted.recipe.template.fields)
+        if len(samples) != self.n_samples_fit_:
+            raise ValueError(
+                f"texts must be the {self.n_samples_fit_} texts that were given to "
+                f"fit, in their order, got {len(samples)}."
+            )
+        return joined(samples)
 
     def _with_encoder(self, reader: Reader, samples: Texts) -> Reader:
         """Return the reader with its encoder fitted to the training texts."""
@@ -834,11 +857,16 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
 
     def _check(self, X: Any) -> tuple[Fitted, Texts]:
         """Return what fit left and the texts; refuse what does not fit it."""
+        fitted = self._check_fit()
+        fields = fitted.recipe.template.fields
+        return fitted, check_texts(X, fields, allow_empty=True)
+
+    def _check_fit(self) -> Fitted:
+        """Return what fit left; refuse parameters that do not fit it."""
         check_is_fitted(self)
         check_parameters(self)
         self._fitted.check_setting(self._setting())
-        fields = self._fitted.recipe.template.fields
-        return self._fitted, check_texts(X, fields, allow_empty=True)
+        return self._fitted
 
     def _rule(self) -> Rule:
         """Return where texts stop."""

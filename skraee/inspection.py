@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from skraee.text.inputs import check_texts
+from skraee.text.labels import check_labels
+
 if TYPE_CHECKING:
     from skraee.classifier import RAEEClassifier
 
@@ -74,7 +77,8 @@ class ExitLayerDisplay:
         -------
         ExitLayerDisplay
         """
-        labels = np.asarray(y)
+        X = check_texts(X, estimator._template().fields)
+        labels = check_labels(y, len(X))
         proba = estimator.layer_proba(X)
         answers = estimator.classes_[proba.argmax(axis=2)]
         predicted, exits = estimator.predict(X, return_exit_layers=True)

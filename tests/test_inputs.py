@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from scipy import sparse
 
-from skraee.text.inputs import check_texts, replace_surrogates
+from skraee.text.inputs import Texts, check_texts, replace_surrogates
 
 TEXTS = ["a gripping film", "dull", ""]
 WANTED = [("a gripping film",), ("dull",), ("",)]
@@ -164,3 +164,9 @@ def test_texts_that_are_masked_are_missing():
         ValueError, match=r"only strings, got None at position 1 \(1 of"
     ):
         check_texts(np.ma.array(TEXTS, mask=[False, True, False]))
+
+
+def test_texts_that_were_checked_are_returned_as_they_are():
+    samples = check_texts(pd.DataFrame(PAIRS), ("premise", "hypothesis"))
+    assert isinstance(samples, Texts)
+    assert check_texts(samples, ("premise", "hypothesis")) is samples

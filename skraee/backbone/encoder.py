@@ -23,6 +23,7 @@ from skraee.backbone.naming import Uncopied, parse_name
 from skraee.backbone.precision import Device, name_of, resolve_device
 from skraee.backbone.quiet import quiet_loading
 from skraee.exceptions import BackboneChangedError, BackboneMissingError
+from skraee.text.inputs import check_texts
 from skraee.text.tokenizer import TextTokenizer
 
 Encode = Callable[[list[str]], Any]
@@ -92,13 +93,19 @@ class Encoder(Uncopied):
 
         Parameters
         ----------
-        texts : sequence of n str
+        texts : sequence of n str, or what `fit` takes for one field
 
         Returns
         -------
         vectors : ndarray of shape (n, d), float32
+
+        Raises
+        ------
+        ValueError, TypeError
+            If it is one string, has no order, or holds anything but strings.
         """
-        return np.asarray(self._load().encode(list(texts)), dtype=np.float32)
+        plain = [text for (text,) in check_texts(texts, allow_empty=True)]
+        return np.asarray(self._load().encode(plain), dtype=np.float32)
 
     def fingerprint(self) -> str:
         """Return a hash of the weights: what `encode` computes.

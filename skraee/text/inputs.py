@@ -49,9 +49,10 @@ def check_texts(
 
     Parameters
     ----------
-    X : sequence of str, Series, 1-D array, one-column array, or DataFrame
+    X : sequence of str, Series, 1-D array, one-column array, DataFrame, or Texts
         The texts. A DataFrame may have one column per field, of the field's name, and
         others beside them; where it has one column only, the name does not matter.
+        Texts that were checked before are returned as they are.
     fields : sequence of str, default=("text",)
         Names of the template's fields.
     allow_empty : bool, default=False
@@ -76,6 +77,8 @@ def check_texts(
     >>> list(check_texts(["a gripping film", "dull"]))
     [('a gripping film',), ('dull',)]
     """
+    if isinstance(X, Texts):
+        return X
     columns = _columns(X, fields)
     for where, column in columns:
         _refuse_others_than_strings(column, where)
