@@ -42,7 +42,7 @@ from skraee.progress import (
     progress,
     with_callbacks,
 )
-from skraee.reading import Reader, Recipe, is_depth
+from skraee.reading import Reader, Recipe, WordTokens, is_depth
 from skraee.retrieval.database import ExitChoice
 from skraee.retrieval.exit_rule import exit_distribution
 from skraee.retrieval.keys import (
@@ -61,9 +61,9 @@ from skraee.stopping import (
     threshold_within,
 )
 from skraee.sweep import LayerSweep
-from skraee.text.inputs import Texts, check_texts
-from skraee.text.label_words import LabelWords
-from skraee.text.labels import check_classes, check_labels
+from skraee.text.inputs import Texts, check_texts, warn_of_empty
+from skraee.text.label_words import LabelWords, all_label_words
+from skraee.text.labels import check_classes, check_labels, warn_of_one_class
 from skraee.text.stream import text_chunks
 from skraee.text.template import Template
 
@@ -292,6 +292,9 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         -----
         UserWarning
             If `tau` or `below_tau` was changed and a `budget` decides in its place.
+        InputWarning
+            If texts are empty, there is one class only, or label words are read by
+            the first of several tokens; once each.
         """
         check_parameters(self)
         warn_of_unused(self)
@@ -299,12 +302,15 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         labels = check_labels(y, len(samples))
         classes = np.unique(labels)
         self._check_weights(labels, classes)
+        self._check_words(classes)
+        warn_of_empty(samples)
+        warn_of_one_class(classes)
         reader = self._open()
-        token_ids, _ = self._tokens(reader, classes)
+        words = self._tokens(reader, classes)
         reader = self._with_encoder(reader, samples)
         with fit_progress(self, X, y, len(samples)) as advance:
-            sweep = reader.sweep(samples, token_ids, advance)
-            return self._store(reader, sweep, labels, samples=samples)
+            sweep = reader.sweep(samples, words.all_ids, advance)
+            return self._store(reader, sweep, labels, classes, words, samples)
 
     @with_callbacks
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
@@ -344,22 +350,18 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         labels = check_labels(y, len(samples))
         classes = self._classes_for(labels, classes)
         self._check_weights(labels, classes, before)
+        self._check_words(classes)
+        warn_of_empty(samples)
         if before is None:
+            warn_of_one_class(classes)
             reader = self._with_encoder(self._open(), samples)
         else:
             before.check_setting(self._setting())
             reader = self._reopen(before)
-        token_ids, _ = self._tokens(reader, classes)
+        words = self._tokens(reader, classes, warn=before is None)
         with fit_progress(self, X, y, len(samples)) as advance:
-            sweep = reader.sweep(samples, token_ids, advance)
-            return self._store(
-                reader,
-                sweep,
-                labels,
-                samples=samples,
-                classes=classes,
-                before=before,
-            )
+            sweep = reader.sweep(samples, words.all_ids, advance)
+            return self._store(reader, sweep, labels, classes, words, samples, before)
 
     def exit_layers(self, X: Any) -> IntArray:
         """Return the depth at which each text stops.
@@ -474,16 +476,18 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         """
         check_parameters(self)
         samples = check_texts(X, self._template().fields)
-        reader = self._open()
-        if learns_from_texts(reader.encoder):
+        self._check_words()
+        if learns_from_texts(as_encoder(self.encoder)):
             raise ValueError(
                 f"encoder={self.encoder!r} is fitted on all training texts, so it has "
                 "no keys for a part of them; fit it first and wrap it in "
                 "sklearn.frozen.FrozenEstimator."
             )
-        token_ids, _ = self._tokens(reader)
+        warn_of_empty(samples)
+        reader = self._open()
+        words = self._tokens(reader)
         with progress("sweep", len(samples), self.verbose) as advance:
-            return reader.sweep(samples, token_ids, advance)
+            return reader.sweep(samples, words.all_ids, advance)
 
     def fit_sweep(self, sweep: LayerSweep, y: Any) -> Self:
         """Fit on a sweep that was made before; the backbone does not run.
@@ -507,10 +511,15 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
                 f"{type(sweep).__name__}; give texts to fit."
             )
         labels = check_labels(y, len(sweep))
-        self._check_weights(labels, np.unique(labels))
+        classes = np.unique(labels)
+        self._check_weights(labels, classes)
+        self._check_words(classes)
+        warn_of_one_class(classes)
         reader = self._open()
         reader.check_sweep(sweep)
-        return self._store(reader.with_encoder(reader.encoder), sweep, labels)
+        words = self._tokens(reader, classes)
+        reader = reader.with_encoder(reader.encoder)
+        return self._store(reader, sweep, labels, classes, words)
 
     def predict_iter(
         self, texts: Any, chunk_size: int = 1024
@@ -721,15 +730,26 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         """Load the backbone as fit had it."""
         return fitted.recipe.open(self.device, self.batch_tokens, self.memory)
 
+    def _check_words(self, classes: npt.NDArray[Any] | None = None) -> None:
+        """Refuse label words that no backbone could make right."""
+        if self.readout == "lm_head" or self.label_words is not None:
+            all_label_words(self.label_words, classes)
+
     def _tokens(
-        self, reader: Reader, classes: npt.NDArray[Any] | None = None
-    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        self,
+        reader: Reader,
+        classes: npt.NDArray[Any] | None = None,
+        *,
+        warn: bool = True,
+    ) -> WordTokens:
         """Return the label words' tokens: all that are named, and the classes'."""
-        if self.readout == "ridge" and (
-            self.label_words is None or not reader.backbone.has_head
-        ):
-            return (), ()
-        return reader.label_tokens(self.label_words, classes)
+        by_states = self.readout == "ridge"
+        if by_states and (self.label_words is None or not reader.backbone.has_head):
+            return WordTokens()
+        tokens = reader.label_tokens(self.label_words, classes)
+        if warn and not by_states:
+            reader.warn_of_long_words(self.label_words, classes)
+        return tokens
 
     def _texts_of_fit(self, texts: Any) -> list[str]:
         """Return the texts of fit, which the user gives again, fields joined."""
@@ -794,17 +814,15 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         self,
         reader: Reader,
         sweep: LayerSweep,
-        labels: Any,
-        *,
+        labels: npt.NDArray[Any],
+        classes: npt.NDArray[Any],
+        words: WordTokens,
         samples: Texts | None = None,
-        classes: npt.NDArray[Any] | None = None,
         before: Fitted | None = None,
     ) -> Self:
         """Turn a sweep and labels into the database; nothing changes before the end."""
-        classes = np.unique(labels) if classes is None else classes
         codes = np.searchsorted(classes, labels)
-        _, token_ids = self._tokens(reader, classes)
-        lesson = Lesson(reader, sweep, codes, classes, token_ids, samples, before)
+        lesson = Lesson(reader, sweep, codes, classes, words.ids, samples, before)
         fitted, learned = lesson.learn(self)
         right = learned.proba.argmax(axis=2) == learned.codes[:, None]
         scores = right.mean(axis=0)

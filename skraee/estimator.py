@@ -12,7 +12,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 
 from skraee.text.labels import check_labels
-from skraee.text.template import Template
+from skraee.text.template import Template, as_template
 from skraee.versions import DOCS, stamped, unstamped
 
 Float32Array = npt.NDArray[np.float32]
@@ -153,9 +153,7 @@ class TextClassifierMixin(ClassifierMixin):
         return hasattr(self, "_fitted")
 
     def _template(self) -> Template:
-        if isinstance(self.template, Template):
-            return self.template
-        return Template(self.template)
+        return as_template(self.template)
 
 
 def gathered(n_rows: int, parts: Iterable[Arrays], nothing: Arrays) -> Arrays:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from skraee.text.inputs import check_texts
 from skraee.text.labels import check_labels
+from skraee.text.template import as_template
 
 if TYPE_CHECKING:
     from skraee.classifier import RAEEClassifier
@@ -77,7 +78,7 @@ class ExitLayerDisplay:
         -------
         ExitLayerDisplay
         """
-        X = check_texts(X, estimator._template().fields)
+        X = check_texts(X, as_template(estimator.template).fields)
         labels = check_labels(y, len(X))
         proba = estimator.layer_proba(X)
         answers = estimator.classes_[proba.argmax(axis=2)]

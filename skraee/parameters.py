@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
+from skraee.backbone.batching import check_batch_tokens
+from skraee.backbone.handle import as_backbone
+from skraee.backbone.precision import resolve_device, resolve_dtype
+from skraee.retrieval.keys import check_encoder
 from skraee.scoring import scorer_for
+from skraee.sweep_cache import store_for
+from skraee.text.template import as_template
 
 if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
     from skraee.classifier import RAEEClassifier
 
 _CHOICES: dict[str, tuple[Any, ...]] = {
@@ -25,12 +35,15 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
 }
 
 
-def check_parameters(estimator: RAEEClassifier) -> None:
-    """Refuse values that no data could make right.
+def check_parameters(estimator: BaseEstimator) -> None:
+    """Refuse values that neither data nor a backbone could make right.
+
+    No model is loaded, so what is wrong is said at once.
 
     Parameters
     ----------
-    estimator : RAEEClassifier
+    estimator : BaseEstimator
+        One of ours; it has some of the parameters.
 
     Raises
     ------
@@ -42,7 +55,8 @@ def check_parameters(estimator: RAEEClassifier) -> None:
         if name in given:
             check(name, given[name])
     for name, allowed in _CHOICES.items():
-        check_choice(name, given[name], allowed)
+        if name in given:
+            check_choice(name, given[name], allowed)
 
 
 def warn_of_unused(estimator: RAEEClassifier) -> None:
@@ -187,6 +201,23 @@ def check_length(name: str, value: Any) -> None:
         check_whole(name, value, least=1)
 
 
+def check_sequence(name: str, values: Any) -> None:
+    """Refuse what is no sequence of numbers.
+
+    Parameters
+    ----------
+    name : str
+        Of the parameter.
+    values : object
+        What was given.
+    """
+    if isinstance(values, str) or not isinstance(values, Sequence | np.ndarray):
+        raise TypeError(
+            f"{name} must be a sequence of numbers, got {values!r} of type "
+            f"{type(values).__name__}."
+        )
+
+
 def _check_ks(name: str, values: Any) -> None:
     _check_not_empty(name, values)
     for value in values:
@@ -200,11 +231,7 @@ def _check_taus(name: str, values: Any) -> None:
 
 
 def _check_not_empty(name: str, values: Any) -> None:
-    if isinstance(values, str) or not isinstance(values, Sequence | np.ndarray):
-        raise TypeError(
-            f"{name} must be a sequence of numbers, got {values!r} of type "
-            f"{type(values).__name__}."
-        )
+    check_sequence(name, values)
     if len(values) == 0:
         raise ValueError(f"{name} must hold at least one value, got {values!r}.")
 
@@ -242,8 +269,39 @@ def _check_class_weight(name: str, value: Any) -> None:
         )
 
 
+def _check_n_jobs(name: str, value: Any) -> None:
+    if value is None:
+        return
+    check_whole(name, value, least=-sys.maxsize)
+    if value == 0:
+        raise ValueError(
+            f"{name} must be a number of threads, -1 for all cores or None for one, "
+            f"got 0."
+        )
+
+
+def _check_random_state(name: str, value: Any) -> None:
+    if value is None or isinstance(value, np.random.RandomState):
+        return
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(
+            f"{name} must be None, a whole number or a numpy RandomState, got "
+            f"{value!r} of type {type(value).__name__}."
+        )
+    if not 0 <= value < 2**32:
+        raise ValueError(f"{name} must lie between 0 and 2**32 - 1, got {value}.")
+
+
+def _check_verbose(name: str, value: Any) -> None:
+    if not isinstance(value, bool | np.bool_):
+        check_whole(name, value, least=0)
+
+
 # Checks of the parameters that have a range; an estimator has some of them.
 _CHECKS: dict[str, Callable[[str, Any], object]] = {
+    "backbone": lambda _, backbone: as_backbone(backbone),
+    "template": lambda _, template: as_template(template),
+    "encoder": lambda _, encoder: check_encoder(encoder),
     "k": partial(check_whole, least=1),
     "tau": check_share,
     "ks": _check_ks,
@@ -253,5 +311,12 @@ _CHECKS: dict[str, Callable[[str, Any], object]] = {
     "min_exit": partial(check_whole, least=0),
     "max_length": check_length,
     "class_weight": _check_class_weight,
+    "batch_tokens": lambda _, tokens: check_batch_tokens(tokens, torch.device("cpu")),
+    "device": lambda _, device: resolve_device(device),
+    "dtype": lambda _, dtype: resolve_dtype(dtype, torch.device("cpu")),
+    "memory": lambda _, memory: store_for(memory),
+    "n_jobs": _check_n_jobs,
+    "random_state": _check_random_state,
+    "verbose": _check_verbose,
     "scoring": lambda _, scoring: scorer_for(scoring),
 }

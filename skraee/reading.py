@@ -7,10 +7,10 @@ in the store of :mod:`skraee.sweep_cache`: fit writes there, predict looks only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,13 @@ from skraee.states import States, room_for
 from skraee.sweep import Float32Array, LayerSweep
 from skraee.sweep_cache import Arrays, Store, record_keys, store_for
 from skraee.text.inputs import Texts
-from skraee.text.label_words import LabelWords, label_token_ids, label_words_for
+from skraee.text.label_words import (
+    LabelWords,
+    all_label_words,
+    label_token_ids,
+    label_words_for,
+    warn_of_long_words,
+)
 from skraee.text.prompt import Prompt, PromptEncoder
 from skraee.text.template import Template
 
@@ -42,6 +48,21 @@ _PART = 1024
 
 # Name of the records of states; another one when what they hold changes.
 _STATES = "states"
+
+
+class WordTokens(NamedTuple):
+    """Tokens of label words.
+
+    Parameters
+    ----------
+    all_ids : tuple of int
+        Tokens to sweep; a dict of words may name more classes than there are.
+    ids : tuple of int
+        Tokens of the classes, in their order; empty where they are not known.
+    """
+
+    all_ids: tuple[int, ...] = ()
+    ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -163,7 +184,7 @@ class Reader:
 
     def label_tokens(
         self, label_words: LabelWords, classes: npt.NDArray[Any] | None = None
-    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    ) -> WordTokens:
         """Return the tokens of all words that are named, and those of the classes.
 
         Parameters
@@ -175,26 +196,32 @@ class Reader:
 
         Returns
         -------
-        all_ids : tuple of int
-            Tokens to sweep; a dict may name more classes than there are.
-        class_ids : tuple of int
-            Tokens of `classes`, in their order; empty where they are not known.
+        WordTokens
         """
-        if classes is None and label_words is None:
-            raise ValueError(
-                "without labels the class names are not known; give label_words to "
-                "sweep texts on their own."
-            )
-        words = {} if classes is None else label_words_for(list(classes), label_words)
-        named = dict(words)
-        if isinstance(label_words, Mapping):
-            named = {**label_words, **words}
-        elif classes is None:
-            named = dict(enumerate(label_words or ()))
+        named = all_label_words(label_words, classes)
         tokens = label_token_ids(
             named, self.backbone.tokenizer, kind=self.backbone.family.kind
         )
-        return tuple(tokens.values()), tuple(tokens[name] for name in words)
+        words = () if classes is None else label_words_for(classes, label_words)
+        return WordTokens(tuple(tokens.values()), tuple(tokens[name] for name in words))
+
+    def warn_of_long_words(
+        self, label_words: LabelWords, classes: npt.NDArray[Any] | None = None
+    ) -> None:
+        """Warn, once for all, of label words that are read by their first token.
+
+        Parameters
+        ----------
+        label_words : dict, list or None
+            As `label_tokens` took them.
+        classes : ndarray of shape (C,), optional
+            Those whose words are meant; all words by default.
+        """
+        if classes is None:
+            words = all_label_words(label_words)
+        else:
+            words = label_words_for(classes, label_words)
+        warn_of_long_words(words, self.backbone.tokenizer)
 
     def parts(self, samples: Iterable[Sample]) -> Iterator[Part]:
         """Cut texts into parts of bounded length.

@@ -34,7 +34,7 @@ from skraee.baselines import (
 )
 from skraee.baselines.calm import calibrated, candidates_for, learn_then_test
 from skraee.baselines.ramps import Ramps, Training, first_weights
-from skraee.exceptions import TruncationWarning
+from skraee.exceptions import InputWarning, TruncationWarning
 from skraee.text.prompt import Prompt
 from tests.checkpoints import small_tokenizer
 from tests.model_zoo import MODELS, VOCAB, tiny_model
@@ -463,6 +463,7 @@ def test_adainfer_draws_pairs_by_its_seed() -> None:
 
 
 @pytest.mark.parametrize(("target", "exits"), [("final", {1}), ("gold", {3})])
+@pytest.mark.filterwarnings("ignore:y holds one class only")
 def test_adainfer_with_one_kind_of_pair_always_or_never_stops(
     target: str, exits: set[int]
 ) -> None:
@@ -861,7 +862,10 @@ def test_no_text_is_no_answer(cls: Any) -> None:
 @pytest.mark.parametrize("label", ["positive", 3])
 def test_one_class_is_always_the_answer(cls: Any, label: Any) -> None:
     words = {} if cls is DeeBERTClassifier else {"label_words": ["great"]}
-    clf = toy_classifier(cls, **words).fit(X, [label] * len(X))
+    clf = toy_classifier(cls, **words)
+    with pytest.warns(InputWarning, match=f"one class only, {label!r}") as caught:
+        clf.fit(X, [label] * len(X))
+    assert [one.filename for one in caught] == [__file__]
     assert clf.predict(X_NEW).tolist() == [label] * 20
     assert clf.predict_proba(X_NEW).tolist() == [[1.0]] * 20
 

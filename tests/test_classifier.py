@@ -24,7 +24,7 @@ from sklearn.pipeline import make_pipeline
 
 from skraee import LayerSweep, RAEEClassifier, Template, toy
 from skraee.backbone.engine import Engine
-from skraee.exceptions import TruncationWarning, UndecidedWarning
+from skraee.exceptions import InputWarning, TruncationWarning, UndecidedWarning
 from skraee.text.inputs import check_texts
 
 KINDS = list(toy.TEMPLATES)
@@ -277,7 +277,10 @@ def test_class_names_serve_as_words() -> None:
 
 
 def test_one_class_is_answered_always() -> None:
-    clf = classifier().fit(X[:6], ["positive"] * 6)
+    clf = classifier()
+    with pytest.warns(InputWarning, match="one class only, 'positive'") as caught:
+        clf.fit(X[:6], ["positive"] * 6)
+    assert [one.filename for one in caught] == [__file__]
     assert clf.predict(X_NEW[:3]).tolist() == ["positive"] * 3
     assert clf.predict_proba(X_NEW[:3]).tolist() == [[1.0]] * 3
 

@@ -329,6 +329,7 @@ def test_a_metric_that_the_labels_do_not_define_is_refused() -> None:
 
 
 @pytest.mark.parametrize("keep", ["all", "correct"])
+@pytest.mark.filterwarnings("ignore:y holds one class only")
 def test_a_single_stored_text_is_refused(keep: Any) -> None:
     clf = searching(database=keep)
     answers = clf.fit(X, Y).layer_proba(X)[:, -1].argmax(axis=1)

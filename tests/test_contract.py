@@ -29,6 +29,7 @@ from sklearn.utils._testing import create_memmap_backed_data
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skraee import RAEEClassifier, RAEEClassifierCV, toy
+from skraee.exceptions import InputWarning
 
 X, Y = toy.reviews(40)
 X_NEW, Y_NEW = toy.reviews(20, seed=1)
@@ -210,7 +211,9 @@ def test_check_f_contiguous_array_estimator_on_texts(fitted: RAEEClassifier) -> 
 
 @pytest.mark.parametrize("label", ["positive", 3, True])
 def test_check_classifiers_one_label_on_texts(label: Any) -> None:
-    clf = classifier(label_words=["great"]).fit(X, [label] * len(X))
+    clf = classifier(label_words=["great"])
+    with pytest.warns(InputWarning, match="y holds one class only"):
+        clf.fit(X, [label] * len(X))
     assert clf.predict(X_NEW).tolist() == [label] * len(X_NEW)
     assert clf.predict_proba(X_NEW).tolist() == [[1.0]] * len(X_NEW)
 
@@ -296,6 +299,7 @@ def test_check_estimators_empty_data_messages_on_texts() -> None:
         classifier().fit([], [])
 
 
+@pytest.mark.filterwarnings("ignore:y holds one class only")
 def test_check_fit2d_1sample_on_texts() -> None:
     assert classifier().fit(X[:1], Y[:1]).predict(X_NEW).tolist() == [Y[0]] * 20
 
@@ -551,7 +555,9 @@ def test_input_is_taken_in_its_order(row: str, fitted: RAEEClassifier) -> None:
 
 
 def test_input_may_hold_an_empty_string() -> None:
-    clf = classifier().fit(["", *X[1:]], Y)
+    clf = classifier()
+    with pytest.warns(InputWarning, match="1 of 40 texts are empty .* at position 0"):
+        clf.fit(["", *X[1:]], Y)
     assert clf.predict(["", X_NEW[0]]).shape == (2,)
     assert clf.kneighbors([""], 1)[1].item() == 0
 

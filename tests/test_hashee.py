@@ -375,6 +375,7 @@ def test_counts_of_texts_without_tokens_are_empty() -> None:
     assert len(counts.ids) == len(counts.information()) == 0
 
 
+@pytest.mark.filterwarnings("ignore:2 of 2 texts are empty")
 @pytest.mark.parametrize("hash_by", HASHES)
 def test_texts_without_tokens_can_be_fitted(hash_by: Any) -> None:
     clf = HashEEClassifier(

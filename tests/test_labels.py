@@ -13,7 +13,8 @@ from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 
 from skraee import RAEEClassifier, RAEEClassifierCV, toy
-from skraee.text.labels import check_classes, check_labels
+from skraee.exceptions import InputWarning
+from skraee.text.labels import check_classes, check_labels, warn_of_one_class
 
 
 class Shade(enum.StrEnum):
@@ -252,6 +253,12 @@ def test_classes_are_sorted_and_checked_like_labels():
         check_classes([Color.RED, Color.BLUE])
 
 
+def test_one_class_is_said_once():
+    with pytest.warns(InputWarning, match="one class only, 'a', which every text"):
+        warn_of_one_class(np.array(["a"]))
+    warn_of_one_class(np.array(["a", "b"]))
+
+
 X, Y = toy.reviews(60)
 PAIRS = {
     "dates": [datetime.date(2020, 1, 1), datetime.date(2020, 1, 2)],
@@ -277,6 +284,16 @@ def test_labels_of_odd_types_are_learned_answered_and_scored(cls, pair, make):
     assert clf.score(X, y) == same.score(X, Y) > 0.8
     found = clf.predict(X[:2]).tolist()
     assert (np.array(found, dtype=object) == np.array(y[:2], dtype=object)).all()
+
+
+def test_labels_in_nanoseconds_find_their_words():
+    two = pd.to_datetime(["2020-01-01", "2020-01-02"]).as_unit("ns")
+    y = np.where(Y == "positive", *two.to_numpy()[::-1])
+    words = dict(zip(two, ["terrible", "great"], strict=True))
+    clf = RAEEClassifier(
+        toy.backbone(), toy.TEMPLATES["masked"], label_words=words
+    ).fit(X, y)
+    assert clf.score(X, y) > 0.8
 
 
 def test_score_refuses_what_fit_refuses():

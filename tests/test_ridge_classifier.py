@@ -260,11 +260,13 @@ def test_eight_texts_of_each_class_do(rows: Counter[str]) -> None:
         assert clf.score(new, right) > 0.75
 
 
+@pytest.mark.filterwarnings("ignore:y holds one class only")
 def test_one_text_is_a_clear_error() -> None:
     with pytest.raises(ValueError, match="got n_samples=1; give more texts"):
         classifier().fit(X[:1], Y[:1])
 
 
+@pytest.mark.filterwarnings("ignore:y holds one class only")
 def test_one_class_alone_is_answered() -> None:
     for exit_by in EXITS:
         clf = classifier(exit_by=exit_by, label_words=None).fit(X[:9], ["same"] * 9)

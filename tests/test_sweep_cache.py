@@ -198,6 +198,7 @@ def test_words_named_later_join_the_record(rows: Counter[str]) -> None:
     assert not rows
 
 
+@pytest.mark.filterwarnings("ignore:y holds one class only")
 def test_a_fold_without_a_class_finds_the_sweeps_of_all_words(
     rows: Counter[str],
 ) -> None:

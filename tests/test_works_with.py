@@ -40,7 +40,9 @@ def test_page_is_what_running_its_rows_gives() -> None:
 def test_a_dict_of_words_where_classes_are_numbers_is_told_of_the_list(
     case: Any,
 ) -> None:
-    message = r"no word for 0 .* class numbers, give a list in the sorted order of cla"
+    message = (
+        r"no word for 0, 1 .* class numbers, give a list in the sorted order of cla"
+    )
     with pytest.raises(ValueError, match=message):
         case.run(works_with.classifier(toy.LABEL_WORDS))
 

@@ -38,7 +38,8 @@ def check_batch_tokens(batch_tokens: BatchTokens, device: torch.device) -> int:
     """
     if isinstance(batch_tokens, str) and batch_tokens == "auto":
         return _AUTO_TOKENS.get(device.type, _AUTO_TOKENS["cpu"])
-    if not isinstance(batch_tokens, (int, np.integer)) or batch_tokens < 1:
+    is_whole = isinstance(batch_tokens, (int, np.integer))
+    if not is_whole or isinstance(batch_tokens, bool) or batch_tokens < 1:
         raise ValueError(
             "batch_tokens must be 'auto' or a whole number of at least 1, "
             f"got {batch_tokens!r}."

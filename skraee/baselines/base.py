@@ -21,13 +21,13 @@ from skraee.backbone.batching import BatchTokens
 from skraee.backbone.handle import Backbone, as_backbone
 from skraee.backbone.precision import Device
 from skraee.estimator import Answer, TextClassifierMixin
-from skraee.parameters import check_length
+from skraee.parameters import check_parameters
 from skraee.progress import progress
 from skraee.reading import Part, Reader, Recipe, Sample
 from skraee.sweep import softmax
-from skraee.text.inputs import Texts, check_texts
-from skraee.text.label_words import LabelWords
-from skraee.text.labels import check_labels
+from skraee.text.inputs import Texts, check_texts, warn_of_empty
+from skraee.text.label_words import LabelWords, all_label_words
+from skraee.text.labels import check_labels, warn_of_one_class
 from skraee.text.prompt import Prompt
 from skraee.text.template import Template
 from skraee.versions import DOCS
@@ -188,11 +188,21 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
         ValueError
             If texts, labels, template, label words or parameters do not fit; the
             estimator is then as it was.
+
+        Warns
+        -----
+        InputWarning
+            If texts are empty, there is one class only, or label words are read by
+            the first of several tokens; once each.
         """
         self._check_parameters()
         samples = check_texts(X, self._template().fields)
         labels = check_labels(y, len(samples))
         classes, codes = np.unique(labels, return_inverse=True)
+        if self._reads_label_words:
+            all_label_words(self.label_words, classes)
+        warn_of_empty(samples)
+        warn_of_one_class(classes)
         reader = self._open()
         token_ids = self._tokens(reader, classes)
         with progress("fit", len(samples), self.verbose) as advance:
@@ -233,7 +243,7 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
 
     def _check_parameters(self) -> None:
         """Refuse values that no data could make right; subclasses check more."""
-        check_length("max_length", self.max_length)
+        check_parameters(self)
 
     def _recipe(self) -> Recipe:
         """Return how texts are read."""
@@ -262,7 +272,9 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
                 "language-model head; choose a backbone with one, or "
                 "DeeBERTClassifier, which needs none."
             )
-        return reader.label_tokens(self.label_words, classes)[1]
+        tokens = reader.label_tokens(self.label_words, classes)
+        reader.warn_of_long_words(self.label_words, classes)
+        return tokens.ids
 
     def _setting(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self._fixed}

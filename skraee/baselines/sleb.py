@@ -24,7 +24,7 @@ from skraee.baselines.base import (
 from skraee.baselines.block_removal import removable_blocks, without_blocks
 from skraee.baselines.block_search import find_removal_order
 from skraee.baselines.lm_loss import exercises_for
-from skraee.parameters import check_whole
+from skraee.parameters import check_sequence, check_whole
 from skraee.reading import Reader
 from skraee.retrieval.keys import joined
 from skraee.text.inputs import check_texts
@@ -172,8 +172,12 @@ class SLEBClassifier(BaselineClassifier):
         super()._check_parameters()
         if self.n_remove is not None:
             check_whole("n_remove", self.n_remove, least=0)
-        for block in () if self.removal_order is None else self.removal_order:
-            check_whole("every block of removal_order", block, least=0)
+        if self.removal_order is not None:
+            check_sequence("removal_order", self.removal_order)
+            for block in self.removal_order:
+                check_whole("every block of removal_order", block, least=0)
+        if self.calibration_texts is not None:
+            check_texts(self.calibration_texts)
         check_whole("n_calibration", self.n_calibration, least=1)
 
     def _learn(self, task: Task) -> tuple[tuple[int, ...], dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -16,15 +17,15 @@ Float32Array = npt.NDArray[np.float32]
 _LARGEST_DENSE = 2**30
 
 
-def check_encoder(encoder: Any, n_layers: int) -> None:
+def check_encoder(encoder: Any, n_layers: int | None = None) -> None:
     """Refuse what cannot make keys.
 
     Parameters
     ----------
-    encoder : None, int, object with ``encode``, transformer, or callable
+    encoder : None, int, str, Path, object with ``encode``, transformer, or callable
         What `RAEEClassifier` was given.
-    n_layers : int
-        Number of layers m of the backbone.
+    n_layers : int, optional
+        Number of layers m of the backbone, where it is known.
 
     Raises
     ------
@@ -34,14 +35,17 @@ def check_encoder(encoder: Any, n_layers: int) -> None:
         If it is none of these.
     """
     if isinstance(encoder, (int, np.integer)) and not isinstance(encoder, bool):
-        if not 1 <= encoder <= n_layers:
+        if encoder < 1 or (n_layers is not None and encoder > n_layers):
+            last = "the number of layers" if n_layers is None else n_layers
             raise ValueError(
                 f"encoder={encoder} names no depth of this backbone; choose a depth "
-                f"from 1 to {n_layers}, or encoder=None for the mean of the text's "
+                f"from 1 to {last}, or encoder=None for the mean of the text's "
                 "depth-0 states."
             )
         return
-    if encoder is None or _is_transformer(encoder) or hasattr(encoder, "encode"):
+    if encoder is None or isinstance(encoder, str | os.PathLike):
+        return
+    if _is_transformer(encoder) or hasattr(encoder, "encode"):
         return
     if isinstance(encoder, bool) or not callable(encoder):
         raise TypeError(

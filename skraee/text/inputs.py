@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
+from skraee.exceptions import InputWarning, warn_user
+
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 # Items of an array that are made Python objects at a time.
@@ -88,6 +90,28 @@ def check_texts(
             "X must hold at least one text, got 0 samples; pass some texts"
         )
     return texts
+
+
+def warn_of_empty(samples: Texts) -> None:
+    """Warn of samples that hold no text in any field.
+
+    Parameters
+    ----------
+    samples : Texts
+
+    Warns
+    -----
+    InputWarning
+        Once, with their number and the first position.
+    """
+    empty = [i for i, fields in enumerate(samples) if not "".join(fields).strip()]
+    if empty:
+        warn_user(
+            f"{len(empty)} of {len(samples)} texts are empty or white space, the first "
+            f"at position {empty[0]}; their prompts are the template alone, so leave "
+            "them out where they have nothing to teach.",
+            InputWarning,
+        )
 
 
 def replace_surrogates(text: str) -> str:

@@ -14,6 +14,7 @@ from scipy.sparse import issparse
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
+from skraee.exceptions import InputWarning, warn_user
 from skraee.text.inputs import is_ordered
 
 Labels = npt.NDArray[Any]
@@ -92,6 +93,26 @@ def check_classes(classes: Any) -> Labels:
         raise ValueError("classes must name at least one class, got none")
     distinct: Labels = np.unique(_usable(labels, "classes"))
     return distinct
+
+
+def warn_of_one_class(classes: Labels) -> None:
+    """Warn where there is nothing to tell apart.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (C,)
+
+    Warns
+    -----
+    InputWarning
+        If there is one class only.
+    """
+    if len(classes) == 1:
+        warn_user(
+            f"y holds one class only, {classes.tolist()[0]!r}, which every text will "
+            "get; fit on texts of all classes.",
+            InputWarning,
+        )
 
 
 def _usable(labels: Labels, name: str) -> Labels:

@@ -113,6 +113,21 @@ class Template:
         return type(self), (self._text,)
 
 
+def as_template(template: str | Template) -> Template:
+    """Return the template that a user gave, parsed.
+
+    Parameters
+    ----------
+    template : str or Template
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :class:`Template` raises them.
+    """
+    return template if isinstance(template, Template) else Template(template)
+
+
 def _parsed(text: str) -> tuple[Piece, ...]:
     pieces: list[Piece] = []
     words, end = "", 0
