@@ -362,7 +362,7 @@ class Reader:
             backbone.fingerprint,
             backbone.config_hash,
             backbone.tokenizer.fingerprint,
-            self.recipe.template.text,
+            self.prompts.form,
             self.prompts.limit,
         ]
 

@@ -1,5 +1,6 @@
 """Templates, prompts and label words, on six kinds of tokenizers."""
 
+import json
 import pickle
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +8,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+from tokenizers import (
+    Regex,
+    Tokenizer,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+)
 from transformers import AddedToken
 
 from skraee.exceptions import InputWarning, TruncationWarning
@@ -20,7 +28,14 @@ from skraee.text.label_words import (
 from skraee.text.prompt import Prompt, PromptEncoder, common_prefix
 from skraee.text.template import Template
 from skraee.text.tokenizer import TextTokenizer
-from tests.tokenizers_zoo import ZOO, byte_level, sentences, wordpiece
+from tests.tokenizers_zoo import (
+    ZOO,
+    byte_level,
+    gemma_chat,
+    qwen_chat,
+    sentences,
+    wordpiece,
+)
 
 MASKED = [
     "{text} It was {mask}.",
@@ -97,14 +112,14 @@ def without_closing(ids, tokenizer):
 
 
 def test_template_is_cut_into_pieces_with_the_space_on_the_right():
-    template = Template("Is \n{text} It was {mask} {next}{{.}} \n")
+    template = Template("Is \n{text} It was {mask} {next}{{.}} \n \t")
     assert template.pieces == (
         ("literal", "Is", ""),
         ("field", "text", " \n"),
         ("literal", " It was ", ""),
         ("mask", "", ""),
         ("field", "next", " "),
-        ("literal", "{.}", ""),
+        ("literal", "{.} \n", ""),
     )
     assert template.fields == ("text", "next")
     assert template.n_masks == 1
@@ -172,14 +187,14 @@ def test_masked_ids_equal_one_call_on_the_filled_template(pair, template):
 
 
 @pytest.mark.parametrize("kind", ["causal", "seq2seq"])
-@pytest.mark.parametrize("template", [*CAUSAL, "{text} \n"])
+@pytest.mark.parametrize("template", CAUSAL)
 def test_unmasked_ids_equal_one_call_on_the_filled_template(pair, template, kind):
     hf, tokenizer = pair
     texts = [*sentences(60, seed=2), *ODD]
     samples = [(text,) for text in texts]
     prompts = encoder(template, tokenizer, kind).encode(samples)
     for text, prompt in zip(texts, prompts, strict=True):
-        whole = hf(template.rstrip().replace("{text}", text))["input_ids"]
+        whole = hf(template.replace("{text}", text))["input_ids"]
         open_ended = without_closing(whole, tokenizer)
         assert list(prompt.ids) == (open_ended if kind == "causal" else whole)
         assert prompt.read == len(open_ended) - 1
@@ -226,6 +241,143 @@ def test_ids_of_a_colon_and_a_line_break_stay_together():
     tokenizer = TextTokenizer(rust, None, [])
     prompt = encode_one("x:\n{text}", tokenizer, "a", kind="causal")
     assert prompt.ids == (0, 2)
+
+
+# A template is taken as it is written
+
+ENDS = ["\n", "\n\n", " \n", "\r\n", "\n ", "\n\t ", " ", "\t", "  "]
+
+
+@pytest.mark.parametrize("kind", ["causal", "seq2seq"])
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("words", ["{text}", "Is {text} it was", "{text} answer:"])
+def test_line_breaks_at_the_end_are_kept_and_spaces_dropped(pair, words, end, kind):
+    hf, tokenizer = pair
+    kept = words + end.rstrip(" \t")
+    if end.strip(" ") and hf("was\n")["input_ids"] == hf("was ")["input_ids"]:
+        kept = words  # it takes a line break for a space
+    for text in sentences(20, seed=5):
+        prompt = encode_one(words + end, tokenizer, text, kind=kind)
+        whole = hf(kept.replace("{text}", text))["input_ids"]
+        open_ended = without_closing(whole, tokenizer)
+        assert list(prompt.ids) == (open_ended if kind == "causal" else whole)
+        assert prompt.read == len(open_ended) - 1
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n\n ", " \t"])
+def test_line_breaks_behind_the_mask_are_kept_where_there_are_some(pair, end):
+    hf, tokenizer = pair
+    kept = "{text} It was {mask}." + end.rstrip(" \t")
+    if hf("was\n")["input_ids"] == hf("was ")["input_ids"]:
+        kept = kept.rstrip()
+    prompt = encode_one("{text} It was {mask}." + end, tokenizer, "a film")
+    filled = kept.replace("{text}", "a film").replace("{mask}", hf.mask_token)
+    assert list(prompt.ids) == hf(filled)["input_ids"]
+    assert prompt.ids[prompt.read] == hf.mask_token_id
+
+
+def test_line_breaks_that_a_tokenizer_knows_are_tokens(zoo):
+    known = {
+        name: len(encode_one("{text} was\n", tok, "a", kind="causal").ids)
+        - len(encode_one("{text} was", tok, "a", kind="causal").ids)
+        for name, (_, tok) in zoo.items()
+    }
+    assert [name for name, n in known.items() if not n] == ["wordpiece", "unigram"]
+
+
+CHATS = {
+    "qwen": (
+        qwen_chat,
+        "<|im_start|>system\nPrint negative or positive.<|im_end|>\n"
+        "<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n",
+    ),
+    "gemma": (
+        gemma_chat,
+        "<s><start_of_turn>user\nPrint negative or positive: {text}<end_of_turn>\n"
+        "<start_of_turn>model\n",
+    ),
+    "gemma without its first token": (
+        gemma_chat,
+        "<start_of_turn>user\n{text}<end_of_turn>\n<start_of_turn>model\n\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("chat", CHATS)
+def test_chat_template_gives_the_ids_of_one_call(chat):
+    make, template = CHATS[chat]
+    hf = make()
+    tokenizer = TextTokenizer.from_hf(hf)
+    for text in [*sentences(60, seed=7), "It was good.", "good!\n\ngood?"]:
+        prompt = encode_one(template, tokenizer, text, kind="causal")
+        filled = template.replace("{text}", text)
+        opens = filled.startswith("<s>")
+        assert list(prompt.ids) == hf(filled, add_special_tokens=not opens)["input_ids"]
+        assert prompt.ids.count(hf.bos_token_id) == (hf.bos_token_id is not None)
+        assert prompt.read == len(prompt.ids) - 1
+        assert "\n" in hf.decode(prompt.ids[prompt.read])
+
+
+@pytest.mark.parametrize("kind", ["masked", "causal", "seq2seq"])
+@pytest.mark.parametrize("opening", ["{bos}", "{bos} ", "{bos}it was ", "{bos}\n"])
+@pytest.mark.parametrize("closing", ["{eos}", " {eos}", ""])
+def test_special_tokens_written_around_a_template_do_not_come_twice(
+    pair, opening, closing, kind
+):
+    hf, tokenizer = pair
+    before, after = hf.decode(tokenizer.prefix_ids), hf.decode(tokenizer.suffix_ids)
+    opening = opening.format(bos=before)
+    closing = closing.format(eos="" if kind == "causal" else after)
+    middle = " It was {mask}." if kind == "masked" else " It was"
+    template = opening + "{text}" + middle + closing
+    for text in sentences(20, seed=8):
+        prompt = encode_one(template, tokenizer, text, kind=kind)
+        filled = template.replace("{text}", text)
+        if kind == "masked":
+            filled = filled.replace("{mask}", hf.mask_token)
+        body = hf(filled.rstrip(" "), add_special_tokens=False)["input_ids"]
+        if not (before and opening.startswith(before)):
+            body = [*tokenizer.prefix_ids, *body]
+        if kind != "causal" and not (after and closing.endswith(after)):
+            body = [*body, *tokenizer.suffix_ids]
+        assert list(prompt.ids) == body
+        assert prompt.n_prefix == prompt.spans[0][0] >= len(tokenizer.prefix_ids)
+        last = len(body) - 1 - (len(tokenizer.suffix_ids) if kind != "causal" else 0)
+        is_mask = body[prompt.read] == hf.mask_token_id
+        assert is_mask if kind == "masked" else prompt.read == last
+
+
+def test_special_tokens_within_a_template_stay(zoo):
+    hf, tokenizer = zoo["wordpiece"]
+    prompt = encode_one("[CLS] {a} [SEP] {b} {mask} [SEP]", tokenizer, "good", "bad")
+    filled = "[CLS] good [SEP] bad [MASK] [SEP]"
+    assert list(prompt.ids) == hf(filled, add_special_tokens=False)["input_ids"]
+
+
+def test_special_tokens_of_several_that_open_a_sequence_are_completed(zoo):
+    rust = Tokenizer.from_str(zoo["wordpiece"][0].backend_tokenizer.to_str())
+    names = ["[CLS]", "[PAD]", "[SEP]"]
+    rust.post_processor = processors.TemplateProcessing(
+        single="[CLS] [PAD] $A [SEP] [PAD]",
+        special_tokens=[(name, rust.token_to_id(name)) for name in names],
+    )
+    tokenizer = TextTokenizer(rust, "[MASK]", [])
+    plain = encode_one("{text} {mask}", tokenizer, "good")
+    for opening in ("[CLS] [PAD] ", "[PAD] ", "[CLS] "):
+        for closing in (" [SEP] [PAD]", " [SEP]", " [PAD]"):
+            written = opening + "{text} {mask}" + closing
+            assert encode_one(written, tokenizer, "good") == plain
+
+
+def test_form_of_prompts_tells_templates_apart(zoo):
+    tokenizer = zoo["gemma"][1]
+    forms = [
+        json.dumps(encoder(template, tokenizer, kind="causal").form)
+        for template in ("{text}", "{text}\n", "{text} it", "it {text}", "it{text}")
+    ]
+    assert len(set(forms)) == len(forms)
+    twice = [encoder(t, tokenizer, kind="causal").form for t in ("{a} was", "{b} was ")]
+    assert twice[0] == twice[1]
 
 
 # Read position and spans

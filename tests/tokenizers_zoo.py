@@ -212,6 +212,48 @@ def unigram() -> PreTrainedTokenizerFast:
     return _wrapped(rust)
 
 
+# Qwen 2's and Llama 3's way of cutting text into words, in which marks take the line
+# breaks behind them.
+_QWEN_WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+"
+    r"[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+
+def qwen_chat() -> PreTrainedTokenizerFast:
+    """Qwen 2.5: byte-level BPE, turns of a chat, nothing around a sequence."""
+    rust = Tokenizer(models.BPE())
+    rust.normalizer = normalizers.NFC()
+    rust.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_QWEN_WORDS), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    rust.decoder = decoders.ByteLevel()
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    rust.train_from_iterator(
+        [*_corpus(), *["user\nassistant\nsystem\n\n. \n"] * 20],
+        trainers.BpeTrainer(
+            vocab_size=600,
+            special_tokens=_special(*special),
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=rust, eos_token="<|im_end|>", pad_token="<|endoftext|>"
+    )
+
+
+def gemma_chat() -> PreTrainedTokenizerFast:
+    """Gemma 3: turns of a chat, behind a token that opens every sequence."""
+    hf = gemma()
+    turns = _special("<start_of_turn>", "<end_of_turn>")
+    hf.add_tokens(turns, special_tokens=True)
+    return hf
+
+
 ZOO: dict[str, Callable[[], PreTrainedTokenizerFast]] = {
     "wordpiece": wordpiece,
     "byte_level": byte_level,

@@ -70,7 +70,7 @@ def lay_out(
     -------
     tuple of Words or Slot
         From left to right, without the special tokens that the tokenizer puts around
-        a sequence.
+        a sequence for this kind of model, also where the template writes them out.
 
     Raises
     ------
@@ -83,11 +83,46 @@ def lay_out(
             f"{template.text!r} and a tokenizer without one; choose a masked model or "
             f"leave '{{mask}}' out"
         )
+    suffix_ids = closing_ids(tokenizer, kind)
     layout = tuple(_parts(template, tokenizer))
+    layout = _without_surroundings(layout, tokenizer.prefix_ids, suffix_ids)
     # A mask may also be written out, as the model's own special token.
     written = sum(len(p.masks) for p in layout if isinstance(p, Words))
     _check_masks(template, max(written, template.n_masks), kind, needs_mask=needs_mask)
     return layout
+
+
+def closing_ids(tokenizer: TextTokenizer, kind: ModelKind) -> tuple[int, ...]:
+    """Return the special tokens that close a prompt; a causal model's stays open.
+
+    Parameters
+    ----------
+    tokenizer : TextTokenizer
+    kind : {"masked", "causal", "seq2seq"}
+    """
+    return () if kind == "causal" else tokenizer.suffix_ids
+
+
+def _without_surroundings(
+    layout: tuple[Words | Slot, ...], prefix: tuple[int, ...], suffix: tuple[int, ...]
+) -> tuple[Words | Slot, ...]:
+    """Cut off what a template writes of the tokens that are put around every prompt."""
+    parts = list(layout)
+    if parts and isinstance(words := parts[0], Words):
+        n = _n_shared(words.ids, prefix)
+        parts[0] = Words(words.ids[n:], tuple(mask - n for mask in words.masks))
+    if parts and isinstance(words := parts[-1], Words):
+        n = _n_shared(words.ids[::-1], suffix[::-1])
+        parts[-1] = Words(words.ids[: len(words.ids) - n], words.masks)
+    return tuple(part for part in parts if isinstance(part, Slot) or part.ids)
+
+
+def _n_shared(ids: tuple[int, ...], around: tuple[int, ...]) -> int:
+    """Return how many of the first ids are the surroundings, or an end of these."""
+    for n in range(len(around), 0, -1):
+        if ids[:n] in (around[-n:], around[:n]):
+            return n
+    return 0
 
 
 def _check_masks(
@@ -114,7 +149,9 @@ def _parts(template: Template, tokenizer: TextTokenizer) -> Iterator[Words | Slo
     for i, (words, field) in enumerate(_segments(template, tokenizer.mask_token or "")):
         first = i == 0
         slot = None
-        if field is not None:
+        if field is None:
+            words = _ended(words, tokenizer, first=first)
+        else:
             words, slot = _border(words, field.left_space, tokenizer, first=first)
         if words:
             ids = tokenizer.literal(words, first=first)
@@ -136,6 +173,15 @@ def _segments(template: Template, mask: str) -> Iterator[tuple[str, Piece | None
         else:
             words += mask if piece.kind == "mask" else piece.text
     yield words, None
+
+
+def _ended(words: str, tokenizer: TextTokenizer, *, first: bool) -> str:
+    """Drop line breaks at the end that are but a space to the tokenizer."""
+    kept = words.rstrip()
+    if kept == words:
+        return words
+    ids, spaced = (tokenizer.literal(w, first=first) for w in (words, kept + " "))
+    return kept if ids == spaced else words
 
 
 def _border(

@@ -3,10 +3,10 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 from skraee.exceptions import TruncationWarning
-from skraee.text.layout import Slot, Words, lay_out
+from skraee.text.layout import Slot, Words, closing_ids, lay_out
 from skraee.text.template import ModelKind, Template
 from skraee.text.tokenizer import TextTokenizer
 
@@ -83,7 +83,8 @@ class PromptEncoder:
     Template and text are tokenised apart and joined as ids, so whatever a text holds,
     the read position is known and only text is cut. For stripped, non-empty text
     without special tokens, and fields between white space, the ids are those of the
-    tokenizer called on the filled template.
+    tokenizer called on the filled template; where this writes the tokens that open or
+    close every sequence, called without adding them.
 
     Parameters
     ----------
@@ -130,7 +131,7 @@ class PromptEncoder:
         self.kind = kind
         self.limit = _limit(max_length, position_limit)
         self._layout = lay_out(template, tokenizer, kind=kind, needs_mask=needs_mask)
-        self._suffix_ids = () if kind == "causal" else tokenizer.suffix_ids
+        self._suffix_ids = closing_ids(tokenizer, kind)
         self._n_fixed = self._count_fixed()
 
     @property
@@ -148,6 +149,15 @@ class PromptEncoder:
             )
         behind = self._layout[[isinstance(p, Slot) for p in self._layout].index(True) :]
         return any(isinstance(part, Words) for part in behind)
+
+    @property
+    def form(self) -> list[Any]:
+        """What makes a prompt of texts, in values for JSON: all tokens around them."""
+        parts = [
+            [part.space, part.first] if isinstance(part, Slot) else list(part.ids)
+            for part in self._layout
+        ]
+        return [list(self.tokenizer.prefix_ids), parts, list(self._suffix_ids)]
 
     def encode(
         self, samples: Sequence[tuple[str, ...]], *, warn: bool = True

@@ -8,6 +8,8 @@ from skraee.text.inputs import replace_surrogates
 ModelKind = Literal["masked", "causal", "seq2seq"]
 
 _MASK = "mask"
+# What is dropped at the end of a template; a line break there has a meaning.
+_SPACE_AT_END = " \t"
 _TOKENS = re.compile(r"\{\{|\}\}|\{(?P<name>[^{}]*)\}|[{}]")
 
 
@@ -33,8 +35,17 @@ class Piece(NamedTuple):
 class Template:
     """A prompt with fields in braces, parsed once.
 
-    White space at a field's border belongs to the piece on its right, and white space
-    at the end is dropped.
+    A template is taken as it is written: line breaks at its end stay, as chat
+    templates need them, and special tokens that open or close it are not put there a
+    second time. Two things are done to white space:
+
+    - At a field's border it belongs to the piece on its right, and goes with the text
+      where that is empty.
+    - Spaces and tabs at the very end are dropped. Label words bring the space before
+      them, and a model that reads one of its own has hardly ever seen what follows.
+
+    Where a tokenizer takes a line break for a space (BERT's and T5's do), so is one at
+    the very end.
 
     Parameters
     ----------
@@ -42,7 +53,7 @@ class Template:
         Fixed words with a field such as ``{text}`` where user text goes, and, for a
         masked model, ``{mask}`` where the label word is read. Several fields
         (``{premise}``, ``{hypothesis}``) take the columns of a DataFrame. ``{{`` and
-        ``}}`` are literal braces.
+        ``}}`` are literal braces. The model's special tokens are special.
 
     Attributes
     ----------
@@ -139,7 +150,7 @@ def _parsed(text: str) -> tuple[Piece, ...]:
             continue
         pieces += _placeholder(text, match, words)
         words = ""
-    pieces.append(Piece("literal", (words + text[end:]).rstrip()))
+    pieces.append(Piece("literal", (words + text[end:]).rstrip(_SPACE_AT_END)))
     return tuple(p for p in pieces if p.kind != "literal" or p.text)
 
 
