@@ -138,37 +138,53 @@ class Flight:
         self.ending_at = ending_at
         self._visit = visit
         self._n_entered = len(rows)
-        self._entered_as = torch.arange(len(rows), device=rows.device)
-        self._in_order = True  # the rows that run are the first of those that entered
+        # Which of the rows that entered run: the first so many, or in another order.
+        self._running: int | Tensor = len(rows)
+        self._made: list[Tensor] = []  # by the last layer
+        self._n_ran = 0
+        self._kept_since: Keep = None
 
     def arrive(self, depth: int, hidden: Tensor) -> Tensor:
         """Visit a depth and return the states of the rows that go on."""
         keep = self._visit(depth, hidden, self.rows)
+        self._kept_since = keep
         if keep is None:
             return hidden
-        self._in_order = self._in_order and isinstance(keep, int)
+        if isinstance(keep, int) and isinstance(self._running, int):
+            self._running = keep
+        else:
+            self._running = _take(self._places(), keep)
         self.rows = _take(self.rows, keep)
-        self._entered_as = _take(self._entered_as, keep)
         if len(self.rows) == 0:
             raise Landed
         return _take(hidden, keep)
 
-    def align(self, argument: Any) -> Any:
-        """Cut a layer's argument to the rows that run.
+    def note(self, made: Any) -> None:
+        """Remember what a layer made: it has a row for every text that ran there."""
+        outputs = made if isinstance(made, tuple) else (made,)
+        self._made = [out for out in outputs if isinstance(out, Tensor)]
+        self._n_ran = len(self.rows)
+        self._kept_since = None
 
-        A tensor made before the layers has a row for every text that entered.
-        Whatever else its length is, it holds no row per text.
+    def align(self, argument: Any) -> Any:
+        """Cut a layer's argument to the rows that run, in their order.
+
+        A tensor that the last layer made has a row for every text that ran there, any
+        other was made before the layers and has one for every text that entered.
+        Models give what is the same for all texts a first dimension of 1.
         """
         if isinstance(argument, tuple):
             return tuple(self.align(item) for item in argument)
         if not isinstance(argument, Tensor) or argument.ndim < 2:
             return argument
-        if len(argument) == len(self.rows):
-            return argument
-        if len(argument) == self._n_entered:
-            first = len(self.rows) if self._in_order else self._entered_as
-            return _take(argument, first)
-        return argument
+        if any(argument is made for made in self._made):
+            return _cut(argument, self._n_ran, self._kept_since)
+        return _cut(argument, self._n_entered, self._running)
+
+    def _places(self) -> Tensor:
+        if isinstance(self._running, Tensor):
+            return self._running
+        return torch.arange(self._running, device=self.rows.device)
 
 
 class Front(nn.Module):
@@ -223,7 +239,9 @@ class Gate(Front):
         for name, value in kwargs.items():
             if name not in self.shared_args:
                 kwargs[name] = flight.align(value)
-        return self._trimmed(hidden_states)(hidden_states, *args, **kwargs)
+        made = self._trimmed(hidden_states)(hidden_states, *args, **kwargs)
+        flight.note(made)
+        return made
 
     def _trimmed(self, hidden_states: Tensor) -> nn.Module:
         """Return the layer, or the part of it that rows which end here need."""
@@ -260,6 +278,11 @@ def _uncycle(view: nn.Module, family: Family) -> None:
 def _get(module: nn.Module, path: str) -> nn.Module | None:
     owner, _, name = path.rpartition(".")
     return getattr(module.get_submodule(owner), name)  # type: ignore[no-any-return]
+
+
+def _cut(argument: Tensor, n_rows: int, keep: Keep) -> Tensor:
+    """Return the rows that are kept of an argument that has one for every text."""
+    return _take(argument, keep) if len(argument) == n_rows else argument
 
 
 def _take(tensor: Tensor, keep: Keep) -> Tensor:

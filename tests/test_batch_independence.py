@@ -1,0 +1,167 @@
+"""A text gives the same numbers alone and in any batch, by whatever way it is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from skraee.backbone.engine import Engine
+from skraee.backbone.gates import Flight
+from skraee.backbone.handle import LoadedBackbone
+from skraee.backbone.passes import Decide
+from skraee.backbone.scoring import (
+    At,
+    AtEveryDepth,
+    Decided,
+    LabelScorer,
+    Stops,
+    WhenConfident,
+)
+from skraee.text.prompt import Prompt
+from tests.model_zoo import MODELS
+from tests.test_engine import LABEL_IDS, loaded, prompts_for
+
+LENGTHS = (9, 4, 14, 6, 9, 7, 5, 12)
+Answers = dict[str, np.ndarray]
+Way = Callable[[Engine, Sequence[Prompt], np.ndarray], Answers]
+
+
+# By every way of the engine, for every family
+
+
+def swept(engine: Engine, prompts: Sequence[Prompt], exits: np.ndarray) -> Answers:
+    found = engine.sweep(
+        prompts,
+        engine.backbone.head(LABEL_IDS),
+        text_means=True,
+        state_depth=1,
+        states=("read", "text", "around"),
+    )
+    return vars(found)
+
+
+def run_to(engine: Engine, prompts: Sequence[Prompt], exits: np.ndarray) -> Answers:
+    head = engine.backbone.head(LABEL_IDS)
+    return {"logits": engine.run_to(prompts, exits, head)}
+
+
+def run_deciding(
+    engine: Engine, prompts: Sequence[Prompt], exits: np.ndarray
+) -> Answers:
+    decide, head = deciding(engine, prompts, exits), engine.backbone.head(LABEL_IDS)
+    logits, found, undecided = engine.run_deciding(prompts, 1, decide, head)
+    return {"logits": logits, "exits": found, "undecided": undecided}
+
+
+def run_scored(stops: Callable[..., Stops]) -> Way:
+    def run(engine: Engine, prompts: Sequence[Prompt], exits: np.ndarray) -> Answers:
+        sharpness = np.linspace(0.5, 1.5, engine.n_layers + 1)
+        scorer = LabelScorer(engine.backbone.head(LABEL_IDS), sharpness)
+        chosen = stops(engine, prompts, exits)
+        scores, found, undecided = engine.run_scored(prompts, scorer, chosen)
+        return {"scores": scores, "exits": found, "undecided": undecided}
+
+    return run
+
+
+def deciding(engine: Engine, prompts: Sequence[Prompt], exits: np.ndarray) -> Decide:
+    """Know a prompt by its state, whatever batch it comes in."""
+    known = engine.states_at(prompts, 1)
+
+    def decide(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        nearest = np.abs(keys[:, None] - known[None]).max(-1).argmin(1)
+        return exits[nearest], exits[nearest] % 2 == 0
+
+    return decide
+
+
+WAYS: dict[str, Way] = {
+    "sweep": swept,
+    "run_to": run_to,
+    "run_deciding": run_deciding,
+    "at": run_scored(lambda engine, prompts, exits: At(exits)),
+    "decided": run_scored(lambda *it: Decided(1, deciding(*it))),
+    "confident": run_scored(lambda it, *_: WhenConfident(0.6, 1, it.n_layers)),
+    "every depth": run_scored(lambda it, *_: AtEveryDepth(it.n_layers)),
+}
+
+
+def assert_alone_as_together(
+    backbone: LoadedBackbone, prompts: list[Prompt], exits: np.ndarray, way: Way
+) -> None:
+    engine = Engine(backbone, batch_tokens=10_000)
+    together = way(engine, prompts, exits)
+    alone = [way(engine, [p], exits[i : i + 1]) for i, p in enumerate(prompts)]
+    for name, found in together.items():
+        expected = np.concatenate([one[name] for one in alone])
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=5e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", MODELS)
+def test_a_text_gives_the_same_alone_and_beside_texts_of_other_lengths(
+    name: str, way: str
+) -> None:
+    backbone = loaded(name)
+    prompts = prompts_for(backbone.family.kind, LENGTHS)
+    m = Engine(backbone).n_layers
+    leaving = np.random.default_rng(2).integers(0, m + 1, len(prompts))
+    staying = 2 + np.arange(len(prompts)) % (m - 1)  # none leaves where all decide
+    for exits in (leaving, staying):
+        assert_alone_as_together(backbone, prompts, exits, WAYS[way])
+
+
+@pytest.mark.parametrize("n_rows", [2, 8, 16, 24])
+@pytest.mark.parametrize("name", MODELS)
+def test_as_many_texts_as_tokens_heads_or_features_are_not_taken_for_them(
+    name: str, n_rows: int
+) -> None:
+    backbone = loaded(name)
+    prompts = prompts_for(backbone.family.kind, (8,) * n_rows)
+    m = Engine(backbone).n_layers
+    exits = np.arange(n_rows) % (m + 1)
+    for way in (run_to, run_deciding):
+        assert_alone_as_together(backbone, prompts, exits, way)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_rows_may_change_places_at_every_depth_and_none_leave(name: str) -> None:
+    backbone = loaded(name)
+    engine = Engine(backbone, batch_tokens=10_000)
+    prompts = prompts_for(backbone.family.kind, LENGTHS)
+    depths = range(engine.n_layers + 1)
+    expected = [engine.states_at(prompts, depth) for depth in depths]
+    found = []
+
+    def turn_round(depth: int, hidden: torch.Tensor, rows: torch.Tensor) -> Any:
+        in_decoder = 0 < engine.n_encoder_layers < depth
+        at = [0 if in_decoder else prompts[by_length[row]].read for row in rows]
+        states = torch.empty(len(rows), hidden.shape[-1])
+        states[by_length[rows]] = hidden[torch.arange(len(rows)), at]
+        found.append(states.numpy())
+        return torch.arange(len(rows) - 1, -1, -1)
+
+    by_length = np.argsort([-len(p.ids) for p in prompts], kind="stable")
+    engine.visit(prompts, turn_round)
+    for states, known in zip(found, expected, strict=True):
+        np.testing.assert_allclose(states, known, rtol=1e-5, atol=5e-6)
+
+
+def test_what_a_layer_made_follows_the_rows_that_ran_there() -> None:
+    turns = {1: torch.tensor([2, 0, 1]), 2: torch.tensor([1, 2]), 3: 1}
+    rows = torch.arange(3)
+    flight = Flight(lambda depth, hidden, rows: turns.get(depth), rows)
+    before, shared = torch.arange(3.0)[:, None], torch.zeros(1, 3)
+    hidden, made = before, (before, before)
+    for depth, order in enumerate(([0, 1, 2], [2, 0, 1], [0, 1], [0])):
+        hidden = flight.arrive(depth, hidden)
+        assert flight.rows.tolist() == hidden[:, 0].tolist() == order
+        assert flight.align(before)[:, 0].tolist() == order
+        assert flight.align((shared, "none", None)) == (shared, "none", None)
+        assert flight.align(made[1])[:, 0].tolist() == order
+        made = (hidden, hidden.clone())
+        flight.note(made)
