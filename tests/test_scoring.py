@@ -392,15 +392,15 @@ def test_done_texts_are_told_of_with_all_stops() -> None:
 # Numbers that do not fit
 
 
-def in_float16(name: str) -> LoadedBackbone:
-    """Return a model whose last layers give more than float16 can hold."""
+def in_float16(name: str, layer: int = -1) -> LoadedBackbone:
+    """Return a model of which a layer gives more than float16 can hold."""
     backbone = loaded(name)
     backbone = replace(backbone, model=backbone.model.half(), dtype=torch.float16)
     stack = backbone.family.stacks[-1]
-    last = layers_of(backbone.model, backbone.family, stack)[-1]
+    chosen = layers_of(backbone.model, backbone.family, stack)[layer]
     with torch.no_grad():
-        last.mlp.up_proj.weight.mul_(100)
-        last.mlp.down_proj.weight.mul_(1000)
+        chosen.mlp.up_proj.weight.mul_(100)
+        chosen.mlp.down_proj.weight.mul_(1000)
     return backbone
 
 
@@ -438,6 +438,36 @@ def test_texts_that_overflow_on_the_way_are_scored_as_their_states_are(
     assert engine.n_repeated > n_repeated
     assert exits.tolist() == last.tolist()
     np.testing.assert_allclose(soft(found), soft(scores[:, -1]), atol=0.02)
+
+
+def test_keys_that_overflow_are_computed_again_and_decide() -> None:
+    backbone = in_float16("llama", layer=0)
+    engine, prompts = Engine(backbone), prompts_for("causal", LENGTHS)
+    head = backbone.head(LABEL_IDS)
+    exact = Engine(backbone.in_float32)
+    keys = exact.states_at(prompts, 1)
+    found = [
+        engine.sweep(prompts, head, state_depth=1).key_states,
+        engine.states_at(prompts, 1),
+    ]
+    for states in found:
+        np.testing.assert_allclose(states, keys, rtol=0.05, atol=0.05)
+    wanted = np.arange(len(prompts)) % (engine.n_layers + 1)
+
+    def decide(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        assert np.isfinite(states).all()
+        nearest = np.abs(states[:, None] - keys[None]).max(-1).argmin(1)
+        return wanted[nearest], nearest % 2 == 0
+
+    expected = exact.run_to(prompts, wanted, head)
+    scorer = LabelScorer(head, np.ones(engine.n_layers + 1))
+    for found in (
+        engine.run_deciding(prompts, 1, decide, head),
+        engine.run_scored(prompts, scorer, Decided(1, decide)),
+    ):
+        assert found[1].tolist() == wanted.tolist()
+        assert found[2].tolist() == [i % 2 == 0 for i in range(len(prompts))]
+        np.testing.assert_allclose(soft(found[0]), soft(expected), atol=0.02)
 
 
 def test_states_that_are_not_finite_in_float32_are_a_clear_error() -> None:

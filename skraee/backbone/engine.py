@@ -29,6 +29,7 @@ from skraee.backbone.gates import (
     layers_of,
 )
 from skraee.backbone.passes import (
+    NO_EXIT,
     Batch,
     Collector,
     Decide,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Advance = Callable[[int], None]
+RunAgain = Callable[["Engine", "list[Prompt]"], "Float32Array"]
 IntArray = npt.NDArray[np.int64]
 Float32Array = npt.NDArray[np.float32]
 
@@ -96,7 +98,7 @@ class Engine:
     Attributes
     ----------
     n_repeated : int
-        Prompts whose logits were not finite and were computed again in float32.
+        Prompts whose numbers were not finite and were computed again in float32.
     """
 
     def __init__(
@@ -191,15 +193,17 @@ class Engine:
             key_states.found_or_none(),
             kept.found_or_none(),
         )
-        return self._repaired_sweep(sweep, prompts, head, states)
+        self._repair_sweep(sweep, prompts, head, state_depth, states)
+        return sweep
 
-    def _repaired_sweep(
+    def _repair_sweep(
         self,
         sweep: Sweep,
         prompts: Sequence[Prompt],
         head: LabelHead | None,
+        state_depth: int | None,
         states: Sequence[StateKind],
-    ) -> Sweep:
+    ) -> None:
         """Compute what is not finite again in float32."""
         bad = _not_finite(sweep.logits)
         if sweep.states is not None:
@@ -211,7 +215,10 @@ class Engine:
             if sweep.states is not None and again.states is not None:
                 full = torch.from_numpy(again.states)
                 sweep.states[bad] = packed(rounded(full, self.backbone.dtype))
-        return sweep
+        if sweep.text_means is not None:
+            self._repair(sweep.text_means, prompts, Engine.text_means)
+        if sweep.key_states is not None and state_depth is not None:
+            self._repair(sweep.key_states, prompts, _at(state_depth))
 
     def text_means(
         self, prompts: Sequence[Prompt], advance: Advance | None = None
@@ -233,7 +240,7 @@ class Engine:
             self._fly(batch, visit, part="key")
 
         self._run(prompts, run, advance, runs_layers=False)
-        return means.found()
+        return self._repair(means.found(), prompts, Engine.text_means)
 
     def states_at(
         self, prompts: Sequence[Prompt], depth: int, advance: Advance | None = None
@@ -256,7 +263,7 @@ class Engine:
             self._fly(batch, visit, batch.all_ending_at(depth))
 
         self._run(prompts, run, advance)
-        return states.found()
+        return self._repair(states.found(), prompts, _at(depth))
 
     def run_to(
         self,
@@ -291,7 +298,7 @@ class Engine:
                 self._score_landed(head, landing, logits)
 
         self._run(prompts, run, advance, depths)
-        return self._repaired(logits.found(), prompts, depths, head)
+        return self._repair_landed(logits.found(), prompts, depths, head)
 
     def run_deciding(
         self,
@@ -336,7 +343,12 @@ class Engine:
                 self._score_landed(head, landing, logits)
 
         self._run(prompts, run, advance)
-        found = self._repaired(logits.found(), prompts, exits, head)
+        if len(lost := np.flatnonzero(exits == NO_EXIT)):
+            again, exits[lost], undecided[lost] = self._in_float32(lost).run_deciding(
+                _those(prompts, lost), decide_at, decide, head
+            )
+            logits.put(lost, torch.from_numpy(again))
+        found = self._repair_landed(logits.found(), prompts, exits, head)
         return found, exits, undecided
 
     def visit(self, prompts: Sequence[Prompt], visit: Visit) -> None:
@@ -398,7 +410,7 @@ class Engine:
             )
         return found, exits, undecided
 
-    def _repaired(
+    def _repair_landed(
         self,
         logits: Float32Array,
         prompts: Sequence[Prompt],
@@ -411,10 +423,18 @@ class Engine:
             logits[bad] = exact.run_to(_those(prompts, bad), depths[bad], head)
         return logits
 
+    def _repair(
+        self, found: Float32Array, prompts: Sequence[Prompt], run: RunAgain
+    ) -> Float32Array:
+        """Compute keys that are not finite again in float32."""
+        if len(bad := _not_finite(found)):
+            found[bad] = run(self._in_float32(bad), _those(prompts, bad))
+        return found
+
     def _in_float32(self, bad: IntArray) -> Engine:
         if self.backbone.dtype == torch.float32:
             raise ValueError(
-                f"the backbone gives label logits that are not finite for {len(bad)} "
+                f"the backbone gives numbers that are not finite for {len(bad)} "
                 f"text(s), the first at position {bad[0]} of its batch, even in "
                 "float32; check its weights."
             )
@@ -557,6 +577,10 @@ class Engine:
                     [landing.batch.numbers[at] for _, at, _ in here]
                 )
                 logits.put(numbers, head(torch.cat([s for _, _, s in here]), stack))
+
+
+def _at(depth: int) -> RunAgain:
+    return lambda engine, prompts: engine.states_at(prompts, depth)
 
 
 def _no_logits(n: int, n_layers: int) -> Float32Array:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 IntArray = npt.NDArray[np.int64]
 #: Read-position states (b, H) of a batch -> exits (b,), and which are undecided (b,).
 Decide = Callable[[npt.NDArray[np.float32]], tuple[IntArray, npt.NDArray[np.bool_]]]
+#: The exit of a row whose state is not finite, so that nothing can decide about it.
+NO_EXIT = -1
 
 
 class Batch:
@@ -197,7 +199,7 @@ class DecidedLanding(Landing):
         if depth < self._decide_at:
             return None
         keys = self._passed[-1].float().cpu().numpy()
-        self.exits, self.undecided = self._decide(keys)
+        self.exits, self.undecided = decided(keys, self._decide)
         for passed, states in enumerate(self._passed):
             at = np.flatnonzero(self.exits == passed)
             if len(at):
@@ -205,6 +207,29 @@ class DecidedLanding(Landing):
         deeper = np.argsort(-self.exits, kind="stable")
         self._running = deeper[self.exits[deeper] > depth]
         return torch.from_numpy(self._running).to(hidden.device)
+
+
+def decided(
+    keys: npt.NDArray[np.float32], decide: Decide
+) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+    """Choose the exits of rows with these states; `NO_EXIT` where one is not finite.
+
+    Parameters
+    ----------
+    keys : ndarray of shape (b, H)
+    decide : callable
+
+    Returns
+    -------
+    exits : ndarray of shape (b,), int
+    undecided : ndarray of shape (b,), bool
+    """
+    exits = np.full(len(keys), NO_EXIT, dtype=np.int64)
+    undecided = np.zeros(len(keys), dtype=bool)
+    finite = np.isfinite(keys).all(axis=1)
+    if finite.any():
+        exits[finite], undecided[finite] = decide(keys[finite])
+    return exits, undecided
 
 
 class Collector:

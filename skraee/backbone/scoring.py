@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from skraee.backbone.gates import Keep
-from skraee.backbone.passes import Batch, Decide
+from skraee.backbone.passes import NO_EXIT, Batch, Decide, decided
 from skraee.backbone.readout import LabelHead
 from skraee.states import rounded
 
@@ -362,7 +362,9 @@ class _LandingDecided(ScoredLanding):
             return None
         if depth == self._decided.at:
             keys = self.batch.read(depth, hidden, rows).float().cpu().numpy()
-            self._stops, self.undecided = self._decided.decide(keys)
+            self._stops, self.undecided = decided(keys, self._decided.decide)
+            assert self.scores is not None
+            self.scores[self._where(self._stops == NO_EXIT, rows)] = torch.nan
             for passed, earlier in enumerate(self._passed):
                 here = rows[self._where(self._stops == passed, rows)]
                 self._note(passed, earlier[here], here)
