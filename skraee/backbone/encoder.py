@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 
 from skraee.backbone import loading
+from skraee.backbone.ambient import own_torch_state
 from skraee.backbone.batching import check_batch_tokens, run_batches
 from skraee.backbone.checkpoint import prefers_safetensors
 from skraee.backbone.fingerprint import config_hash_of, fingerprint_of
@@ -88,6 +89,7 @@ class Encoder(Uncopied):
         """Hub name or absolute path; empty for an object that names none."""
         return self._name
 
+    @own_torch_state()
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return one vector for every text.
 
@@ -159,6 +161,7 @@ class Encoder(Uncopied):
         encoder._fingerprint = description["fingerprint"]
         return encoder
 
+    @own_torch_state()
     def _load(self) -> LoadedEncoder:
         device = resolve_device(self._device)
         key = (self._name, self._revision, id(self._model), device)

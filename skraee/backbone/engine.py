@@ -18,6 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from skraee.backbone.ambient import own_torch_state
 from skraee.backbone.batching import BatchTokens, check_batch_tokens, run_batches
 from skraee.backbone.gates import (
     EndingAt,
@@ -459,6 +460,7 @@ class Engine:
         if prefix:
             prompts = [prompt.without_first(len(prefix)) for prompt in prompts]
 
+        @own_torch_state()
         def run_rows(rows: IntArray) -> None:
             if depths is not None:
                 rows = rows[np.argsort(-depths[rows], kind="stable")]
@@ -475,14 +477,13 @@ class Engine:
         # Of a token that is not run, a row holds keys and values, a small part.
         held = len(prefix) // 4
         lengths = [len(prompt.ids) + held for prompt in prompts]
-        with torch.no_grad():
-            run_batches(
-                lengths,
-                self._batch_tokens,
-                run_rows,
-                advance,
-                same_length=self.backbone.family.kind != "causal",
-            )
+        run_batches(
+            lengths,
+            self._batch_tokens,
+            run_rows,
+            advance,
+            same_length=self.backbone.family.kind != "causal",
+        )
 
     def _prefix_of(self, prompts: Sequence[Prompt]) -> tuple[int, ...]:
         """Return the first tokens that no batch of these prompts has to run."""

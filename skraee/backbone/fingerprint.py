@@ -8,9 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from skraee.backbone.ambient import own_torch_state
+
 _BLOCK = 1 << 15  # bytes
 
 
+@own_torch_state()
 def fingerprint_of(model: torch.nn.Module) -> str:
     """Hash a model's weights as they are in memory.
 

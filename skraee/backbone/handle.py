@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 
 from skraee.backbone import gguf, loading
+from skraee.backbone.ambient import own_torch_state
 from skraee.backbone.families import Family, family_of
 from skraee.backbone.fingerprint import config_hash_of, fingerprint_of
 from skraee.backbone.naming import Uncopied, parse_name
@@ -98,6 +99,7 @@ class Backbone(Uncopied):
         """Revision on the hub."""
         return self._revision
 
+    @own_torch_state()
     def load(
         self, dtype: str | torch.dtype = "auto", device: Device = "auto"
     ) -> LoadedBackbone:
@@ -262,6 +264,7 @@ class Backbone(Uncopied):
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (self.description(), dict(self._fingerprints))
 
+    @own_torch_state()
     def _check_that_name_leads_here(self) -> None:
         mine = self.load()
         now = (fingerprint_of(mine.model), mine.tokenizer.fingerprint)
@@ -319,6 +322,7 @@ class LoadedBackbone:
     _prefixes: dict[tuple[int, ...], Cache] = field(default_factory=dict)
 
     @cached_property
+    @own_torch_state()
     def in_float32(self) -> LoadedBackbone:
         """The same model in float32, for the rare text that overflows its dtype."""
         model = _moved(deepcopy(self.model), torch.float32, self.device)

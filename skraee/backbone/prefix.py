@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
+from skraee.backbone.ambient import own_torch_state
 from skraee.backbone.gates import layers_of
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def takes_prefix(model: PreTrainedModel, family: Family) -> bool:
     )
 
 
+@own_torch_state()
 def run_prefix(model: PreTrainedModel, family: Family, ids: tuple[int, ...]) -> Cache:
     """Run the tokens that all prompts begin with.
 
@@ -78,12 +80,11 @@ def run_prefix(model: PreTrainedModel, family: Family, ids: tuple[int, ...]) -> 
     module = model.get_submodule(stack)
     name = cache_argument(type(module).forward)
     assert name is not None  # as takes_prefix has seen
-    with torch.no_grad():
-        module(
-            input_ids=torch.tensor([ids], device=model.device),
-            use_cache=True,
-            **{name: Cache(layers=noted)},
-        )
+    module(
+        input_ids=torch.tensor([ids], device=model.device),
+        use_cache=True,
+        **{name: Cache(layers=noted)},
+    )
     return Cache(layers=[_Shared(layer.keys, layer.values) for layer in noted])
 
 

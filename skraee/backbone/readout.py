@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
 
+from skraee.backbone.ambient import own_torch_state
 from skraee.backbone.families import Family
 from skraee.backbone.views import view_of
 
@@ -35,6 +35,7 @@ class LabelHead:
         Tokens to score, in the order of the columns; None scores the vocabulary.
     """
 
+    @own_torch_state()
     def __init__(
         self, model: PreTrainedModel, family: Family, token_ids: Sequence[int] | None
     ) -> None:
@@ -42,7 +43,7 @@ class LabelHead:
         self._closings = closings_of(model, family)
         self._head = _head_view(model, family, token_ids)
 
-    @torch.no_grad()
+    @own_torch_state()
     def __call__(self, states: Tensor, stack: int = 0) -> Tensor:
         """Score states.
 
@@ -79,6 +80,7 @@ class _Given(nn.Module):
         )
 
 
+@own_torch_state()
 def closings_of(model: nn.Module, family: Family) -> list[nn.Module]:
     """Return for each stack what follows its last layer, as float32 copies.
 

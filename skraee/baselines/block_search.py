@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor, nn
 
+from skraee.backbone.ambient import own_torch_state
 from skraee.backbone.batching import BatchTokens, check_batch_tokens, run_batches
 from skraee.backbone.gates import Front, layers_of, open_stack
 from skraee.backbone.passes import Batch
@@ -73,7 +73,7 @@ def find_removal_order(
     return removed, losses
 
 
-@torch.no_grad()
+@own_torch_state()
 def losses_without(
     backbone: LoadedBackbone,
     removed: Sequence[int],

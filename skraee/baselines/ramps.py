@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from skraee.backbone.ambient import own_torch_state
 from skraee.backbone.handle import LoadedBackbone
 from skraee.backbone.passes import Batch
 from skraee.backbone.scoring import DepthStates, FirstAccepted, Scoring
@@ -75,6 +76,7 @@ class Training:
     train_last: bool
     seed: int
 
+    @own_torch_state()
     def run(
         self, states: States, codes: IntArray, n_classes: int, device: torch.device
     ) -> Ramps:

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import clone
 
+from skraee.backbone.ambient import own_torch_state
+
 Float32Array = npt.NDArray[np.float32]
 
 # Sparse keys are made dense for the index; past this many bytes that is no good idea.
@@ -55,6 +57,7 @@ def check_encoder(encoder: Any, n_layers: int | None = None) -> None:
         )
 
 
+@own_torch_state()
 def fit_encoder(encoder: Any, texts: Sequence[str]) -> Any:
     """Return the encoder ready for use: a transformer is cloned and fitted.
 
@@ -87,6 +90,7 @@ def learns_from_texts(encoder: Any) -> bool:
     return _is_transformer(encoder) and not isinstance(encoder, FrozenEstimator)
 
 
+@own_torch_state()
 def encode_texts(encoder: Any, texts: Sequence[str]) -> Float32Array:
     """Turn texts into keys.
 
