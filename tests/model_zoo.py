@@ -186,11 +186,16 @@ MODELS: dict[str, tuple[Any, Callable[[], Any]]] = {
 
 
 def tiny_model(name: str, seed: int = 0) -> Any:
-    """Make the model with weights that let no branch vanish."""
+    """Make a model of the table."""
     model_class, make_config = MODELS[name]
+    return with_weights_drawn(model_class, make_config(), seed)
+
+
+def with_weights_drawn(model_class: Any, config: Any, seed: int = 0) -> Any:
+    """Make a model of a configuration, with weights that let no branch vanish."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = model_class(make_config()).eval()
+        model = model_class(config).eval()
         with torch.no_grad():
             for parameter in model.parameters():
                 noise = torch.randn_like(parameter)

@@ -22,7 +22,10 @@ LABEL_IDS = [11, 7, 40]
 
 
 def loaded(name: str, seed: int = 0) -> LoadedBackbone:
-    model = tiny_model(name, seed)
+    return loaded_as(name, tiny_model(name, seed))
+
+
+def loaded_as(name: str, model: Any) -> LoadedBackbone:
     return LoadedBackbone(
         model=model,
         tokenizer=None,  # type: ignore[arg-type]  # prompts are made by hand here

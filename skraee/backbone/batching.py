@@ -75,6 +75,7 @@ def run_batches(
     advance: Callable[[int], None] | None = None,
     *,
     same_length: bool = False,
+    sides: Sequence[Hashable] | None = None,
 ) -> None:
     """Run all rows, those of like length together, longest first.
 
@@ -95,6 +96,9 @@ def run_batches(
     same_length : bool, default=False
         Whether batches of one length are worth smaller batches: they need no mask
         and no filling up.
+    sides : sequence of n hashable values, optional
+        Of each row; only rows of equal sides share a batch. Such rows lie together when
+        they are sorted by length.
 
     Raises
     ------
@@ -106,6 +110,8 @@ def run_batches(
     while start < len(order):
         longest = lengths[order[start]]
         rows = order[start : start + max(1, batch_tokens // max(1, longest))]
+        if sides is not None:
+            rows = _of_one_side(rows, sides)
         if same_length:
             rows = _of_one_length(rows, lengths, batch_tokens // _ENOUGH)
         if _fits(rows, run):
@@ -119,6 +125,13 @@ def run_batches(
                 f"one text of {longest} tokens alone does not fit into memory; lower "
                 "max_length, use a smaller backbone, or choose dtype='bfloat16'."
             )
+
+
+def _of_one_side(rows: np.ndarray, sides: Sequence[Hashable]) -> np.ndarray:
+    """Cut rows, longest first, where the side changes."""
+    first = sides[rows[0]]
+    own = [row for row in rows if sides[row] == first]
+    return rows[: len(own)]
 
 
 def _of_one_length(rows: np.ndarray, lengths: Sequence[int], enough: int) -> np.ndarray:

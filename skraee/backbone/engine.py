@@ -39,6 +39,7 @@ from skraee.backbone.passes import (
 )
 from skraee.backbone.prefix import cache_argument
 from skraee.backbone.readout import LabelHead
+from skraee.backbone.rotation import sides_of
 from skraee.backbone.scoring import DepthStates, Scorer, StateKind, Stops
 from skraee.clock import Clock, NoClock
 from skraee.states import States, packed, rounded, unpacked
@@ -476,13 +477,15 @@ class Engine:
 
         # Of a token that is not run, a row holds keys and values, a small part.
         held = len(prefix) // 4
-        lengths = [len(prompt.ids) + held for prompt in prompts]
+        lengths = [len(prompt.ids) for prompt in prompts]
+        model, family = self.backbone.model, self.backbone.family
         run_batches(
-            lengths,
+            [length + held for length in lengths],
             self._batch_tokens,
             run_rows,
             advance,
-            same_length=self.backbone.family.kind != "causal",
+            same_length=family.kind != "causal",
+            sides=sides_of(model, family, lengths),  # without a prefix, if they differ
         )
 
     def _prefix_of(self, prompts: Sequence[Prompt]) -> tuple[int, ...]:

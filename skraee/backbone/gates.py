@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from skraee.backbone.families import Family
 from skraee.backbone.last_layer import Needed, trimmed
+from skraee.backbone.rotation import changing_rotations, unused
 from skraee.backbone.views import view_of
 
 #: What a visitor answers: the number of first rows that go on, the positions
@@ -96,6 +97,8 @@ def open_stack(
             replaced[name] = nn.Identity()
     if "pooler" in shared._modules:
         replaced["pooler"] = None
+    for path, rotation in changing_rotations(shared, family).items():
+        replaced[path] = unused(rotation)
     view = view_of(shared, replaced)
     if family.cycles_layers:
         _uncycle(view, family)

@@ -19,6 +19,7 @@ from transformers.cache_utils import Cache, DynamicLayer
 
 from skraee.backbone.ambient import own_torch_state
 from skraee.backbone.gates import layers_of
+from skraee.backbone.rotation import changing_rotations
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 # Attention whose masks are made from the cache's length. Others lay out their keys in
 # ways of their own.
 _ATTENTION = {"eager", "sdpa"}
-# Rotary embeddings whose frequencies depend on the longest text of a batch.
-_CHANGING_ROTATION = {"dynamic", "longrope"}
 
 
 def takes_prefix(model: PreTrainedModel, family: Family) -> bool:
@@ -41,18 +40,12 @@ def takes_prefix(model: PreTrainedModel, family: Family) -> bool:
     family : Family
         Its row.
     """
-    config = model.config
-    rotations = getattr(config, "rope_parameters", None) or {}
-    # One for all layers, or one for each kind of layer.
-    kinds = [kind for kind in rotations.values() if isinstance(kind, dict)]
+    stack = model.get_submodule(family.stacks[0])
     return (
         family.kind == "causal"
-        and cache_argument(type(model.get_submodule(family.stacks[0])).forward)
-        is not None
-        and config._attn_implementation in _ATTENTION
-        and _CHANGING_ROTATION.isdisjoint(
-            kind.get("rope_type") for kind in kinds or [rotations]
-        )
+        and cache_argument(type(stack).forward) is not None
+        and model.config._attn_implementation in _ATTENTION
+        and not changing_rotations(stack, family)
     )
 
 

@@ -13,6 +13,7 @@ from skraee.backbone.ambient import own_torch_state
 from skraee.backbone.batching import BatchTokens, check_batch_tokens, run_batches
 from skraee.backbone.gates import Front, layers_of, open_stack
 from skraee.backbone.passes import Batch
+from skraee.backbone.rotation import sides_of
 from skraee.baselines.block_removal import (
     blocks_of,
     removable_blocks,
@@ -107,8 +108,14 @@ def losses_without(
         for place, loss in dict(_losses_of_batch(rest, batch, loss_of)).items():
             sums[left[place]] += loss
 
-    lengths = [len(e.prompt.ids) + len(e.decoder_ids) for e in exercises]
-    run_batches(lengths, check_batch_tokens(batch_tokens, backbone.device), run)
+    read = [len(e.prompt.ids) for e in exercises]
+    lengths = [n + len(e.decoder_ids) for n, e in zip(read, exercises, strict=True)]
+    run_batches(
+        lengths,
+        check_batch_tokens(batch_tokens, backbone.device),
+        run,
+        sides=sides_of(rest.model, rest.family, read),
+    )
     n_targets = sum(len(e.targets) for e in exercises)
     return {
         block: total / n_targets if np.isfinite(total) else np.inf
