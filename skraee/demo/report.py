@@ -103,7 +103,7 @@ def _unsteady(results: Sequence[Measured]) -> list[str]:
     if not names:
         return []
     return [
-        f"The rounds of {', '.join(names)} differ by more than a third: the machine "
+        f"The rounds of {'; '.join(names)} differ by more than a third: the machine "
         "was busy, so these speeds are rough; run the demo again when it is idle."
     ]
 
