@@ -40,7 +40,7 @@ def imported(folder: str, *, at_once: bool = False) -> set[str]:
     for path in (ROOT / folder).rglob("*.py"):
         tree = ast.parse(path.read_text("utf-8"))
         found |= {name for node in nodes(tree, at_once) for name in names(node)}
-    own = {"skraee", "tests"} | {path.stem for path in ROOT.glob("benchmarks/*.py")}
+    own = {"skraee", "tests", "benchmarks"}
     return {
         canonicalize_name(NAMES.get(name, name))
         for name in found - own - sys.stdlib_module_names
