@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from sklearn.feature_extraction.text import TfidfVectorizer
 
+from skraee import Encoder, RAEEClassifier, toy
 from skraee.backbone.engine import Engine
 from skraee.backbone.gates import Flight
 from skraee.backbone.handle import LoadedBackbone
@@ -21,7 +24,16 @@ from skraee.backbone.scoring import (
     Stops,
     WhenConfident,
 )
+from skraee.baselines import (
+    AdaInferClassifier,
+    CALMClassifier,
+    DeeBERTClassifier,
+    FullDepthClassifier,
+    HashEEClassifier,
+    SLEBClassifier,
+)
 from skraee.text.prompt import Prompt
+from tests.checkpoints import saved_toy
 from tests.model_zoo import MODELS
 from tests.test_engine import LABEL_IDS, loaded, prompts_for
 
@@ -165,3 +177,126 @@ def test_what_a_layer_made_follows_the_rows_that_ran_there() -> None:
         assert flight.align(made[1])[:, 0].tolist() == order
         made = (hidden, hidden.clone())
         flight.note(made)
+
+
+# By every setting of the classifiers
+
+X, Y = toy.reviews(60)
+X_NEW = [
+    *toy.reviews(9, seed=1)[0],
+    "",
+    "a lovely film " * 30,  # beyond the toys' positions: cut
+    "a film",
+    "not so bad " * 9,
+    *X[:2],  # known, so that their nearest is at distance 0
+]
+X_NEW += X_NEW[3:5]
+SHUFFLED = np.random.default_rng(4).permutation(len(X_NEW))
+
+
+def letters(texts: list[str]) -> np.ndarray:
+    return np.array([[text.count(chr(97 + i)) for i in range(26)] for text in texts])
+
+
+@pytest.fixture(scope="module")
+def plain_encoder(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
+    return Encoder(saved_toy(tmp_path_factory.mktemp("encoder") / "toy"))
+
+
+@pytest.fixture(params=[None, 1, 2, 4, "name", "transformer", "callable"])
+def encoder(request: pytest.FixtureRequest, plain_encoder: Encoder) -> Any:
+    made = {
+        "name": plain_encoder,
+        "transformer": TfidfVectorizer(),
+        "callable": letters,
+    }
+    return made.get(request.param, request.param)
+
+
+def settings(kind: Any, **changes: Any) -> dict[str, Any]:
+    return {
+        "backbone": toy.backbone(kind),
+        "template": toy.TEMPLATES[kind],
+        "label_words": toy.LABEL_WORDS,
+        **changes,
+    }
+
+
+def assert_texts_alone_as_together(clf: Any) -> None:
+    together = clf.predict_proba(X_NEW, return_exit_layers=True)
+    alone = [clf.predict_proba([text], return_exit_layers=True) for text in X_NEW]
+    shuffled = [X_NEW[i] for i in SHUFFLED]
+    moved = clf.predict_proba(shuffled, return_exit_layers=True)
+    for part, found in enumerate(together):
+        one_by_one = np.concatenate([answer[part] for answer in alone])
+        np.testing.assert_allclose(found, one_by_one, atol=1e-6, rtol=0)
+        np.testing.assert_allclose(found[SHUFFLED], moved[part], atol=1e-6, rtol=0)
+    assert clf.predict(X_NEW).tolist() == clf.classes_[together[0].argmax(1)].tolist()
+
+
+@pytest.mark.filterwarnings("ignore::skraee.exceptions.UndecidedWarning")
+@pytest.mark.filterwarnings("ignore::skraee.exceptions.TruncationWarning")
+@pytest.mark.parametrize("readout", ["lm_head", "ridge"])
+@pytest.mark.parametrize("kind", ["masked", "causal", "seq2seq"])
+def test_classifier_answers_a_text_alone_as_beside_others(
+    kind: Any, readout: Any, encoder: Any
+) -> None:
+    clf = RAEEClassifier(
+        **settings(kind, readout=readout, encoder=encoder, memory=None)
+    ).fit(X, Y)
+    for changes in (
+        {"min_exit": 0},
+        {"min_exit": 2},
+        {"min_exit": 4, "tau": 0.5},
+        {"min_exit": 1, "tau": 0.99, "below_tau": "skip", "k": 3},
+        {"min_exit": 0, "tau": 0.99, "below_tau": "skip", "k": 1},
+    ):
+        assert_texts_alone_as_together(clf.set_params(**changes))
+
+
+@pytest.mark.filterwarnings("ignore::skraee.exceptions.UndecidedWarning")
+@pytest.mark.filterwarnings("ignore::skraee.exceptions.TruncationWarning")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"budget": 0.7},
+        {"budget": 0.9, "min_exit": 2},
+        {"database": "correct", "min_exit": 2},
+        {"metric": "cosine", "index": "exact"},
+        {"exit_by": "confidence"},
+        {"exit_by": "confidence", "tau": 0.6, "min_exit": 2},
+        {"exit_by": "confidence", "budget": 0.8},
+        {"class_weight": "balanced", "exit_by": "confidence", "budget": 0.6},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("encoder", [None, 1])
+@pytest.mark.parametrize("readout", ["lm_head", "ridge"])
+@pytest.mark.parametrize("kind", ["masked", "causal", "seq2seq"])
+def test_each_choice_of_exits_is_the_same_alone_as_beside_others(
+    kind: Any, readout: Any, encoder: Any, changes: dict[str, Any]
+) -> None:
+    made = settings(kind, readout=readout, encoder=encoder, memory=None, **changes)
+    assert_texts_alone_as_together(RAEEClassifier(**made).fit(X, Y))
+
+
+BASELINES: dict[str, Callable[..., Any]] = {
+    "full depth": FullDepthClassifier,
+    "hashee": partial(HashEEClassifier, n_buckets=3),
+    "hashee by cluster": partial(HashEEClassifier, hash_by="cluster", n_buckets=4),
+    "sleb": partial(SLEBClassifier, n_remove=2),
+    "calm": partial(CALMClassifier, measure="state", threshold=0.9),
+    "calm by entropy": partial(CALMClassifier, measure="entropy", threshold=0.6),
+    "adainfer": partial(AdaInferClassifier, memory=None),
+    "deebert": partial(DeeBERTClassifier, n_epochs=3, learning_rate=1e-2, memory=None),
+}
+
+
+@pytest.mark.filterwarnings("ignore::skraee.exceptions.TruncationWarning")
+@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("kind", ["masked", "causal", "seq2seq"])
+def test_baseline_answers_a_text_alone_as_beside_others(kind: Any, name: str) -> None:
+    made = settings(kind)
+    if name == "deebert":
+        del made["label_words"]
+    assert_texts_alone_as_together(BASELINES[name](**made).fit(X, Y))

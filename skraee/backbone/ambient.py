@@ -29,7 +29,8 @@ def own_torch_state() -> Iterator[None]:
     the caller's again behind it: never enter it around a ``yield`` to other code.
 
     The default dtype is the exception: torch has one for all threads. It is left
-    alone; where it is not float32, what would take it is made float32 in this thread.
+    alone; where it is not float32, what would take it is made float32 in this thread,
+    but in TorchScript (DeBERTa's positions in releases of transformers before 5.23).
     Other settings of the whole process, as the precision of float32 products or the
     number of threads, are the caller's choice.
 
