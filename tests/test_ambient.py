@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -303,7 +304,7 @@ def test_every_other_method_gives_the_same_in_any_state(
 @pytest.mark.parametrize("readout", ["lm_head", "ridge"])
 @pytest.mark.parametrize("ambient", STATES)
 def test_what_is_stored_in_any_state_is_what_would_be_stored_outside(
-    ambient: str, readout: Any, tmp_path: Path
+    ambient: str, readout: Any, tmp_path: Path, rows: Counter[str]
 ) -> None:
     def classifier(folder: str) -> RAEEClassifier:
         changes = {"readout": readout, "memory": tmp_path / folder}
@@ -312,7 +313,9 @@ def test_what_is_stored_in_any_state_is_what_would_be_stored_outside(
     expected = classifier("outside").sweep(X)
     with kept(STATES[ambient]):
         classifier("within")
+    rows.clear()
     found = classifier("within").sweep(X)
+    assert not rows["sweep"]  # it is found under the same names
     for name, values in vars(expected).items():
         np.testing.assert_array_equal(vars(found)[name], values)
 
