@@ -79,7 +79,7 @@ class Timings:
     undecided : tuple of int
         Positions of the texts for which no neighbour voted; they ran all layers.
     n_repeated : int
-        Texts whose logits were not finite and were computed again in float32.
+        Texts whose numbers were not finite and were computed again in float32.
     """
 
     seconds: dict[str, float]

@@ -477,7 +477,7 @@ class Engine:
 
         # Of a token that is not run, a row holds keys and values, a small part.
         held = len(prefix) // 4
-        lengths = [len(prompt.ids) for prompt in prompts]
+        lengths = [len(prompt.ids) for prompt in prompts]  # whole, where sides differ
         model, family = self.backbone.model, self.backbone.family
         run_batches(
             [length + held for length in lengths],
@@ -485,7 +485,7 @@ class Engine:
             run_rows,
             advance,
             same_length=family.kind != "causal",
-            sides=sides_of(model, family, lengths),  # without a prefix, if they differ
+            sides=sides_of(model, family, lengths),
         )
 
     def _prefix_of(self, prompts: Sequence[Prompt]) -> tuple[int, ...]:
