@@ -34,14 +34,23 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def tiny_file(tmp_path: Path) -> Path:
     """The tiny Qwen2 of the zoo, every tensor in float32."""
     path = tmp_path / "tiny.gguf"
-    write_gguf(path, tiny_model(FAMILY).state_dict())
+    write_gguf(path, model_with_all_tokens().state_dict())
     return path
+
+
+def model_with_all_tokens() -> Any:
+    """The tiny Qwen2 with an embedding for every token of the file's tokenizer."""
+    model = tiny_model(FAMILY)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model.resize_token_embeddings(len(byte_level()), mean_resizing=False)
+    return model
 
 
 def write_gguf(path: Path, weights: dict[str, torch.Tensor]) -> None:
     library = pytest.importorskip("gguf")
     pytest.importorskip("accelerate")
-    config = tiny_model(FAMILY).config
+    config = model_with_all_tokens().config
     writer = library.GGUFWriter(path, FAMILY)
     writer.add_context_length(config.max_position_embeddings)
     writer.add_embedding_length(config.hidden_size)
@@ -88,7 +97,7 @@ def test_gguf_file_loads_as_the_model_it_was_made_of(
     tiny_file: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = Backbone(tiny_file).load(dtype="float32")
-    weights = tiny_model(FAMILY).state_dict()
+    weights = model_with_all_tokens().state_dict()
     for name, tensor in first.model.state_dict().items():
         torch.testing.assert_close(tensor, weights[name], msg=name)
     bpe = byte_level()
@@ -119,7 +128,7 @@ def test_gguf_file_of_that_name_in_the_working_directory_is_not_taken(
 def test_gguf_file_without_one_weight_is_a_clear_error(
     tiny_file: Path, cache: Path
 ) -> None:
-    weights = dict(tiny_model(FAMILY).state_dict())
+    weights = dict(model_with_all_tokens().state_dict())
     del weights["model.layers.1.mlp.up_proj.weight"]
     write_gguf(tiny_file, weights)
     with pytest.raises(ValueError, match=r"tiny\.gguf' lacks weights.*1\.mlp\.up_proj"):

@@ -18,11 +18,6 @@ def _max_position_embeddings(config: Any) -> int | None:
     return getattr(config, "max_position_embeddings", None)
 
 
-def _after_padding_index(config: Any) -> int | None:
-    # RoBERTa and MPNet count positions from padding_idx + 1.
-    return int(config.max_position_embeddings) - int(config.pad_token_id) - 1
-
-
 def _n_positions(config: Any) -> int | None:
     # T5's positions are relative; the length it was trained at is its limit here.
     return getattr(config, "n_positions", 512)
@@ -45,7 +40,8 @@ class Family:
         The modules that a stack applies after its last layer, in their order: the
         final norm, a projection. They belong to the readout of every depth.
     positions : callable
-        Configuration -> number of positions that the model has, or None.
+        Configuration -> number of positions that the model has, or None. A table of
+        positions that ends earlier counts without it (RoBERTa's begin at 2).
     between : tuple of str
         Modules of a stack that run between two layers on whole-batch arguments.
     shared_args : frozenset of str
@@ -96,7 +92,7 @@ def _llama_like(
     )
 
 
-_ROBERTA = _bert_like("roberta", positions=_after_padding_index)
+_ROBERTA = _bert_like("roberta")
 _T5 = Family(
     "seq2seq",
     ("encoder", "decoder"),
@@ -139,7 +135,6 @@ FAMILIES: dict[str, Family] = {
     ),
     "mpnet": _bert_like(
         "mpnet",
-        positions=_after_padding_index,
         attention=("attention.attn.q", "attention.attn.o"),
     ),
     "electra": _bert_like("electra"),

@@ -18,9 +18,15 @@ import torch
 
 from skraee.backbone import gguf, loading
 from skraee.backbone.ambient import own_torch_state
+from skraee.backbone.embeddings import (
+    n_positions,
+    n_token_ids,
+    refuse_tokens_without_embedding,
+)
 from skraee.backbone.families import Family, family_of
 from skraee.backbone.fingerprint import config_hash_of, fingerprint_of
 from skraee.backbone.naming import Uncopied, parse_name
+from skraee.backbone.output_flags import without_output_flags
 from skraee.backbone.precision import (
     Device,
     name_of,
@@ -217,14 +223,16 @@ class Backbone(Uncopied):
         return resolve_dtype(dtype, device)
 
     def _load(self, dtype: torch.dtype, device: torch.device) -> LoadedBackbone:
-        model, tokenizer, family = self._read(dtype)
+        model, hf_tokenizer, family = self._read(dtype)
         if model.dtype != dtype or model.device != device:
-            if model is self._model:  # the user's own model stays as it is
+            if self._model is not None:  # the user's own model stays as it is
                 model = deepcopy(model)
             model = _moved(model, dtype, device)
+        tokenizer = TextTokenizer.from_hf(hf_tokenizer)
+        refuse_tokens_without_embedding(model, tokenizer)
         return LoadedBackbone(
             model=model,
-            tokenizer=TextTokenizer.from_hf(tokenizer),
+            tokenizer=tokenizer,
             family=family,
             dtype=dtype,
             device=device,
@@ -241,8 +249,8 @@ class Backbone(Uncopied):
             assert self._tokenizer is not None
             family = family_of(self._model.config.model_type)
             refuse_overflow(family.kind, dtype)
-            family = loading.family_as_in(self._model, family)
-            return self._model, self._tokenizer, family
+            model = without_output_flags(self._model)
+            return model, self._tokenizer, loading.family_as_in(model, family)
         path = Path(self._name)
         if path.is_file() and path.suffix.lower() == ".gguf":
             return loading.read_folder(gguf.unpacked(path), dtype)
@@ -346,9 +354,15 @@ class LoadedBackbone:
         return config_hash_of(self.model)
 
     @property
+    def n_token_ids(self) -> int:
+        """Number of token ids that the model has an embedding for."""
+        return n_token_ids(self.model)
+
+    @property
     def position_limit(self) -> int | None:
         """Number of tokens that the model has positions for."""
-        return self.family.positions(self.model.config)
+        limits = [self.family.positions(self.model.config), n_positions(self.model)]
+        return min((limit for limit in limits if limit is not None), default=None)
 
     @property
     def has_head(self) -> bool:

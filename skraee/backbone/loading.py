@@ -22,6 +22,7 @@ from skraee.backbone.checkpoint import (
     refusing_what_is_no_weight,
 )
 from skraee.backbone.families import Family, Kind, family_of
+from skraee.backbone.output_flags import reset_output_flags
 from skraee.backbone.precision import refuse_overflow
 from skraee.backbone.quiet import quiet_loading
 
@@ -145,6 +146,7 @@ def read_folder(
     family = family_of(settings.get("model_type", ""))
     refuse_overflow(family.kind, dtype)
     config = _read_config(folder, settings)
+    reset_output_flags(config)
     tokenizer = _read_tokenizer(folder, config)
     with quiet_loading(), refusing_what_is_no_weight(folder):
         if settings["model_type"] == "elasticbert":

@@ -145,6 +145,13 @@ class TextTokenizer:
         """Return the token of an id, as the vocabulary spells it."""
         return str(self._special.id_to_token(token_id))
 
+    @property
+    def largest_id(self) -> int:
+        """The largest id that a text, or what stands around it, can have."""
+        ids = set(self._plain.get_vocab(with_added_tokens=True).values())
+        around = (*self.prefix_ids, *self.suffix_ids, self.mask_id, self.unk_id)
+        return max(ids - self.control_ids | {i for i in around if i is not None})
+
     def _encode(
         self, rust: Tokenizer, texts: Sequence[str], *, first: bool
     ) -> list[list[int]]:
