@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from skraee.backbone.engine import Engine
 from skraee.backbone.handle import Backbone, LoadedBackbone
+from skraee.backbone.identity import Identity
 from skraee.backbone.precision import Device, name_of
 from skraee.exceptions import (
     BackboneChangedError,
@@ -75,7 +76,7 @@ class Origin:
     proba: npt.NDArray[np.float32]
     ridge: RidgeReadout | None = None
     path: str = ""
-    _is_probed: bool = field(default=False, repr=False)
+    _probed: Identity | None = field(default=None, repr=False)
 
     @classmethod
     def of(
@@ -135,7 +136,9 @@ class Origin:
         return loaded
 
     def check_answers(self, reader: Reader) -> None:
-        """Run the probes once, and warn if they are answered otherwise than then.
+        """Run the probes, and warn if they are answered otherwise than then.
+
+        They run once, and again where the backbone has changed meanwhile.
 
         Parameters
         ----------
@@ -147,10 +150,10 @@ class Origin:
             If a probability is off by more than rounding explains.
         """
         with _probing:
-            if self._is_probed:
+            if self._probed == reader.backbone.identity:
                 return
             found = _answers(reader, self.samples, self.token_ids, self.ridge)
-            self._is_probed = True
+            self._probed = reader.backbone.identity
         drift = float(np.abs(found - self.proba).max())
         tolerance = _TOLERANCE.get(name_of(reader.backbone.dtype), _HALF_TOLERANCE)
         if not drift <= tolerance:  # also where a probability is not a number
@@ -164,7 +167,7 @@ class Origin:
             )
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_is_probed": False}
+        return self.__dict__ | {"_probed": None}
 
     def _check_hashes(self, backbone: Backbone, found: dict[str, str]) -> None:
         # Not the configuration's: it holds the version of transformers. Whether a

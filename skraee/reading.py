@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -178,9 +179,14 @@ class Reader:
         return self.recipe.encoder
 
     def with_encoder(self, encoder: Any) -> Reader:
-        """Return a reader with the encoder as fitted, and "auto" resolved."""
-        dtype = name_of(self.backbone.dtype)
-        return replace(self, recipe=replace(self.recipe, dtype=dtype, encoder=encoder))
+        """Return a reader to keep: of just this backbone, in its dtype, and encoder."""
+        recipe = replace(
+            self.recipe,
+            backbone=self.recipe.backbone.pinned_to(self.backbone),
+            dtype=name_of(self.backbone.dtype),
+            encoder=encoder,
+        )
+        return replace(self, recipe=recipe)
 
     def label_tokens(
         self, label_words: LabelWords, classes: npt.NDArray[Any] | None = None
@@ -361,6 +367,7 @@ class Reader:
         return [
             backbone.fingerprint,
             backbone.config_hash,
+            backbone.settings_hash,
             backbone.tokenizer.fingerprint,
             self.prompts.form,
             self.prompts.limit,
@@ -379,7 +386,7 @@ class Reader:
         Recalled
         """
         records = self._stored_records(part, token_ids)
-        keys = self._stored("key", self._key_context(), part.samples)
+        keys = self._stored("key", self._key_context, part.samples)
         known = np.array([record is not None for record in records])
         keyless = known & np.array([key is None for key in keys])
         if self.key_depth is not None:  # a key costs a pass, which may as well go on
@@ -451,7 +458,7 @@ class Reader:
         self, part: Part, token_ids: Sequence[int], advance: Advance | None
     ) -> LayerSweep:
         records = self._stored_records(part, token_ids)
-        keys = self._stored("key", self._key_context(), part.samples)
+        keys = self._stored("key", self._key_context, part.samples)
         self._run_unknown(part, token_ids, records, keys, advance)
         unknown = np.array([i for i, key in enumerate(keys) if key is None], np.int64)
         if len(unknown):
@@ -581,7 +588,7 @@ class Reader:
         """Fill in keys that were found, and write them where they can be named."""
         for row, key in zip(rows, found, strict=True):
             keys[row] = {"key": key}
-        context = self._key_context()
+        context = self._key_context
         if self.store is not None and context is not None:
             samples = [part.samples[row] for row in rows]
             names = record_keys("key", context, samples)
@@ -595,8 +602,9 @@ class Reader:
             return [None] * len(samples)
         return self.store.read(record_keys(kind, context, samples))
 
+    @cached_property
     def _key_context(self) -> list[Any] | None:
-        """Return what a key depends on beside the text; None where none can tell."""
+        """What a key depends on beside the text; None where that cannot be told."""
         if not self.recipe.by_keys:
             return None
         if isinstance(self.encoder, Encoder):

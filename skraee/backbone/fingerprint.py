@@ -34,7 +34,7 @@ def fingerprint_of(model: torch.nn.Module) -> str:
     digest = hashlib.sha256(type(model).__name__.encode())
     for name, weight in sorted(model.named_parameters(), key=lambda item: item[0]):
         digest.update(f"{name} {tuple(weight.shape)} {weight.dtype} ".encode())
-        digest.update(_sums_and_rest(weight.detach()))
+        digest.update(bits_of(weight))
     return digest.hexdigest()
 
 
@@ -53,8 +53,14 @@ def config_hash_of(model: Any) -> str:
     return hashlib.sha256(model.config.to_json_string().encode()).hexdigest()
 
 
-def _sums_and_rest(weight: Tensor) -> bytes:
-    flat = weight.contiguous().flatten()
+def bits_of(tensor: Tensor) -> bytes:
+    """Return the sums and the bytes that stand for a tensor's bits in a hash.
+
+    Parameters
+    ----------
+    tensor : Tensor
+    """
+    flat = tensor.detach().contiguous().flatten()
     if flat.storage_offset() * flat.element_size() % 8:
         flat = flat.clone()
     per_block = _BLOCK // flat.element_size()

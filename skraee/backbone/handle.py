@@ -25,6 +25,12 @@ from skraee.backbone.embeddings import (
 )
 from skraee.backbone.families import Family, family_of
 from skraee.backbone.fingerprint import config_hash_of, fingerprint_of
+from skraee.backbone.identity import (
+    Identity,
+    settings_hash_of,
+    state_of_files,
+    state_of_objects,
+)
 from skraee.backbone.naming import Uncopied, parse_name
 from skraee.backbone.output_flags import without_output_flags
 from skraee.backbone.precision import (
@@ -56,7 +62,11 @@ class Backbone(Uncopied):
 
     It is loaded when it is first needed, once per process and dtype, and shared by
     all estimators, their clones and their threads. A pickle holds its name, its
-    revision and a fingerprint of its weights, never the weights.
+    revision and hashes of its weights and tokenizer, never the weights.
+
+    It is what its source holds now: where files of a folder or the weights of a model
+    object have changed since, the next `fit` takes them as they are, and estimators
+    that were fitted before raise :class:`~skraee.exceptions.BackboneChangedError`.
 
     Parameters
     ----------
@@ -88,8 +98,9 @@ class Backbone(Uncopied):
         self._model: PreTrainedModel | None = None
         self._tokenizer = tokenizer
         self._local_files_only = local_files_only
-        self._fingerprints: dict[str, str] = {}  # dtype -> fingerprint, where known
-        self._found_by_name: tuple[str, str] | None = None  # what the name leads to
+        self._seen: dict[str, Identity] = {}  # dtype -> what was loaded last
+        self._pinned: dict[str, Identity] = {}  # dtype -> what it has to be
+        self._found_by_name: dict[Identity, str] = {}  # what names have led to
         if isinstance(name_or_model, (str, os.PathLike)):
             self._take_name(name_or_model, revision)
         else:
@@ -128,20 +139,36 @@ class Backbone(Uncopied):
         OSError
             If there is no such model.
         ValueError
-            If its type is not supported or its weights are incomplete.
+            If its type is not supported, its weights are incomplete, or its tokenizer
+            is another model's.
         BackboneChangedError
-            If its weights are not those that this object was pickled with.
+            If it is not what this object was pickled with.
         """
         target = self._resolve_device(device)
         kind = self._resolve_dtype(dtype, target)
         key = (*self._identity(), kind, target)
+        state = self._state()
         with _loading:
-            if key not in _loaded:
+            if key not in _loaded or state not in (None, _loaded[key]._state):
                 warn_where_slow(kind, target)
-                _loaded[key] = self._load(kind, target)
+                _loaded.pop(key, None)
+                _loaded[key] = self._load(kind, target, state)
             loaded = _loaded[key]
-        self._check_fingerprint(loaded)
+        self._check_pin(loaded)
         return loaded
+
+    def pinned_to(self, loaded: LoadedBackbone) -> Self:
+        """Return a handle on this backbone that refuses it once it has changed.
+
+        Parameters
+        ----------
+        loaded : LoadedBackbone
+            What `load` returned.
+        """
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin._pinned = {**self._pinned, name_of(loaded.dtype): loaded.identity}
+        return twin
 
     def description(self) -> dict[str, Any]:
         """Return what leads to this backbone, in values that JSON can hold.
@@ -210,6 +237,12 @@ class Backbone(Uncopied):
             return ("object", id(self._model), id(self._tokenizer))
         return ("name", self._name, self._revision)
 
+    def _state(self) -> Any:
+        """Return what the source holds now; None where that cannot be told."""
+        if self._model is not None:
+            return state_of_objects(self._model, self._tokenizer)
+        return state_of_files(Path(self._name))
+
     def _resolve_device(self, device: Device) -> torch.device:
         if self._model is not None and isinstance(device, str) and device == "auto":
             return torch.device(self._model.device)
@@ -222,7 +255,9 @@ class Backbone(Uncopied):
             dtype = self._model.dtype
         return resolve_dtype(dtype, device)
 
-    def _load(self, dtype: torch.dtype, device: torch.device) -> LoadedBackbone:
+    def _load(
+        self, dtype: torch.dtype, device: torch.device, state: Any
+    ) -> LoadedBackbone:
         model, hf_tokenizer, family = self._read(dtype)
         if model.dtype != dtype or model.device != device:
             if self._model is not None:  # the user's own model stays as it is
@@ -230,16 +265,19 @@ class Backbone(Uncopied):
             model = _moved(model, dtype, device)
         tokenizer = TextTokenizer.from_hf(hf_tokenizer)
         refuse_tokens_without_embedding(model, tokenizer)
-        return LoadedBackbone(
+        loaded = LoadedBackbone(
             model=model,
             tokenizer=tokenizer,
             family=family,
             dtype=dtype,
             device=device,
             fingerprint=fingerprint_of(model),
+            settings_hash=settings_hash_of(model),
+            _state=state,
             # The key of the registry is the id of these objects while they live.
             _source=(self._model, self._tokenizer),
         )
+        return loaded
 
     def _read(
         self, dtype: torch.dtype
@@ -260,41 +298,51 @@ class Backbone(Uncopied):
             )
         return loading.read_folder(path, dtype)
 
-    def _check_fingerprint(self, loaded: LoadedBackbone) -> None:
-        known = self._fingerprints.setdefault(name_of(loaded.dtype), loaded.fingerprint)
-        if known != loaded.fingerprint:
+    def _check_pin(self, loaded: LoadedBackbone) -> None:
+        kind = name_of(loaded.dtype)
+        self._seen[kind] = loaded.identity
+        pin = self._pinned.get(kind)
+        if pin is not None and (change := pin.change_to(loaded.identity)) is not None:
             raise BackboneChangedError(
-                f"the weights of backbone {self.name!r} are not those that the "
-                "estimator was fitted with; restore them (give the revision), or fit "
-                "again with a new Backbone."
+                f"the {change} of backbone {self.name or self!r} are not those that "
+                "the estimator was fitted with; restore them (give the revision), or "
+                "fit again with a new Backbone."
             )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (self.description(), dict(self._fingerprints))
+        description = self.description()
+        known = {**self._seen, **self._pinned}
+        # Settings are hashed otherwise by other versions of the libraries.
+        pins = {dtype: (pin.weights, pin.tokenizer) for dtype, pin in known.items()}
+        return _restore, (description, pins)
 
     @own_torch_state()
     def _check_that_name_leads_here(self) -> None:
         mine = self.load()
-        now = (fingerprint_of(mine.model), mine.tokenizer.fingerprint)
-        if self._found_by_name == now:
-            return
+        if mine.identity not in self._found_by_name:
+            name = self._name_that_leads_to(mine.identity, mine.dtype)
+            self._found_by_name[mine.identity] = name
+        self._name = self._found_by_name[mine.identity]
+
+    def _name_that_leads_to(self, wanted: Identity, dtype: torch.dtype) -> str:
         try:
             twin = Backbone(self._name, revision=self._revision)
-            model, tokenizer, _ = twin._read(mine.dtype)
-            found = (
+            model, tokenizer, _ = twin._read(dtype)
+            found = Identity(
                 fingerprint_of(model),
                 TextTokenizer.from_hf(tokenizer).fingerprint,
+                settings_hash_of(model),
             )
         except (OSError, ValueError):
             found = None
-        if found != now:
+        if found != wanted:
             raise pickle.PicklingError(
                 "the backbone was made of a model object and its name_or_path "
                 f"{self._name!r} does not lead to the same weights and tokenizer, so "
                 "it can be neither pickled nor saved; save both with save_pretrained "
                 "and pass the folder."
             )
-        self._name, self._found_by_name = twin.name, found
+        return twin.name
 
     def __repr__(self) -> str:
         if self._model is not None:
@@ -303,7 +351,7 @@ class Backbone(Uncopied):
         return f"Backbone({self._name!r}{revision})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LoadedBackbone:
     """A model in memory, ready to run; shared, never changed.
 
@@ -317,6 +365,8 @@ class LoadedBackbone:
     device : torch.device
     fingerprint : str
         Of the weights as loaded, so it depends on dtype.
+    settings_hash : str
+        Of configuration, modules and buffers.
     """
 
     model: PreTrainedModel
@@ -325,6 +375,8 @@ class LoadedBackbone:
     dtype: torch.dtype
     device: torch.device
     fingerprint: str
+    settings_hash: str = ""
+    _state: Any = None
     _source: tuple[Any, ...] = ()
     _heads: dict[tuple[int, ...] | None, LabelHead] = field(default_factory=dict)
     _prefixes: dict[tuple[int, ...], Cache] = field(default_factory=dict)
@@ -347,6 +399,13 @@ class LoadedBackbone:
     def closings(self) -> list[torch.nn.Module]:
         """For each stack what follows its last layer, in float32."""
         return closings_of(self.model, self.family)
+
+    @property
+    def identity(self) -> Identity:
+        """What tells it from any other."""
+        return Identity(
+            self.fingerprint, self.tokenizer.fingerprint, self.settings_hash
+        )
 
     @cached_property
     def config_hash(self) -> str:
@@ -462,8 +521,10 @@ def _moved(
 
 
 def _restore(
-    description: Mapping[str, Any], fingerprints: Mapping[str, str]
+    description: Mapping[str, Any], pins: Mapping[str, tuple[str, str | None] | str]
 ) -> Backbone:
     backbone = Backbone.from_description(description)
-    backbone._fingerprints.update(fingerprints)
+    for dtype, pin in pins.items():  # once the weights' hash alone was pickled
+        parts = (pin,) if isinstance(pin, str) else pin
+        backbone._pinned[dtype] = Identity(*parts)
     return backbone

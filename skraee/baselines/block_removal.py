@@ -16,8 +16,8 @@ from skraee.backbone.views import view_of
 if TYPE_CHECKING:
     from skraee.backbone.handle import LoadedBackbone
 
-# Model -> blocks left out -> the backbone without them, with what it keeps for calls.
-_without: WeakKeyDictionary[nn.Module, dict[tuple[int, ...], LoadedBackbone]]
+# Backbone -> blocks left out -> the rest, with what it keeps for calls.
+_without: WeakKeyDictionary[LoadedBackbone, dict[tuple[int, ...], LoadedBackbone]]
 _without = WeakKeyDictionary()
 
 
@@ -65,7 +65,7 @@ def without_blocks(backbone: LoadedBackbone, removed: Iterable[int]) -> LoadedBa
     wanted = tuple(sorted(removed))
     if not wanted:
         return backbone
-    known = _without.setdefault(backbone.model, {})
+    known = _without.setdefault(backbone, {})
     if wanted not in known:
         view = _view_without(backbone, set(wanted))
         # The head is that of the whole model; what was run before is not.
