@@ -6,6 +6,7 @@ import warnings
 __all__ = [
     "BackboneChangedError",
     "BackboneDriftWarning",
+    "BackboneMismatchError",
     "BackboneMissingError",
     "FileFormatError",
     "InputWarning",
@@ -18,6 +19,10 @@ __all__ = [
 
 class BackboneChangedError(ValueError):
     """The backbone is not the one that the estimator was fitted with."""
+
+
+class BackboneMismatchError(ValueError):
+    """A model answers otherwise when its layers are run one by one."""
 
 
 class BackboneMissingError(OSError):

@@ -69,9 +69,12 @@ def assert_same_sweeps(backbone: LoadedBackbone, prompts: list[Prompt]) -> None:
 
 
 @pytest.fixture
-def passes(monkeypatch: pytest.MonkeyPatch) -> Counter[tuple[int, ...]]:
+def passes(
+    monkeypatch: pytest.MonkeyPatch, apart_from_looks: list[Counter[Any]]
+) -> Counter[tuple[int, ...]]:
     """How often each prefix was run."""
     counted: Counter[tuple[int, ...]] = Counter()
+    apart_from_looks.append(counted)
     run = prefix_module.run_prefix
 
     def counting(model: Any, family: Any, ids: tuple[int, ...]) -> Any:

@@ -32,6 +32,7 @@ from skraee.backbone.identity import (
     state_of_objects,
 )
 from skraee.backbone.naming import Uncopied, parse_name
+from skraee.backbone.objects import plain_model, refuse_changed
 from skraee.backbone.output_flags import without_output_flags
 from skraee.backbone.precision import (
     Device,
@@ -72,7 +73,9 @@ class Backbone(Uncopied):
     ----------
     name_or_model : str, Path or PreTrainedModel
         Hub name (``org/name`` or ``org/name@revision``), a local folder, a ``.gguf``
-        file, or a model of the transformers library with its language-model head.
+        file, or a model of the transformers library with its language-model head;
+        ``torch.compile`` and ``DataParallel`` are taken off. Of other wrappers give
+        the model inside.
     tokenizer : PreTrainedTokenizerFast, optional
         Needed with a model object, and only then.
     revision : str, optional
@@ -139,8 +142,10 @@ class Backbone(Uncopied):
         OSError
             If there is no such model.
         ValueError
-            If its type is not supported, its weights are incomplete, or its tokenizer
-            is another model's.
+            If its type is not supported, its weights are incomplete, its tokenizer is
+            another model's, or a model object was patched.
+        BackboneMismatchError
+            If its layers, run one by one, do not answer as the model does.
         BackboneChangedError
             If it is not what this object was pickled with.
         """
@@ -213,20 +218,11 @@ class Backbone(Uncopied):
         self._name, self._revision = parse_name(name, revision)
 
     def _take_model(self, model: PreTrainedModel, revision: str | None) -> None:
-        if not hasattr(model, "config") or not isinstance(model, torch.nn.Module):
-            raise TypeError(
-                "a backbone is a name, a path or a transformers model, got "
-                f"{type(model).__name__}."
-            )
+        model = plain_model(model)
         if self._tokenizer is None:
             raise ValueError(
                 "a backbone made of a model object needs its tokenizer: "
                 "Backbone(model, tokenizer)."
-            )
-        if model.training:
-            raise ValueError(
-                "the model is in training mode, in which dropout is active; call "
-                "model.eval() first."
             )
         self._model = model
         self._name = getattr(model, "name_or_path", "")
@@ -240,6 +236,7 @@ class Backbone(Uncopied):
     def _state(self) -> Any:
         """Return what the source holds now; None where that cannot be told."""
         if self._model is not None:
+            refuse_changed(self._model)
             return state_of_objects(self._model, self._tokenizer)
         return state_of_files(Path(self._name))
 
@@ -277,6 +274,9 @@ class Backbone(Uncopied):
             # The key of the registry is the id of these objects while they live.
             _source=(self._model, self._tokenizer),
         )
+        from skraee.backbone.agreement import check_agreement
+
+        check_agreement(loaded)
         return loaded
 
     def _read(

@@ -115,8 +115,8 @@ def _head_view(
     else:
         output = model.get_output_embeddings()
         (path,) = [name for name, m in model.named_modules() if m is output]
-        if token_ids is None:
-            replaced[path] = _Whole(output)
+        if token_ids is None or type(output) is not nn.Linear:
+            replaced[path] = _Whole(output, token_ids)
         else:
             replaced[path] = _rows(output.weight, output.bias, token_ids)
     view = view_of(model, replaced)
@@ -128,16 +128,21 @@ def _head_view(
 
 
 class _Whole(nn.Module):
-    """A model's output matrix as it is: not copied, and in its own dtype."""
+    """What a model ends in as it is: not copied, and in its own dtype.
 
-    def __init__(self, output: nn.Module) -> None:
+    Where that is no plain matrix (one with an adapter, say), all of it runs for some
+    tokens, too.
+    """
+
+    def __init__(self, output: nn.Module, token_ids: Sequence[int] | None) -> None:
         super().__init__()
         self._output = (output,)  # no submodule: the view around it is made float32
+        self._tokens = slice(None) if token_ids is None else list(token_ids)
 
     def forward(self, states: Tensor) -> Tensor:
         (output,) = self._output
-        logits: Tensor = output(states.to(output.get_parameter("weight").dtype))
-        return logits.float()
+        logits: Tensor = output(states.to(next(output.parameters()).dtype))
+        return logits[..., self._tokens].float()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _Whole:
         return self

@@ -36,5 +36,7 @@ def view_of(module: nn.Module, replaced: Mapping[str, nn.Module | None]) -> nn.M
 
 def _shallow_copy(module: nn.Module) -> nn.Module:
     twin = module.__class__.__new__(module.__class__)
-    twin.__dict__ = {**module.__dict__, "_modules": dict(module._modules)}
+    # What Module.compile() has made is of the modules that the module itself has.
+    own = {"_modules": dict(module._modules), "_compiled_call_impl": None}
+    twin.__dict__ = {**module.__dict__, **own}
     return twin
