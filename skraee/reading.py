@@ -180,6 +180,8 @@ class Reader:
 
     def with_encoder(self, encoder: Any) -> Reader:
         """Return a reader to keep: of just this backbone, in its dtype, and encoder."""
+        if self.recipe.by_keys and isinstance(encoder, Encoder):
+            encoder = encoder.pinned()
         recipe = replace(
             self.recipe,
             backbone=self.recipe.backbone.pinned_to(self.backbone),
@@ -608,7 +610,8 @@ class Reader:
         if not self.recipe.by_keys:
             return None
         if isinstance(self.encoder, Encoder):
-            return ["encoder", self.encoder.fingerprint()]
+            told = self.encoder.fingerprint()
+            return None if told is None else ["encoder", told]
         if is_foreign(self.encoder):
             return None
         return ["depth", self.encoder and int(self.encoder), *self.context()]

@@ -17,8 +17,9 @@ import torch
 from tokenizers import AddedToken, normalizers
 from torch import nn
 
-from skraee import RAEEClassifier, toy
+from skraee import Encoder, RAEEClassifier, toy
 from skraee.backbone import gguf
+from skraee.backbone.encoder import clear_encoders
 from skraee.backbone.engine import Engine
 from skraee.backbone.handle import Backbone, _restore, clear_backbones
 from skraee.backbone.identity import state_of_files, state_of_objects
@@ -39,6 +40,7 @@ Change = Callable[[Any, Any], None]
 def _nothing_is_left_over() -> Iterator[None]:
     yield
     clear_backbones()
+    clear_encoders()
     clear_sweeps()
 
 
@@ -390,3 +392,33 @@ def test_a_loaded_file_probes_a_folder_again_that_changed(tmp_path: Path) -> Non
     change_settings(folder, hidden_act="relu")
     with pytest.warns(BackboneDriftWarning, match="its configuration has changed"):
         clf.predict(X_NEW)
+
+
+# Encoders
+
+
+@pytest.fixture
+def plain_encoder(tmp_path: Path) -> Path:
+    model, tokenizer = objects()
+    model.bert.save_pretrained(tmp_path / "encoder")
+    tokenizer.save_pretrained(tmp_path / "encoder")
+    return tmp_path / "encoder"
+
+
+@pytest.mark.parametrize("memory", ["process", "folder"])
+def test_a_new_fit_takes_an_encoders_folder_as_it_is_now(
+    plain_encoder: Path, memory: str, tmp_path: Path
+) -> None:
+    encoder = Encoder(plain_encoder)
+    params = {"memory": memory if memory == "process" else tmp_path / "sweeps"}
+    params |= {"encoder": encoder, "exit_by": "retrieval"}
+    before = classifier(toy.backbone(), **params).fit(X, Y)
+    old, _ = before.kneighbors(X_NEW, 3)
+    toy.backbone(seed=1)._read(torch.float32)[0].bert.save_pretrained(plain_encoder)
+    with pytest.raises(BackboneChangedError, match="the weights of encoder"):
+        before.predict(X_NEW)
+    found, _ = classifier(toy.backbone(), **params).fit(X, Y).kneighbors(X_NEW, 3)
+    assert np.abs(found - old).max() > 1e-3
+    clear_encoders()
+    fresh = classifier(toy.backbone(), encoder=plain_encoder, memory=None).fit(X, Y)
+    np.testing.assert_array_equal(found, fresh.kneighbors(X_NEW, 3)[0])

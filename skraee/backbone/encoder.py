@@ -7,7 +7,7 @@ import pickle
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,9 +19,20 @@ from skraee.backbone import loading
 from skraee.backbone.ambient import own_torch_state
 from skraee.backbone.batching import check_batch_tokens, run_batches
 from skraee.backbone.checkpoint import prefers_safetensors
-from skraee.backbone.fingerprint import config_hash_of, fingerprint_of
+from skraee.backbone.embeddings import n_positions, refuse_tokens_without_embedding
+from skraee.backbone.encoder_identity import (
+    EncoderIdentity,
+    change_between,
+    identity_of,
+    is_of_library,
+    is_sentence_transformer,
+    state_of,
+    whole_hash_of,
+)
+from skraee.backbone.identity import state_of_files
 from skraee.backbone.naming import Uncopied, parse_name
-from skraee.backbone.precision import Device, name_of, resolve_device
+from skraee.backbone.output_flags import reset_output_flags
+from skraee.backbone.precision import Device, resolve_device
 from skraee.backbone.quiet import quiet_loading
 from skraee.exceptions import BackboneChangedError, BackboneMissingError
 from skraee.text.inputs import check_texts
@@ -31,6 +42,12 @@ Encode = Callable[[list[str]], Any]
 
 # What a description tells besides hashes.
 _WHERE = ("name", "revision", "device")
+
+# Tokens that an encoder takes, where nothing says.
+_USUAL_LIMIT = 512
+
+# By their vectors the twin of an object is known: cases, marks, and a text that is cut.
+_PROBES = ["A lovely film!", "the waiter was cold, and so was the meal", "so it " * 600]
 
 _loaded: dict[tuple[Any, ...], LoadedEncoder] = {}
 _loading = threading.RLock()
@@ -42,8 +59,8 @@ class Encoder(Uncopied):
     A sentence-transformers folder runs through that library (extra ``encoder``); any
     other checkpoint is averaged over all its tokens, as the RAEE paper does with
     bert-base-uncased, and not normalised. Like a :class:`~skraee.Backbone` it is
-    loaded once per process, survives ``clone`` uncopied and pickles as name, revision
-    and fingerprint.
+    loaded once per process, survives ``clone`` uncopied, pickles as name, revision
+    and hashes, and is what its source holds now.
 
     Parameters
     ----------
@@ -71,8 +88,8 @@ class Encoder(Uncopied):
     ) -> None:
         self._model: Any = None
         self._device = device
-        self._fingerprint: str | None = None
-        self._saved: dict[str, Any] | None = None  # what a file tells of it
+        self._seen: EncoderIdentity | None = None  # what was loaded last
+        self._pin: EncoderIdentity | None = None  # what it has to be
         if isinstance(name_or_model, (str, os.PathLike)):
             self._name, self._revision = parse_name(name_or_model, revision)
         elif callable(getattr(name_or_model, "encode", None)):
@@ -109,14 +126,23 @@ class Encoder(Uncopied):
         plain = [text for (text,) in check_texts(texts, allow_empty=True)]
         return np.asarray(self._load().encode(plain), dtype=np.float32)
 
-    def fingerprint(self) -> str:
-        """Return a hash of the weights: what `encode` computes.
+    def fingerprint(self) -> str | None:
+        """Return a hash of all that decides vectors.
+
+        That is weights, modules, pooling, prompts, tokenizer, length and dtype.
 
         Returns
         -------
-        str
+        str or None
+            None for an object whose code may do anything.
         """
-        return self._load().fingerprint
+        return whole_hash_of(self._load().identity)
+
+    def pinned(self) -> Self:
+        """Return a handle on this encoder that refuses it once it has changed."""
+        twin = type(self)(self._place, self._revision, device=self._device)
+        twin._pin = self._pin or self._load().identity
+        return twin
 
     def description(self) -> dict[str, Any]:
         """Return what leads to this encoder and what it is, in plain JSON values.
@@ -133,7 +159,7 @@ class Encoder(Uncopied):
         if self._model is not None:
             self._check_that_name_leads_here()
         where = {"name": self._name, "revision": self._revision}
-        identity = self._saved or self._load().identity
+        identity = self._pin or self._load().identity
         return {**where, "device": str(self._device), **identity}
 
     @classmethod
@@ -155,32 +181,41 @@ class Encoder(Uncopied):
         description : mapping
             As `description` returned it.
         """
-        place = self._name if self._model is None else self._model
-        encoder = type(self)(place, self._revision, device=self._device)
-        encoder._saved = {k: v for k, v in description.items() if k not in _WHERE}
-        encoder._fingerprint = description["fingerprint"]
+        encoder = type(self)(self._place, self._revision, device=self._device)
+        encoder._pin = {k: v for k, v in description.items() if k not in _WHERE}
         return encoder
+
+    @property
+    def _place(self) -> Any:
+        return self._name if self._model is None else self._model
 
     @own_torch_state()
     def _load(self) -> LoadedEncoder:
         device = resolve_device(self._device)
         key = (self._name, self._revision, id(self._model), device)
+        state = self._state()
         with _loading:
-            if key not in _loaded:
-                _loaded[key] = self._read(device)
+            if key not in _loaded or state not in (None, _loaded[key].state):
+                _loaded.pop(key, None)
+                _loaded[key] = LoadedEncoder.of(self._read(device), state)
             loaded = _loaded[key]
-        self._check_fingerprint(loaded)
+        self._check_pin(loaded)
         return loaded
 
-    def _read(self, device: torch.device) -> LoadedEncoder:
+    def _state(self) -> Any:
+        """Return what the source holds now; None where that cannot be told."""
         if self._model is not None:
-            return LoadedEncoder.of(self._model)
+            return state_of(self._model)
+        return state_of_files(Path(self._name))
+
+    def _read(self, device: torch.device) -> Any:
+        if self._model is not None:
+            _refuse_long_texts(self._model)
+            return self._model
         folder = self._folder()
         if (folder / "modules.json").is_file():
-            return LoadedEncoder.of(_sentence_transformer(folder, device))
-        pooled = _MeanPooled(folder, device)
-        fingerprint = fingerprint_of(pooled.transformers_model)
-        return LoadedEncoder(pooled.encode, fingerprint, pooled)
+            return _sentence_transformer(folder, device)
+        return _MeanPooled(folder, device)
 
     def _folder(self) -> Path:
         if (folder := Path(self._name)).is_dir():
@@ -188,7 +223,7 @@ class Encoder(Uncopied):
         try:
             return loading.snapshot(self._name, self._revision, local_files_only=False)
         except OSError as error:
-            if self._fingerprint is None:
+            if self._pin is None:
                 raise
             raise BackboneMissingError(
                 f"encoder {self._name!r}, with which the estimator was fitted, cannot "
@@ -196,41 +231,44 @@ class Encoder(Uncopied):
                 "RAEEClassifier.load(path, encoder='name or folder')."
             ) from error
 
-    def _check_fingerprint(self, loaded: LoadedEncoder) -> None:
-        if self._fingerprint is None:
-            self._fingerprint = loaded.fingerprint
-        if self._fingerprint != loaded.fingerprint:
+    def _check_pin(self, loaded: LoadedEncoder) -> None:
+        self._seen = loaded.identity
+        change = self._pin and change_between(self._pin, loaded.identity)
+        if change:
             raise BackboneChangedError(
-                f"the weights of encoder {self._name!r} are not those that the "
+                f"the {change} of encoder {self._name or self!r} are not what the "
                 "estimator was fitted with; restore them (give the revision), or fit "
                 "again."
-            )
-        expected = self._saved and self._saved["tokenizer_hash"]
-        if expected and expected != loaded.identity["tokenizer_hash"]:
-            raise BackboneChangedError(
-                f"the tokenizer of encoder {self._name!r} is not the one that the "
-                "estimator was fitted with; restore it, or fit again."
             )
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._model is not None:
             self._check_that_name_leads_here()
-        state = (self._name, self._revision, str(self._device), self._fingerprint)
-        return _restore, (*state, self._saved)
+        pin = self._pin or self._seen
+        return _restore, (self._name, self._revision, str(self._device), None, pin)
 
     def _check_that_name_leads_here(self) -> None:
         try:
             twin = Encoder(self._name, self._revision) if self._name else None
-            same = twin is not None and twin.fingerprint() == self.fingerprint()
+            same = twin is not None and self._answers_as(twin)
         except (OSError, ValueError, ImportError):
             same = False
         if twin is None or not same:
             raise pickle.PicklingError(
                 f"the encoder {type(self._model).__name__} names no folder that leads "
-                "to its weights, so it can be neither pickled nor saved; save it and "
-                "pass the folder (encoder='path/of/folder')."
+                "to its weights and vectors, so it can be neither pickled nor saved; "
+                "save it and pass the folder (encoder='path/of/folder')."
             )
         self._name = twin.name
+
+    def _answers_as(self, twin: Encoder) -> bool:
+        """Whether an encoder has this one's weights, and does the same with them."""
+        mine, other = self._load().identity, twin._load().identity
+        if mine["fingerprint"] is None or mine["fingerprint"] != other["fingerprint"]:
+            return False
+        vectors = self.encode(_PROBES), twin.encode(_PROBES)
+        shapes = {found.shape for found in vectors}
+        return len(shapes) == 1 and np.allclose(*vectors, rtol=1e-3, atol=1e-4)
 
     def __repr__(self) -> str:
         if self._model is not None:
@@ -247,39 +285,27 @@ class LoadedEncoder:
     ----------
     encode : callable
         List of texts -> array (n, d).
-    fingerprint : str
-        Hash of its weights; of a foreign object, what tells it from others in this
-        process.
+    identity : dict
+        What it is, as far as that can be told.
     model : object
         What encodes. Kept, too, so that no other object gets its id.
+    state : object
+        What its source held.
     """
 
     encode: Encode
-    fingerprint: str
-    model: Any = None
+    identity: EncoderIdentity
+    model: Any
+    state: Any = None
 
     @classmethod
-    def of(cls, model: Any) -> LoadedEncoder:
+    def of(cls, model: Any, state: Any = None) -> LoadedEncoder:
         """Take an object with an ``encode`` method."""
         encode = model.encode
-        if _is_sentence_transformer(model):
-            encode = partial(model.encode, show_progress_bar=False)
-        if isinstance(model, torch.nn.Module):
-            return cls(encode, fingerprint_of(model), model)
-        return cls(encode, f"{type(model).__qualname__} {id(model)}", model)
-
-    @cached_property
-    def identity(self) -> dict[str, str | None]:
-        """Hashes of weights, tokenizer and configuration, and dtype, where known."""
-        network = getattr(self.model, "transformers_model", None)
-        tokenizer = getattr(self.model, "tokenizer", None)
-        found = dict.fromkeys(("tokenizer_hash", "config_hash", "dtype"))
-        if hasattr(tokenizer, "backend_tokenizer"):
-            found["tokenizer_hash"] = TextTokenizer.from_hf(tokenizer).fingerprint
-        if network is not None:
-            found["config_hash"] = config_hash_of(network)
-            found["dtype"] = name_of(network.dtype)
-        return {"fingerprint": self.fingerprint, **found}
+        if is_sentence_transformer(model):
+            encode = partial(encode, show_progress_bar=False)
+        is_known = isinstance(model, _MeanPooled) or is_of_library(model)
+        return cls(encode, identity_of(model, is_known=is_known), model, state)
 
 
 class _MeanPooled:
@@ -289,11 +315,16 @@ class _MeanPooled:
     """
 
     def __init__(self, folder: Path, device: torch.device) -> None:
-        from transformers import AutoModel, AutoTokenizer
+        from transformers import AutoConfig, AutoModel, AutoTokenizer
 
+        config = AutoConfig.from_pretrained(
+            folder, trust_remote_code=False, local_files_only=True
+        )
+        reset_output_flags(config)
         with quiet_loading():
             self.transformers_model, report = AutoModel.from_pretrained(
                 folder,
+                config=config,
                 output_loading_info=True,
                 dtype=torch.float32,
                 use_safetensors=prefers_safetensors(folder),
@@ -306,10 +337,17 @@ class _MeanPooled:
             )
         self._drop_random_weights(folder, report["missing_keys"])
         self.transformers_model.eval().to(device)
-        config = self.transformers_model.config
-        positions = getattr(config, "max_position_embeddings", 512)
-        self._limit = min(positions, self.tokenizer.model_max_length, 512)
+        tokenizer = TextTokenizer.from_hf(self.tokenizer)
+        refuse_tokens_without_embedding(self.transformers_model, tokenizer)
+        self.limit = self._find_limit()
         self._tokenizing = threading.Lock()  # its truncation is shared by threads
+
+    def _find_limit(self) -> int:
+        """Return how many tokens of a text are read."""
+        said = getattr(self.transformers_model.config, "max_position_embeddings", None)
+        limits = (said, n_positions(self.transformers_model), _USUAL_LIMIT)
+        known = [int(limit) for limit in limits if limit is not None]
+        return min(*known, int(self.tokenizer.model_max_length))
 
     def _drop_random_weights(self, folder: Path, missing: Iterable[str]) -> None:
         """Drop a pooler that the folder lacks: it is random, and would be no use."""
@@ -324,7 +362,7 @@ class _MeanPooled:
 
     def encode(self, texts: list[str]) -> npt.NDArray[np.float32]:
         with self._tokenizing:
-            encoded = self.tokenizer(texts, truncation=True, max_length=self._limit)
+            encoded = self.tokenizer(texts, truncation=True, max_length=self.limit)
         ids: list[list[int]] = encoded["input_ids"]
         width = self.transformers_model.config.hidden_size
         vectors = np.zeros((len(texts), width), np.float32)
@@ -383,17 +421,32 @@ def _sentence_transformer(folder: Path, device: torch.device) -> Any:
             "that runs it with: pip install 'skraee[encoder]'"
         ) from error
     with quiet_loading():
-        return SentenceTransformer(
+        model = SentenceTransformer(
             str(folder),
             device=str(device),
             trust_remote_code=False,
             local_files_only=True,
         )
+    if (limit := _too_long(model)) is not None:
+        model.max_seq_length = limit
+    return model
 
 
-def _is_sentence_transformer(model: Any) -> bool:
-    modules = {parent.__module__ for parent in type(model).__mro__}
-    return any(name.startswith("sentence_transformers") for name in modules)
+def _too_long(model: Any) -> int | None:
+    """Return the positions that an encoder has, if it takes texts of more tokens."""
+    network = getattr(model, "transformers_model", None)
+    positions = n_positions(network) if isinstance(network, torch.nn.Module) else None
+    taken = getattr(model, "max_seq_length", None)
+    is_too_long = positions is not None and (taken is None or taken > positions)
+    return positions if is_too_long else None
+
+
+def _refuse_long_texts(model: Any) -> None:
+    if is_sentence_transformer(model) and (limit := _too_long(model)) is not None:
+        raise ValueError(
+            f"the encoder takes texts of {model.max_seq_length} tokens and has "
+            f"positions for {limit}; set its max_seq_length to at most {limit}."
+        )
 
 
 def _name_of(model: Any) -> str:
@@ -408,8 +461,10 @@ def _restore(
     revision: str | None,
     device: str,
     fingerprint: str | None,
-    saved: dict[str, Any] | None = None,
+    pin: EncoderIdentity | None = None,
 ) -> Encoder:
     encoder = Encoder(name, revision, device=device)
-    encoder._fingerprint, encoder._saved = fingerprint, saved
+    if pin is None and fingerprint is not None:  # once the weights' hash alone
+        pin = {"fingerprint": fingerprint}
+    encoder._pin = pin
     return encoder
