@@ -27,6 +27,7 @@ from sklearn.utils.validation import check_is_fitted
 from skraee import persistence
 from skraee.backbone.batching import BatchTokens
 from skraee.backbone.encoder import as_encoder
+from skraee.backbone.exit_policy import ExitPolicy
 from skraee.backbone.handle import Backbone, as_backbone
 from skraee.backbone.precision import Device, resolve_device
 from skraee.calibration import sample_weights
@@ -43,7 +44,6 @@ from skraee.progress import (
     with_callbacks,
 )
 from skraee.reading import Reader, Recipe, WordTokens, is_depth
-from skraee.retrieval.database import ExitChoice
 from skraee.retrieval.exit_rule import exit_distribution
 from skraee.retrieval.keys import (
     check_encoder,
@@ -52,10 +52,10 @@ from skraee.retrieval.keys import (
     learns_from_texts,
 )
 from skraee.stopping import (
+    ByConfidence,
     ByGain,
-    BySurety,
+    ByNeighbors,
     ByVotes,
-    Rule,
     gains_left_out,
     price_within,
     threshold_within,
@@ -68,6 +68,7 @@ from skraee.text.stream import text_chunks
 from skraee.text.template import Template
 
 FloatArray = npt.NDArray[np.floating]
+Float32Array = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 
@@ -379,7 +380,11 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         if self.exit_by == "confidence":
             return self._answer(X, lambda _, exits: (exits,))[0]
         nothing = np.zeros(0, dtype=np.int64)
-        return self._by_keys(X, lambda keys: (self._choice(keys).exits,), nothing)[0]
+
+        def read(keys: Float32Array) -> Arrays:
+            return (self._by_neighbors(self._fitted).choice(keys).exits,)
+
+        return self._by_keys(X, read, nothing)[0]
 
     @available_if(by_retrieval)  # type: ignore[untyped-decorator]
     def exit_distribution(self, X: Any) -> FloatArray:
@@ -397,8 +402,10 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
             the expected probability of the right class takes the place of votes.
         """
 
-        def read(keys: FloatArray) -> Arrays:
-            return (exit_distribution(self._choice(keys).scores),)
+        def read(keys: Float32Array) -> Arrays:
+            return (
+                exit_distribution(self._by_neighbors(self._fitted).choice(keys).scores),
+            )
 
         return self._by_keys(X, read, np.zeros((0, self.n_layers_ + 1)))[0]
 
@@ -450,7 +457,11 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         check_whole("n_neighbors", k, least=1)
         width = min(k, len(database))
         nothing = np.zeros((0, width)), np.zeros((0, width), dtype=np.int64)
-        found = self._by_keys(X, lambda keys: database.kneighbors(keys, k), *nothing)
+
+        def read(keys: Float32Array) -> Arrays:
+            return database.kneighbors(self._fitted.standardized(keys), k)
+
+        found = self._by_keys(X, read, *nothing)
         return found if return_distance else found[1]
 
     def sweep(self, X: Any) -> LayerSweep:
@@ -583,7 +594,8 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         clock = Clock(torch.cuda.synchronize if device.type == "cuda" else None)
         fitted, samples = self._check(X)
         reader = fitted.recipe.open(self.device, self.batch_tokens, clock=clock)
-        run = Prediction(fitted.unshared(), self._rule(), reader, clock)
+        alone = fitted.unshared()
+        run = Prediction(alone, self._policy(alone), reader)
         for _ in self._run(run, samples):
             pass
         seconds = clock.stop()
@@ -618,19 +630,17 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
             raise ValueError(f"explain takes one text at a time, got {len(samples)}.")
         shown = None if texts is None else self._texts_of_fit(texts)
         (keys,) = self._by_keys(X, lambda keys: (keys,))
-        choice = self._choice(keys)
-        encoder = fitted.recipe.encoder
-        rule = self._rule()
-        assert not isinstance(rule, BySurety)
+        policy = self._by_neighbors(fitted)
+        choice = policy.choice(keys)
         return Explanation.of(
             joined(samples)[0],
             proba=self._answer(X, lambda proba, _: (proba,))[0][0],
             choice=choice,
             database=fitted.database,
-            votes=rule.votes(fitted.database)[choice.rows[0]],
+            votes=policy.votes()[choice.rows[0]],
             classes=self.classes_,
             texts=shown,
-            key_depth=int(encoder) if is_depth(encoder) else 0,
+            key_depth=policy.decide_at or 0,
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -886,44 +896,47 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         self._fitted.check_setting(self._setting())
         return self._fitted
 
-    def _rule(self) -> Rule:
+    def _policy(self, fitted: Fitted) -> ExitPolicy:
         """Return where texts stop."""
-        k, tau = self._k_and_tau()
         if self.exit_by == "confidence":
-            threshold = self.threshold_ if self._has_budget() else tau
-            return BySurety(threshold, self.min_exit)
-        if self._has_budget():
-            encoder = self._fitted.recipe.encoder
-            key_depth = int(encoder) if is_depth(encoder) else 0
-            costs = np.maximum(self.cost_, self.cost_[key_depth])
-            return ByGain(k, self.lambda_, costs, self.min_exit)
-        return ByVotes(k, tau, self.below_tau, self.min_exit)
+            threshold = self.threshold_ if self._has_budget() else self._k_and_tau()[1]
+            return ByConfidence(threshold, self.min_exit)
+        return self._by_neighbors(fitted)
+
+    def _by_neighbors(self, fitted: Fitted) -> ByNeighbors:
+        """Return what neighbours decide by."""
+        k, tau = self._k_and_tau()
+        encoder = fitted.recipe.encoder
+        shared: dict[str, Any] = {
+            "database": fitted.database,
+            "standardizer": fitted.standardizer,
+            "k": k,
+            "min_exit": self.min_exit,
+            "decide_at": int(encoder) if is_depth(encoder) else None,
+        }
+        if not self._has_budget():
+            return ByVotes(**shared, tau=tau, below_tau=self.below_tau)
+        costs = np.maximum(self.cost_, self.cost_[shared["decide_at"] or 0])
+        return ByGain(**shared, price=self.lambda_, costs=costs)
 
     def _by_keys(
         self,
         X: Any,
-        read: Callable[[FloatArray], Arrays],
+        read: Callable[[Float32Array], Arrays],
         *nothing: npt.NDArray[Any],
     ) -> Arrays:
         """Return what is read off the keys of X, part by part; nothing for no text."""
         fitted, samples = self._check(X)
         reader = self._reopen(fitted)
         found = (
-            read(fitted.standardized(reader.keys(part))[part.inverse])
-            for part in reader.parts(samples)
+            read(reader.keys(part)[part.inverse]) for part in reader.parts(samples)
         )
         return gathered(len(samples), found, nothing)
-
-    def _choice(self, keys: FloatArray) -> ExitChoice:
-        """Return where texts with these keys (n, d) stop."""
-        rule = self._rule()
-        assert not isinstance(rule, BySurety)
-        return rule.choice(self._fitted.database, keys)
 
     def _answers(self, X: Any) -> tuple[int, Iterator[Answer]]:
         """Choose, exit, read, part by part."""
         fitted, samples = self._check(X)
-        run = Prediction(fitted, self._rule(), self._reopen(fitted))
+        run = Prediction(fitted, self._policy(fitted), self._reopen(fitted))
 
         def answers() -> Iterator[Answer]:
             yield from self._run(run, samples)

@@ -18,7 +18,7 @@ from skraee.retrieval.leave_one_out import exits_for_each_k, other_neighbors
 from skraee.scoring import Scoring, score_answers
 from skraee.stopping import (
     best_for_price,
-    first_sure,
+    first_confident,
     gains_left_out,
     price_within,
     threshold_within,
@@ -273,11 +273,11 @@ class RAEEClassifierCV(RAEEClassifier):
         confidence = known.proba.max(axis=2)
         tried = []
         for tau in self.taus if self.budgets is None else ():
-            exits = first_sure(confidence, tau, self.min_exit)
+            exits = first_confident(confidence, tau, self.min_exit)
             tried.append(Candidate({"tau": float(tau)}, exits))
         for budget in () if self.budgets is None else self.budgets:
             threshold = threshold_within(budget, known, self.min_exit)
-            exits = first_sure(confidence, threshold, self.min_exit)
+            exits = first_confident(confidence, threshold, self.min_exit)
             params = {"budget": float(budget)}
             tried.append(Candidate(params, exits, {"threshold_": threshold}))
         return tried

@@ -6,31 +6,23 @@ import warnings
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from skraee.backbone.scoring import (
-    At,
-    Decided,
-    LabelScorer,
-    RidgeScorer,
-    Scorer,
-    Stops,
-    WhenConfident,
-)
-from skraee.clock import Clock, NoClock
+from skraee.backbone.engine import Run
+from skraee.backbone.exit_policy import ExitPolicy
+from skraee.backbone.row_exits import Scorer
+from skraee.backbone.scoring import LabelScorer, RidgeScorer, SharpenedScorer
 from skraee.estimator import Answer
 from skraee.exceptions import UndecidedWarning
 from skraee.reading import Part, Reader, Recalled, Recipe
-from skraee.retrieval.database import Database, ExitChoice
+from skraee.retrieval.database import Database
 from skraee.retrieval.keys import Standardizer
 from skraee.ridge import RidgeReadout
 from skraee.states import States
-from skraee.stopping import BySurety, Rule
 from skraee.sweep import LayerSweep, softmax
-from skraee.text.prompt import Prompt
 
 Float32Array = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -102,8 +94,10 @@ class Fitted:
                 reader.state_kinds,
                 reader.backbone.device,
             )
-        assert self.sharpness is not None
-        return LabelScorer(reader.backbone.head(self.token_ids), self.sharpness)
+        head = reader.backbone.head(self.token_ids)
+        if self.sharpness is None:
+            return LabelScorer(head)
+        return SharpenedScorer(head, self.sharpness)
 
     def layer_proba(self, sweep: LayerSweep) -> Float32Array:
         """Return the probabilities (n, m + 1, C) of texts that were swept."""
@@ -193,11 +187,9 @@ class Prediction:
     Parameters
     ----------
     fitted : Fitted
-    rule : Rule
+    policy : ExitPolicy
         Where texts stop.
     reader : Reader
-    clock : Clock, optional
-        Told where time goes.
 
     Attributes
     ----------
@@ -206,14 +198,11 @@ class Prediction:
         Positions of the texts, so far, for which no neighbour voted.
     """
 
-    def __init__(
-        self, fitted: Fitted, rule: Rule, reader: Reader, clock: Clock | None = None
-    ) -> None:
+    def __init__(self, fitted: Fitted, policy: ExitPolicy, reader: Reader) -> None:
         self.reader = reader
         self.undecided = array("q")
-        self._clock = NoClock() if clock is None else clock
         self._fitted = fitted
-        self._rule = rule
+        self._policy = policy
         self._n_done = 0
 
     def answer(self, part: Part, advance: Advance | None) -> Answer:
@@ -231,117 +220,43 @@ class Prediction:
             Of all texts of the part, copies included.
         exits : ndarray of shape (n,), int
         """
-        reader, n_texts = self.reader, len(part.samples)
-        found = _Answers.empty(n_texts, self._fitted.n_classes)
-        known = reader.recall(part, self._fitted.token_ids)
+        n_texts = len(part.samples)
+        found = Run.empty(n_texts, self._fitted.n_classes)
+        known = self.reader.recall(part, self._fitted.token_ids)
         if len(known.rows):
-            scores = self._fitted.scores(np.stack(known.depths))
-            exits, undecided = self._exits_of_known(known, scores)
-            texts = np.arange(len(exits))
-            found.put(known.rows, scores[texts, exits], exits, undecided)
+            found.put(known.rows, self._read(known))
         new = np.setdiff1d(np.arange(n_texts), known.rows)
         if advance is not None:
             advance(len(part.inverse) - len(new))
         if len(new):
-            found.put(new, *self._run(reader, part, new, advance))
+            found.put(new, self._run(part, new, advance))
         here = np.flatnonzero(found.undecided[part.inverse])
         self.undecided.extend((self._n_done + here).tolist())
         self._n_done += len(part.inverse)
-        return softmax(found.logits[part.inverse]), found.exits[part.inverse]
+        return softmax(found.scores[part.inverse]), found.exits[part.inverse]
 
-    def _exits_of_known(
-        self, known: Recalled, scores: Float32Array
-    ) -> tuple[IntArray, npt.NDArray[np.bool_]]:
-        if isinstance(self._rule, BySurety):
-            exits = self._rule.exits(softmax(scores))
-            return exits, np.zeros(len(exits), dtype=bool)
-        choice = self.choose(np.stack(known.keys))
-        return choice.exits, choice.undecided
+    def _read(self, known: Recalled) -> Run:
+        """Read the exits off texts whose every depth is known."""
+        scores = self._fitted.scores(np.stack(known.depths))
+        with self.reader.engine.clock.part("search"):
+            exits = self._policy.exits(np.stack(known.keys), scores)
+        texts = np.arange(len(scores))
+        return Run(scores[texts, exits.depths], exits.depths, exits.undecided)
 
-    def _run(
-        self, reader: Reader, part: Part, rows: IntArray, advance: Advance | None
-    ) -> tuple[Float32Array, IntArray, npt.NDArray[np.bool_]]:
-        """Run some texts to their exits: logits (n, C), exits and undecided (n,)."""
+    def _run(self, part: Part, rows: IntArray, advance: Advance | None) -> Run:
+        """Run some texts to their exits."""
+        reader = self.reader
         prompts = reader.prompts_of(part, rows)
-        if self._fitted.ridge is not None or isinstance(self._rule, BySurety):
-            return self._run_scored(reader, part, rows, prompts, advance)
-        head = reader.backbone.head(self._fitted.token_ids)
-        if (depth := reader.key_depth) is not None:
-            return reader.engine.run_deciding(
-                prompts, depth, self._decide, head, advance
-            )
-        choice = self.choose(reader.keys(part, rows, prompts))
-        logits = reader.engine.run_to(prompts, choice.exits, head, advance)
-        return logits, choice.exits, choice.undecided
-
-    def _run_scored(
-        self,
-        reader: Reader,
-        part: Part,
-        rows: IntArray,
-        prompts: list[Prompt],
-        advance: Advance | None,
-    ) -> tuple[Float32Array, IntArray, npt.NDArray[np.bool_]]:
-        """Run some texts and score each depth they pass."""
-        stops: Stops
-        choice = None
-        if isinstance(self._rule, BySurety):
-            last = reader.n_layers
-            stops = WhenConfident(self._rule.threshold, self._rule.min_exit, last)
-        elif (depth := reader.key_depth) is not None:
-            stops = Decided(depth, self._decide)
-        else:
-            choice = self.choose(reader.keys(part, rows, prompts))
-            stops = At(choice.exits)
+        keys = None
+        if self._policy.decide_at is None:
+            keys = reader.keys(part, rows, prompts)
         scorer = self._fitted.scorer(reader)
-        scores, exits, undecided = reader.engine.run_scored(
-            prompts, scorer, stops, advance
-        )
-        return scores, exits, undecided if choice is None else choice.undecided
-
-    def choose(self, keys: Float32Array) -> ExitChoice:
-        """Choose the exits of texts with these keys (n, d)."""
-        with self._clock.part("search"):
-            assert not isinstance(self._rule, BySurety)
-            keys = self._fitted.standardized(keys)
-            return self._rule.choice(self._fitted.database, keys)
-
-    def _decide(self, keys: Float32Array) -> tuple[IntArray, npt.NDArray[np.bool_]]:
-        choice = self.choose(keys)
-        return choice.exits, choice.undecided
+        return reader.engine.run(prompts, self._policy, scorer, keys, advance)
 
 
 def _states(sweep: LayerSweep) -> States:
     assert sweep.states is not None
     return sweep.states
-
-
-@dataclass(frozen=True)
-class _Answers:
-    """Logits (n, C), exits (n,) and undecided (n,) of the distinct texts of a part."""
-
-    logits: Float32Array
-    exits: IntArray
-    undecided: npt.NDArray[np.bool_]
-
-    @classmethod
-    def empty(cls, n_texts: int, n_classes: int) -> Self:
-        return cls(
-            np.zeros((n_texts, n_classes), dtype=np.float32),
-            np.zeros(n_texts, dtype=np.int64),
-            np.zeros(n_texts, dtype=bool),
-        )
-
-    def put(
-        self,
-        rows: IntArray,
-        logits: Float32Array,
-        exits: IntArray,
-        undecided: npt.NDArray[np.bool_],
-    ) -> None:
-        self.logits[rows] = logits
-        self.exits[rows] = exits
-        self.undecided[rows] = undecided
 
 
 def warn_of_undecided(positions: Sequence[int]) -> None:

@@ -1,26 +1,27 @@
-"""The four ways to stop: by votes or by confidence, each with or without a budget.
-
-==============================  ==================  ================================
-``exit_by``                     without a budget    with one
-==============================  ==================  ================================
-"retrieval"                     :class:`ByVotes`    :class:`ByGain`, priced by fit
-"confidence"                    :class:`BySurety`   :class:`BySurety`, threshold by
-                                                    fit
-==============================  ==================  ================================
-"""
+"""Exit policies: by neighbours, with or without a price of depth, and by confidence."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
+from skraee.backbone.exit_policy import ExitPolicy, Exits
 from skraee.calibration import WeightedShare
 from skraee.retrieval.database import Database, ExitChoice
-from skraee.retrieval.exit_rule import BelowTau, exit_scores, neighbor_weights
+from skraee.retrieval.exit_rule import (
+    BelowTau,
+    choose_exit,
+    exit_scores,
+    neighbor_weights,
+)
+from skraee.retrieval.keys import Standardizer
 from skraee.retrieval.leave_one_out import other_neighbors
 from skraee.ties import ROUNDING, best_of, first_largest
 
@@ -35,77 +36,120 @@ IntArray = npt.NDArray[np.int64]
 _N_TRIED = 400
 
 
-@dataclass(frozen=True)
-class ByVotes:
-    """Equations 4 to 6: the depth for which the neighbours vote most."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ByNeighbors(ExitPolicy, ABC):
+    """Where the nearest stored texts say; how they say it is the subclass's.
 
+    Attributes
+    ----------
+    database : Database
+    standardizer : Standardizer or None
+        What the database's keys went through.
+    k : int
+        Neighbours that are asked.
+    min_exit : int
+    decide_at : int or None
+        The depth whose states are the keys.
+    """
+
+    database: Database
+    standardizer: Standardizer | None = None
     k: int
-    tau: float
-    below_tau: BelowTau
-    min_exit: int
+    min_exit: int = 0
+    decide_at: int | None = None
 
-    def choice(self, database: Database, keys: Float32Array) -> ExitChoice:
+    def depths(self, keys: Float32Array, last: int) -> Exits:
         """Choose the exits of texts with these keys (n, d)."""
-        return database.exits(
-            keys,
-            k=self.k,
-            tau=self.tau,
-            below_tau=self.below_tau,
-            min_exit=self.min_exit,
-        )
+        choice = self.choice(keys)
+        return Exits(choice.exits, choice.undecided)
 
-    def votes(self, database: Database) -> FloatArray:
+    def choice(self, keys: Float32Array) -> ExitChoice:
+        """Choose the exits of texts with these keys (n, d), and say why."""
+        if self.standardizer is not None:
+            keys = self.standardizer(keys)
+        return self._chosen(*self.database.neighbors(keys, self.k))
+
+    @abstractmethod
+    def votes(self) -> FloatArray:
         """Return what every stored text votes with: (n, m + 1)."""
-        return database.votes(
+
+    @abstractmethod
+    def _chosen(self, distances: FloatArray, rows: IntArray) -> ExitChoice:
+        """Choose by neighbours at distances (q, k), in rows (q, k) of the database."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ByVotes(ByNeighbors):
+    """Equations 4 to 6: the depth for which the neighbours vote most.
+
+    Attributes
+    ----------
+    tau : float
+        Least probability that votes.
+    below_tau : {"top3", "skip"}
+        What a neighbour without one votes with.
+    """
+
+    tau: float
+    below_tau: BelowTau = "top3"
+
+    def votes(self) -> FloatArray:
+        """Return what every stored text votes with: (n, m + 1)."""
+        return self.database.votes(
             tau=self.tau, below_tau=self.below_tau, min_exit=self.min_exit
         )
 
+    def _chosen(self, distances: FloatArray, rows: IntArray) -> ExitChoice:
+        scores = exit_scores(neighbor_weights(distances), self.votes(), rows)
+        exits, undecided = choose_exit(scores)
+        return ExitChoice(exits, undecided, scores, distances, rows)
 
-@dataclass(frozen=True, eq=False)
-class ByGain:
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ByGain(ByNeighbors):
     """The depth with the most to gain for its price.
 
     Attributes
     ----------
-    k : int
     price : float
         Probability of the right class that a full pass must gain.
     costs : ndarray of shape (m + 1,)
         Share of a full pass that each exit takes.
-    min_exit : int
     """
 
-    k: int
     price: float
     costs: FloatArray
-    min_exit: int
 
-    def choice(self, database: Database, keys: Float32Array) -> ExitChoice:
-        """Choose the exits of texts with these keys (n, d)."""
-        distances, rows = database.neighbors(keys, self.k)
-        gains = expected_gains(database, distances, rows)
+    def votes(self) -> FloatArray:
+        """Return what every stored text votes with: (n, m + 1)."""
+        return of_right_class(self.database)
+
+    def _chosen(self, distances: FloatArray, rows: IntArray) -> ExitChoice:
+        gains = expected_gains(self.database, distances, rows)
         exits = best_for_price(gains, self.costs, self.price, self.min_exit)
         undecided = np.zeros(len(exits), dtype=bool)
         return ExitChoice(exits, undecided, gains, distances, rows)
 
-    def votes(self, database: Database) -> FloatArray:
-        """Return what every stored text votes with: (n, m + 1)."""
-        return of_right_class(database)
-
 
 @dataclass(frozen=True)
-class BySurety:
-    """The first depth whose top probability reaches a threshold."""
+class ByConfidence(ExitPolicy):
+    """The first depth from `min_exit` on whose top probability reaches a threshold.
+
+    Attributes
+    ----------
+    threshold : float
+    min_exit : int
+    """
 
     threshold: float
-    min_exit: int
+    min_exit: int = 0
+    reads_scores = True
 
-    def exits(self, proba: Float32Array) -> IntArray:
-        """Choose the exits of texts with these probabilities (n, m + 1, C)."""
-        return first_sure(proba.max(axis=2), self.threshold, self.min_exit)
-
-
-Rule = ByVotes | ByGain | BySurety
+    def accepts(self, depth: int, scores: Tensor) -> Tensor | None:
+        """Say which rows are confident."""
+        if depth < self.min_exit:
+            return None
+        return torch.softmax(scores, dim=1).amax(dim=1) >= self.threshold
 
 
 def of_right_class(database: Database) -> FloatArray:
@@ -144,12 +188,14 @@ def best_for_price(
     return min_exit + first_largest(value[:, min_exit:], size=1.0 + price)
 
 
-def first_sure(confidence: Float32Array, threshold: float, min_exit: int) -> IntArray:
-    """Choose the first depth from `min_exit` on that is sure enough, else the last."""
-    sure = confidence >= np.float32(threshold)
-    sure[:, :min_exit] = False
-    sure[:, -1] = True
-    found: IntArray = sure.argmax(axis=1).astype(np.int64)
+def first_confident(
+    confidence: Float32Array, threshold: float, min_exit: int
+) -> IntArray:
+    """Choose the first depth from `min_exit` on of enough confidence, else the last."""
+    accepted = confidence >= np.float32(threshold)
+    accepted[:, :min_exit] = False
+    accepted[:, -1] = True
+    found: IntArray = accepted.argmax(axis=1).astype(np.int64)
     return found
 
 
@@ -175,12 +221,12 @@ def threshold_within(budget: float, known: Evidence, min_exit: int) -> float:
     """
     confidence = known.proba.max(axis=2)
     quantiles = np.quantile(confidence[:, min_exit:], np.linspace(0, 1, _N_TRIED))
-    tried = np.unique(np.append(quantiles, [0.0, 2.0]))  # 2: nothing is sure
+    tried = np.unique(np.append(quantiles, [0.0, 2.0]))  # 2: nothing is confident
     return best_within(
         budget,
         known,
         tried,
-        lambda threshold: first_sure(confidence, threshold, min_exit),
+        lambda threshold: first_confident(confidence, threshold, min_exit),
     )
 
 

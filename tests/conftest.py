@@ -60,7 +60,7 @@ def rows(
     """Rows that each way of running the backbone was given."""
     counted: Counter[str] = Counter()
     apart_from_looks.append(counted)
-    ways = ("sweep", "run_to", "run_deciding", "run_scored", "states_at", "text_means")
+    ways = ("sweep", "run", "scores_at_every_depth", "states_at", "text_means")
     for name in ways:
         run = getattr(Engine, name)
 

@@ -13,17 +13,11 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from skraee import Encoder, RAEEClassifier, toy
 from skraee.backbone.engine import Engine
+from skraee.backbone.exit_policy import AtGivenDepths, ExitPolicy
 from skraee.backbone.gates import Flight
 from skraee.backbone.handle import LoadedBackbone
-from skraee.backbone.passes import Decide
-from skraee.backbone.scoring import (
-    At,
-    AtEveryDepth,
-    Decided,
-    LabelScorer,
-    Stops,
-    WhenConfident,
-)
+from skraee.backbone.row_exits import Scorer
+from skraee.backbone.scoring import LabelScorer, SharpenedScorer
 from skraee.baselines import (
     AdaInferClassifier,
     CALMClassifier,
@@ -32,9 +26,11 @@ from skraee.baselines import (
     HashEEClassifier,
     SLEBClassifier,
 )
+from skraee.stopping import ByConfidence
 from skraee.text.prompt import Prompt
 from tests.checkpoints import saved_toy
 from tests.model_zoo import MODELS
+from tests.runs import Deciding
 from tests.test_engine import LABEL_IDS, loaded, prompts_for
 
 LENGTHS = (9, 4, 14, 6, 9, 7, 5, 12)
@@ -56,31 +52,41 @@ def swept(engine: Engine, prompts: Sequence[Prompt], exits: np.ndarray) -> Answe
     return vars(found)
 
 
-def run_to(engine: Engine, prompts: Sequence[Prompt], exits: np.ndarray) -> Answers:
-    head = engine.backbone.head(LABEL_IDS)
-    return {"logits": engine.run_to(prompts, exits, head)}
+def collected(engine: Engine) -> Scorer:
+    """Score where rows leave, once for a batch."""
+    return LabelScorer(engine.backbone.head(LABEL_IDS))
 
 
-def run_deciding(
+def on_the_way(engine: Engine) -> Scorer:
+    """Score every depth."""
+    sharpness = np.linspace(0.5, 1.5, engine.n_layers + 1)
+    return SharpenedScorer(engine.backbone.head(LABEL_IDS), sharpness)
+
+
+def run(scorer: Callable[[Engine], Scorer], policy: Callable[..., ExitPolicy]) -> Way:
+    def way(engine: Engine, prompts: Sequence[Prompt], exits: np.ndarray) -> Answers:
+        return vars(engine.run(prompts, policy(engine, prompts, exits), scorer(engine)))
+
+    return way
+
+
+def every_depth(
     engine: Engine, prompts: Sequence[Prompt], exits: np.ndarray
 ) -> Answers:
-    decide, head = deciding(engine, prompts, exits), engine.backbone.head(LABEL_IDS)
-    logits, found, undecided = engine.run_deciding(prompts, 1, decide, head)
-    return {"logits": logits, "exits": found, "undecided": undecided}
+    return {"scores": engine.scores_at_every_depth(prompts, on_the_way(engine))}
 
 
-def run_scored(stops: Callable[..., Stops]) -> Way:
-    def run(engine: Engine, prompts: Sequence[Prompt], exits: np.ndarray) -> Answers:
-        sharpness = np.linspace(0.5, 1.5, engine.n_layers + 1)
-        scorer = LabelScorer(engine.backbone.head(LABEL_IDS), sharpness)
-        chosen = stops(engine, prompts, exits)
-        scores, found, undecided = engine.run_scored(prompts, scorer, chosen)
-        return {"scores": scores, "exits": found, "undecided": undecided}
-
-    return run
+def given(engine: Engine, prompts: Sequence[Prompt], exits: np.ndarray) -> ExitPolicy:
+    return AtGivenDepths(exits)
 
 
-def deciding(engine: Engine, prompts: Sequence[Prompt], exits: np.ndarray) -> Decide:
+def confident(*_: Any) -> ExitPolicy:
+    return ByConfidence(0.6, 1)
+
+
+def deciding(
+    engine: Engine, prompts: Sequence[Prompt], exits: np.ndarray
+) -> ExitPolicy:
     """Know a prompt by its state, whatever batch it comes in."""
     known = engine.states_at(prompts, 1)
 
@@ -88,17 +94,18 @@ def deciding(engine: Engine, prompts: Sequence[Prompt], exits: np.ndarray) -> De
         nearest = np.abs(keys[:, None] - known[None]).max(-1).argmin(1)
         return exits[nearest], exits[nearest] % 2 == 0
 
-    return decide
+    return Deciding(1, decide)
 
 
 WAYS: dict[str, Way] = {
     "sweep": swept,
-    "run_to": run_to,
-    "run_deciding": run_deciding,
-    "at": run_scored(lambda engine, prompts, exits: At(exits)),
-    "decided": run_scored(lambda *it: Decided(1, deciding(*it))),
-    "confident": run_scored(lambda it, *_: WhenConfident(0.6, 1, it.n_layers)),
-    "every depth": run_scored(lambda it, *_: AtEveryDepth(it.n_layers)),
+    "given": run(collected, given),
+    "deciding": run(collected, deciding),
+    "confident": run(collected, confident),
+    "given, scored on the way": run(on_the_way, given),
+    "deciding, scored on the way": run(on_the_way, deciding),
+    "confident, scored on the way": run(on_the_way, confident),
+    "every depth": every_depth,
 }
 
 
@@ -136,7 +143,7 @@ def test_as_many_texts_as_tokens_heads_or_features_are_not_taken_for_them(
     prompts = prompts_for(backbone.family.kind, (8,) * n_rows)
     m = Engine(backbone).n_layers
     exits = np.arange(n_rows) % (m + 1)
-    for way in (run_to, run_deciding):
+    for way in (WAYS["given"], WAYS["deciding"]):
         assert_alone_as_together(backbone, prompts, exits, way)
 
 

@@ -17,6 +17,7 @@ from sklearn.model_selection import GridSearchCV
 from skraee import RAEEClassifier, RAEEClassifierCV, clear_sweeps, toy
 from skraee.retrieval.database import Database
 from skraee.retrieval.leave_one_out import exits_for_each_k, other_neighbors
+from skraee.stopping import ByVotes
 
 # 25 texts with copies, one of them under another label.
 X, Y = toy.reviews(20, seed=3)
@@ -111,7 +112,8 @@ def test_exits_left_out_equal_those_of_a_database_without_the_text(
         without = Database.build(
             keys[rest], proba[rest], codes[rest], keep=keep, method="exact"
         )
-        exits = [without.exits(keys[i : i + 1], k=k, tau=0.6).exits[0] for k in ks]
+        policies = [ByVotes(database=without, k=k, tau=0.6) for k in ks]
+        exits = [policy.choice(keys[i : i + 1]).exits[0] for policy in policies]
         assert [found[k][i] for k in ks] == exits
 
 
@@ -381,7 +383,7 @@ def test_grid_search_over_the_template_runs_one_pass_for_each(
 ) -> None:
     templates = ["{text} it was {mask}.", "{mask} {text}"]
     search = GridSearchCV(searching(), {"template": templates}, cv=3).fit(X, Y)
-    assert rows["sweep"] + rows["run_to"] <= 2 * 1.2 * len(set(X)) + 10
+    assert rows["sweep"] + rows["run"] <= 2 * 1.2 * len(set(X)) + 10
     assert search.best_params_["template"] in templates
     assert search.best_estimator_.k_ in KS
 

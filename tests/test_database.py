@@ -3,13 +3,15 @@
 import copy
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import joblib
 import numpy as np
 import pytest
 
-from skraee.retrieval.database import Database
+from skraee.retrieval.database import Database, ExitChoice
 from skraee.retrieval.exit_rule import exit_information, select_votes
+from skraee.stopping import ByVotes
 
 # Four texts on a line, three depths, two classes.
 KEYS = np.array([[0.0], [1.0], [3.0], [7.0]])
@@ -22,6 +24,12 @@ PROBA = np.array(
         [[0.25, 0.75], [0.25, 0.75], [0.25, 0.75]],  # never right
     ]
 )
+
+
+def exits(database: Database, queries: Any, **settings: Any) -> ExitChoice:
+    """Choose exits by votes, as the classifier does."""
+    keys = np.asarray(queries, dtype=np.float32)
+    return ByVotes(database=database, **settings).choice(keys)
 
 
 @pytest.fixture
@@ -45,7 +53,7 @@ def test_build_stores_compact_arrays(database):
 def test_exits_add_the_votes_of_the_nearest_texts(database):
     # From 2: texts 1 and 2 at squared distance 1, then text 0 at 4. Text 1 has nothing
     # above 0.9 and votes with its top 3.
-    choice = database.exits([[2.0]], k=3, tau=0.9)
+    choice = exits(database, [[2.0]], k=3, tau=0.9)
     assert choice.distances.tolist() == [[1.0, 1.0, 4.0]]
     assert choice.rows.tolist() == [[1, 2, 0]]
     assert choice.scores.tolist() == [
@@ -56,30 +64,30 @@ def test_exits_add_the_votes_of_the_nearest_texts(database):
 
 
 def test_exits_with_skip_leave_texts_below_tau_out(database):
-    choice = database.exits([[2.0]], k=3, tau=0.9, below_tau="skip")
+    choice = exits(database, [[2.0]], k=3, tau=0.9, below_tau="skip")
     assert choice.scores.tolist() == [[0.25 * 0.9375, 0.9375, 1.0]]
 
 
 def test_exits_of_a_stored_key_follow_that_text_alone(database):
-    choice = database.exits([[0.0]], k=3, tau=0.9)
+    choice = exits(database, [[0.0]], k=3, tau=0.9)
     assert choice.scores.tolist() == [[0.9375, 0.0, 0.0]]
     assert choice.exits.tolist() == [0]
 
 
 def test_exits_with_min_exit_drop_earlier_depths(database):
-    choice = database.exits([[0.0]], k=3, tau=0.9, min_exit=1)
+    choice = exits(database, [[0.0]], k=3, tau=0.9, min_exit=1)
     assert choice.scores.tolist() == [[0.0, 0.5, 0.0]]
     assert choice.exits.tolist() == [1]
 
 
 def test_exits_without_a_vote_are_the_full_depth_and_undecided(database):
-    choice = database.exits([[7.0], [0.0]], k=1, tau=0.9)
+    choice = exits(database, [[7.0], [0.0]], k=1, tau=0.9)
     assert choice.exits.tolist() == [2, 0]
     assert choice.undecided.tolist() == [True, False]
 
 
 def test_exits_with_k_above_n_use_all_texts(database):
-    assert database.exits([[2.0]], k=12, tau=0.9).rows.tolist() == [[1, 2, 0, 3]]
+    assert exits(database, [[2.0]], k=12, tau=0.9).rows.tolist() == [[1, 2, 0, 3]]
 
 
 @pytest.mark.parametrize("metric", ["sqeuclidean", "euclidean", "cosine"])
@@ -87,9 +95,9 @@ def test_exits_alone_equal_exits_in_a_batch_bit_for_bit(metric):
     texts = random_texts()
     database = Database.build(*texts, metric=metric)
     queries = np.vstack([random_texts(seed=1)[0][:40], texts[0][:10]])
-    together = database.exits(queries, k=12, tau=0.9)
+    together = exits(database, queries, k=12, tau=0.9)
     for i, query in enumerate(queries):
-        alone = database.exits(query[None], k=12, tau=0.9)
+        alone = exits(database, query[None], k=12, tau=0.9)
         np.testing.assert_array_equal(alone.scores[0], together.scores[i])
         assert alone.exits[0] == together.exits[i]
 
@@ -97,17 +105,17 @@ def test_exits_alone_equal_exits_in_a_batch_bit_for_bit(metric):
 def test_exits_after_another_setting_are_the_same():
     database = Database.build(*random_texts())
     queries = random_texts(seed=1)[0][:20]
-    first = database.exits(queries, k=5, tau=0.9)
-    other = database.exits(queries, k=5, tau=0.5)
-    again = database.exits(queries, k=5, tau=0.9)
+    first = exits(database, queries, k=5, tau=0.9)
+    other = exits(database, queries, k=5, tau=0.5)
+    again = exits(database, queries, k=5, tau=0.9)
     assert not np.array_equal(first.scores, other.scores)
     np.testing.assert_array_equal(first.scores, again.scores)
 
 
 def test_exits_compute_the_votes_of_a_setting_once(database):
-    database.exits([[2.0]], k=3, tau=0.9)
+    exits(database, [[2.0]], k=3, tau=0.9)
     votes = database._votes[1]
-    database.exits([[1.0]], k=2, tau=0.9)
+    exits(database, [[1.0]], k=2, tau=0.9)
     assert database._votes[1] is votes
     information = exit_information(PROBA, LABELS)
     np.testing.assert_array_equal(votes, select_votes(information, tau=0.9))
@@ -119,7 +127,7 @@ def test_exits_from_sixteen_threads_with_mixed_settings_are_the_serial_ones():
     taus = [0.3, 0.5, 0.7, 0.9] * 16
 
     def scores(tau):
-        return database.exits(queries, k=5, tau=tau).scores
+        return exits(database, queries, k=5, tau=tau).scores
 
     serial = {tau: scores(tau) for tau in set(taus)}
     with ThreadPoolExecutor(16) as pool:
@@ -160,7 +168,7 @@ def test_kneighbors_hand_on_metric_and_method():
 
 def test_build_with_one_class_and_one_text_works():
     database = Database.build([[1.0, 2.0]], np.ones((1, 3, 1)), [0])
-    choice = database.exits([[0.0, 0.0]], k=12, tau=0.9)
+    choice = exits(database, [[0.0, 0.0]], k=12, tau=0.9)
     assert choice.exits.tolist() == [0]
 
 
@@ -178,9 +186,9 @@ def test_pickle_gives_the_same_exits(keep, duplicate):
         *random_texts(), keep=keep, random_state=np.random.RandomState(1)
     )
     queries = random_texts(seed=1)[0]
-    expected = database.exits(queries, k=12, tau=0.9)
+    expected = exits(database, queries, k=12, tau=0.9)
     twin = duplicate(database)
-    found = twin.exits(queries, k=12, tau=0.9)
+    found = exits(twin, queries, k=12, tau=0.9)
     np.testing.assert_array_equal(found.scores, expected.scores)
     np.testing.assert_array_equal(found.rows, expected.rows)
     np.testing.assert_array_equal(twin.positions, database.positions)
@@ -195,7 +203,7 @@ def test_pickle_is_not_changed_by_searching(tmp_path):
     keys, proba, labels = random_texts(n=5000, d=64)
     database = Database.build(keys, proba, labels)
     before = pickle.dumps(database)
-    database.exits(keys[:10], k=12, tau=0.9)
+    exits(database, keys[:10], k=12, tau=0.9)
     assert pickle.dumps(database) == before
 
     joblib.dump(database, tmp_path / "database.joblib")

@@ -17,6 +17,7 @@ from skraee.backbone.handle import LoadedBackbone
 from skraee.backbone.readout import LabelHead
 from skraee.text.prompt import Prompt
 from tests.model_zoo import MODELS, VOCAB, tiny_model
+from tests.runs import run_deciding, run_to
 
 LABEL_IDS = [11, 7, 40]
 
@@ -225,7 +226,7 @@ def test_run_to_equals_the_sweeps_row_at_each_depth(name: str) -> None:
     swept = engine.sweep(prompts, head).logits
     for _ in range(3):
         depths = rng.integers(0, engine.n_layers + 1, size=len(prompts))
-        found = engine.run_to(prompts, depths, head)
+        found = run_to(engine, prompts, depths, head)
         np.testing.assert_allclose(
             soft(found), soft(swept[np.arange(len(prompts)), depths]), atol=1e-5
         )
@@ -246,7 +247,8 @@ def test_run_deciding_equals_the_sweep_and_the_decisions(name: str) -> None:
         assert gaps.min(1).max() < 1e-4
         return wanted[gaps.argmin(1)], gaps.argmin(1) == 3
 
-    logits, exits, undecided = engine.run_deciding(prompts, 2, decide, head)
+    run = run_deciding(engine, prompts, 2, decide, head)
+    logits, exits, undecided = run.scores, run.exits, run.undecided
     assert np.flatnonzero(undecided).tolist() == [3]
     assert exits.tolist() == wanted.tolist()
     expected = swept.logits[np.arange(len(prompts)), wanted]
@@ -286,7 +288,7 @@ def test_run_to_runs_each_text_through_its_layers_and_no_more(name: str) -> None
     for stack in backbone.family.stacks:
         for layer in dict.fromkeys(layers_of(backbone.model, backbone.family, stack)):
             hooks.append(layer.register_forward_pre_hook(count, with_kwargs=True))
-    engine.run_to(prompts, depths, backbone.head(LABEL_IDS))
+    run_to(engine, prompts, depths, backbone.head(LABEL_IDS))
     for hook in hooks:
         hook.remove()
     expected = [int((depths > layer).sum()) for layer in range(engine.n_layers)]
@@ -313,7 +315,7 @@ def test_run_to_feeds_forward_only_what_is_read_of_rows_that_end(name: str) -> N
     layers = layers_of(backbone.model, family, first)
     modules = dict.fromkeys(x.get_submodule(family.feed_forward[0]) for x in layers)
     hooks = [module.register_forward_pre_hook(count) for module in modules]
-    engine.run_to(prompts, depths, backbone.head(LABEL_IDS))
+    run_to(engine, prompts, depths, backbone.head(LABEL_IDS))
     engine.sweep(prompts, backbone.head(LABEL_IDS))
     for hook in hooks:
         hook.remove()

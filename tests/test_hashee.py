@@ -25,6 +25,7 @@ from skraee.baselines.token_layers import TokenEngine
 from skraee.text.prompt import Prompt
 from tests.checkpoints import small_tokenizer
 from tests.model_zoo import MODELS, tiny_model
+from tests.runs import run_to
 from tests.test_engine import LABEL_IDS, loaded, own_answer, prompts_for, soft
 
 # OPT's layers keep nothing apart; the tiny DeBERTa-v2 has a convolution.
@@ -96,7 +97,7 @@ def packed(
 ) -> np.ndarray:
     engine = TokenEngine(backbone, layers, **options)
     depths = np.full(len(prompts), engine.n_layers)
-    return soft(engine.run_to(prompts, depths, backbone.head(LABEL_IDS)))
+    return soft(run_to(engine, prompts, depths, backbone.head(LABEL_IDS)))
 
 
 @pytest.mark.parametrize("name", ABLE)
@@ -264,7 +265,7 @@ def test_scores_that_are_not_finite_are_computed_again_with_tokens_stopping(
 
     engine = TokenEngine(half, layers, batch_tokens=10_000)
     depths = np.full(len(prompts), 3)
-    found = engine.run_to(prompts, depths, broken_once)  # type: ignore[arg-type]
+    found = run_to(engine, prompts, depths, broken_once)  # type: ignore[arg-type]
     np.testing.assert_allclose(soft(found), expected, atol=1e-5)
     assert engine.n_repeated == 2
 

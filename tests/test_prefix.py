@@ -22,6 +22,7 @@ from skraee.backbone.handle import _KEPT_PREFIXES, LoadedBackbone
 from skraee.backbone.prefix import cache_argument
 from skraee.text.prompt import Prompt, common_prefix
 from tests.model_zoo import MODELS, VOCAB
+from tests.runs import run_deciding, run_to
 from tests.test_engine import LABEL_IDS, loaded, prompts_for, soft
 
 KINDS = {name: FAMILIES[make().model_type].kind for name, (_, make) in MODELS.items()}
@@ -105,8 +106,8 @@ def test_run_to_mixed_depths_equals_the_run_of_every_token(name: str) -> None:
     for tokens in ("auto", 30, 1):
         ours, plain = engines(backbone, batch_tokens=tokens)
         depths = rng.integers(0, ours.n_layers + 1, size=len(prompts))
-        found = ours.run_to(prompts, depths, head)
-        expected = plain.run_to(prompts, depths, head)
+        found = run_to(ours, prompts, depths, head)
+        expected = run_to(plain, prompts, depths, head)
         np.testing.assert_allclose(soft(found), soft(expected), atol=1e-5)
 
 
@@ -124,11 +125,11 @@ def test_run_deciding_equals_the_run_of_every_token(name: str) -> None:
         nearest = np.abs(keys[:, None] - states[None]).max(-1).argmin(1)
         return wanted[nearest], nearest == 3
 
-    found, exits, undecided = ours.run_deciding(prompts, 1, decide, head)
-    expected, _, _ = plain.run_deciding(prompts, 1, decide, head)
-    np.testing.assert_allclose(soft(found), soft(expected), atol=1e-5)
-    assert exits.tolist() == wanted.tolist()
-    assert np.flatnonzero(undecided).tolist() == [3]
+    found = run_deciding(ours, prompts, 1, decide, head)
+    expected = run_deciding(plain, prompts, 1, decide, head)
+    np.testing.assert_allclose(soft(found.scores), soft(expected.scores), atol=1e-5)
+    assert found.exits.tolist() == wanted.tolist()
+    assert np.flatnonzero(found.undecided).tolist() == [3]
 
 
 def test_prompts_of_two_templates_do_not_mix() -> None:
@@ -217,7 +218,7 @@ def test_layers_run_the_tokens_behind_the_prefix_only(name: str) -> None:
     depths = np.array([1, engine.n_layers, 0])
 
     def run(engine: Engine) -> list[tuple[int, int]]:
-        return tokens_run(backbone, lambda: engine.run_to(prompts, depths, head))
+        return tokens_run(backbone, lambda: run_to(engine, prompts, depths, head))
 
     m = engine.n_layers
     behind = [(2, 8), *[(1, 8)] * (m - 1)]
@@ -235,7 +236,7 @@ def test_prefix_is_run_once_for_all_batches_and_calls(
     for tokens in (1, 20, "auto"):
         engine = Engine(backbone, batch_tokens=tokens)
         engine.sweep(prompts, head)
-        engine.run_to(prompts, np.full(len(prompts), 2), head)
+        run_to(engine, prompts, np.full(len(prompts), 2), head)
         engine.states_at(prompts[:2], 1)
     assert passes == {prompts[0].ids[:6]: 1}
 

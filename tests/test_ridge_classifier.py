@@ -24,7 +24,7 @@ from skraee import (
     toy,
 )
 from skraee.exceptions import UndecidedWarning
-from skraee.stopping import best_for_price, first_sure
+from skraee.stopping import best_for_price, first_confident
 from tests.checkpoints import change_settings, saved
 
 # Texts with a wrong label are often read wrongly at all depths.
@@ -93,7 +93,7 @@ def test_predict_proba_is_the_exits_row_of_layer_proba(
     )
     if exit_by == "confidence":
         threshold = clf.tau if budget is None else clf.threshold_
-        expected = first_sure(depths.max(axis=2), threshold, 0)
+        expected = first_confident(depths.max(axis=2), threshold, 0)
         np.testing.assert_array_equal(exits, expected)
 
 
@@ -132,7 +132,7 @@ def test_exits_by_confidence_make_no_keys_and_fit_no_encoder(
     clf = classifier(encoder=broken, exit_by="confidence").fit(X, Y)
     clf.predict(X_NEW)
     assert clf._fitted.database.keys.shape == (90, 0)
-    assert set(rows) == {"sweep", "run_scored"}
+    assert set(rows) == {"sweep", "run"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -392,9 +392,7 @@ def test_a_budget_counts_the_layers_that_the_key_takes() -> None:
     evidence = np.maximum(clf.cost_, clf.cost_[2])
     exits = clf.exit_layers(X_NEW)
     assert evidence[exits].mean() <= 1.1 * 0.6
-    gains = clf._rule().choice(
-        clf._fitted.database, clf._fitted.standardized(clf.sweep(X_NEW).keys)
-    )
+    gains = clf._by_neighbors(clf._fitted).choice(clf.sweep(X_NEW).keys)
     expected = best_for_price(gains.scores, evidence, clf.lambda_, 0)
     np.testing.assert_array_equal(exits, expected)
     message = r"budget=0.4 is less than the earliest exits cost, 0.5 of a full pass"
@@ -478,7 +476,7 @@ def test_cv_scores_by_confidence_are_those_of_texts_left_out() -> None:
         clf.cv_results_["mean_exit_layer"],
         strict=True,
     ):
-        exits = first_sure(proba.max(axis=2), tau, 0)
+        exits = first_confident(proba.max(axis=2), tau, 0)
         answers = clf.classes_[proba[np.arange(90), exits].argmax(axis=1)]
         assert score == pytest.approx((answers == Y).mean())
         assert mean == pytest.approx(exits.mean())
@@ -515,7 +513,7 @@ def test_grids_over_readouts_and_exits_pass_each_text_once_for_each_readout(
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert rows["sweep"] <= 2 * len(set(X))
     # Only the first split's test texts were not known yet, once for each readout.
-    ran = rows["run_scored"] + rows["run_to"]
+    ran = rows["run"]
     assert ran <= 24 * 30
     assert search.best_score_ > 0.55
     clear_sweeps()
@@ -544,7 +542,7 @@ def test_known_texts_are_not_run_again(
     rows.clear()
     same_answers(clf, expected, texts=X[:20], atol=1e-5)
     assert rows["sweep"] == 0  # only the twin, which has no memory, ran
-    assert rows["run_scored"] == len(set(X[:20]))
+    assert rows["run"] == len(set(X[:20]))
     rows.clear()
     clf.set_params(exit_by="confidence").fit(X, Y)
     clf.predict(X)
@@ -568,7 +566,7 @@ def test_predict_writes_nothing_to_the_memory(
         for _ in range(2):
             clf.predict(X_NEW)
         assert sorted(tmp_path.rglob("*")) == files
-        assert rows["run_scored"] == 2 * len(set(X_NEW) - set(X))
+        assert rows["run"] == 2 * len(set(X_NEW) - set(X))
 
 
 @pytest.mark.filterwarnings("ignore:.*no instructions for:UserWarning")
@@ -921,7 +919,7 @@ def test_duplicate_texts_run_once(rows: Counter[str]) -> None:
     assert rows["sweep"] == len(set(X))
     rows.clear()
     clf.predict(X_NEW * 3)
-    assert rows["run_scored"] == len(set(X_NEW))
+    assert rows["run"] == len(set(X_NEW))
 
 
 def test_the_progress_bar_counts_all_texts(

@@ -14,22 +14,18 @@ import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from skraee.backbone.engine import Engine
+from skraee.backbone.exit_policy import AtGivenDepths
 from skraee.backbone.gates import layers_of
 from skraee.backbone.handle import LoadedBackbone
-from skraee.backbone.scoring import (
-    At,
-    Decided,
-    LabelScorer,
-    RidgeScorer,
-    StateKind,
-    WhenConfident,
-)
+from skraee.backbone.row_exits import RowExits
+from skraee.backbone.scoring import LabelScorer, RidgeScorer, SharpenedScorer, StateKind
 from skraee.ridge import RidgeReadout, fit_ridge
 from skraee.states import unpacked
-from skraee.stopping import first_sure
+from skraee.stopping import ByConfidence, first_confident
 from skraee.sweep import softmax
 from skraee.text.prompt import Prompt
 from tests.model_zoo import MODELS
+from tests.runs import Deciding, run_to
 from tests.test_engine import LABEL_IDS, catch_inputs, loaded, prompts_for, soft
 
 LENGTHS = (9, 4, 14, 6, 9, 7, 5, 12, 8, 8, 11, 10)
@@ -83,7 +79,9 @@ class Case:
         middles = (ordered[1:] + ordered[:-1])[np.diff(ordered) > 2e-3] / 2
 
         def n_exits(threshold: float) -> int:
-            exits = [first_sure(self.confidence, threshold, least) for least in (0, 1)]
+            exits = [
+                first_confident(self.confidence, threshold, least) for least in (0, 1)
+            ]
             return sum(len(np.unique(found)) for found in exits)
 
         return float(max(middles, key=n_exits))
@@ -245,8 +243,8 @@ def test_some_kinds_of_states_can_be_kept_alone(kinds: Any) -> None:
     kept = [ALL.index(kind) for kind in kinds]
     np.testing.assert_array_equal(some.states, whole.states[:, :, kept])
     exits = some.some_exits()
-    found, *_ = some.engine.run_scored(some.prompts, some.scorer, At(exits))
-    np.testing.assert_allclose(soft(found), soft(some.at(exits)), atol=1e-4)
+    found = some.engine.run(some.prompts, AtGivenDepths(exits), some.scorer)
+    np.testing.assert_allclose(soft(found.scores), soft(some.at(exits)), atol=1e-4)
 
 
 # Stops
@@ -261,9 +259,9 @@ def test_where_no_part_counts_yet_the_plain_mean_of_the_parts_is_read() -> None:
     expected = readout.scores(case.states)
     for depth in range(3):
         exits = np.full(len(case.prompts), depth)
-        found, *_ = case.engine.run_scored(case.prompts, scorer, At(exits))
+        found = case.engine.run(case.prompts, AtGivenDepths(exits), scorer)
         np.testing.assert_allclose(
-            softmax(found), softmax(expected[:, depth]), atol=1e-5
+            softmax(found.scores), softmax(expected[:, depth]), atol=1e-5
         )
 
 
@@ -273,13 +271,11 @@ def test_scores_at_given_exits_are_those_of_the_states(name: str) -> None:
     exits = case.some_exits()
     assert {0, case.n_layers} <= set(exits.tolist())
     with counted_rows(case.backbone) as rows:
-        found, stopped, undecided = case.engine.run_scored(
-            case.prompts, case.scorer, At(exits)
-        )
-    np.testing.assert_allclose(soft(found), soft(case.at(exits)), atol=1e-4)
-    assert found.dtype == np.float32
-    assert stopped.tolist() == exits.tolist()
-    assert not undecided.any()
+        found = case.engine.run(case.prompts, AtGivenDepths(exits), case.scorer)
+    np.testing.assert_allclose(soft(found.scores), soft(case.at(exits)), atol=1e-4)
+    assert found.scores.dtype == np.float32
+    assert found.exits.tolist() == exits.tolist()
+    assert not found.undecided.any()
     assert [*rows.values()] == [(exits > d).sum() for d in range(case.n_layers)]
 
 
@@ -289,17 +285,16 @@ def test_rows_leave_at_the_first_depth_that_is_sure_and_run_no_further(
 ) -> None:
     case = Case(name)
     threshold = case.threshold()
-    assert len(np.unique(first_sure(case.confidence, threshold, 0))) > 1
+    assert len(np.unique(first_confident(case.confidence, threshold, 0))) > 1
     for min_exit in (0, 1):
-        expected = first_sure(case.confidence, threshold, min_exit)
-        stops = WhenConfident(threshold, min_exit, case.n_layers)
+        expected = first_confident(case.confidence, threshold, min_exit)
+        policy = ByConfidence(threshold, min_exit)
         with counted_rows(case.backbone) as rows:
-            found, exits, undecided = case.engine.run_scored(
-                case.prompts, case.scorer, stops
-            )
-        assert exits.tolist() == expected.tolist()
-        np.testing.assert_allclose(soft(found), soft(case.at(expected)), atol=1e-4)
-        assert not undecided.any()
+            found = case.engine.run(case.prompts, policy, case.scorer)
+        assert found.exits.tolist() == expected.tolist()
+        at_exits = soft(case.at(expected))
+        np.testing.assert_allclose(soft(found.scores), at_exits, atol=1e-4)
+        assert not found.undecided.any()
         ran = [int((expected > depth).sum()) for depth in range(case.n_layers)]
         assert [*rows.values()] == ran[: expected.max()]
 
@@ -318,12 +313,10 @@ def test_exits_decided_on_the_way_score_as_given_ones(name: str, at: int) -> Non
         return wanted[gaps.argmin(1)], gaps.argmin(1) == 3
 
     with counted_rows(case.backbone) as rows:
-        found, exits, undecided = case.engine.run_scored(
-            case.prompts, case.scorer, Decided(at, decide)
-        )
-    assert exits.tolist() == wanted.tolist()
-    assert np.flatnonzero(undecided).tolist() == [3]
-    np.testing.assert_allclose(soft(found), soft(case.at(wanted)), atol=1e-4)
+        found = case.engine.run(case.prompts, Deciding(at, decide), case.scorer)
+    assert found.exits.tolist() == wanted.tolist()
+    assert np.flatnonzero(found.undecided).tolist() == [3]
+    np.testing.assert_allclose(soft(found.scores), soft(case.at(wanted)), atol=1e-4)
     ran = [12 if d < at else int((wanted > d).sum()) for d in range(case.n_layers)]
     assert [*rows.values()] == ran
 
@@ -337,23 +330,25 @@ def test_label_words_are_scored_on_the_way_with_their_sharpness(name: str) -> No
     sharpness = np.linspace(0.5, 2.0, engine.n_layers + 1)
     scores = engine.sweep(prompts, head).logits * sharpness[:, None]
     exits = np.random.default_rng(0).integers(0, engine.n_layers + 1, len(prompts))
-    found, *_ = engine.run_scored(prompts, LabelScorer(head, sharpness), At(exits))
+    scorer = SharpenedScorer(head, sharpness)
+    found = engine.run(prompts, AtGivenDepths(exits), scorer)
     expected = scores[np.arange(len(prompts)), exits]
-    np.testing.assert_allclose(soft(found), soft(expected), atol=1e-5)
+    np.testing.assert_allclose(soft(found.scores), soft(expected), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["bert", "mistral", "deberta-v2", "t5"])
 def test_nothing_depends_on_how_texts_are_batched(name: str) -> None:
     case = Case(name)
-    stops = WhenConfident(case.threshold(), 0, case.n_layers)
-    expected = case.engine.run_scored(case.prompts, case.scorer, stops)
+    policy = ByConfidence(case.threshold())
+    expected = case.engine.run(case.prompts, policy, case.scorer)
     for batch_tokens in (1, 30, 10_000):
         engine = Engine(case.backbone, batch_tokens=batch_tokens)
         order = np.random.default_rng(batch_tokens).permutation(len(case.prompts))
         prompts = [case.prompts[i] for i in order]
-        scores, exits, _ = engine.run_scored(prompts, case.scorer, stops)
-        np.testing.assert_array_equal(exits, expected[1][order])
-        np.testing.assert_allclose(soft(scores), soft(expected[0][order]), atol=1e-4)
+        found = engine.run(prompts, policy, case.scorer)
+        np.testing.assert_array_equal(found.exits, expected.exits[order])
+        again = soft(expected.scores[order])
+        np.testing.assert_allclose(soft(found.scores), again, atol=1e-4)
 
 
 def test_a_batch_that_ran_out_of_memory_on_the_way_is_begun_anew(
@@ -361,31 +356,24 @@ def test_a_batch_that_ran_out_of_memory_on_the_way_is_begun_anew(
 ) -> None:
     case = Case("bert")
     exits = case.some_exits()
-    visit = At.landing
+    visit = RowExits.visit
 
-    def greedy(self: At, batch: Any, scoring: Any) -> Any:
-        landing = visit(self, batch, scoring)
-        land = landing.visit
+    def greedy(self: RowExits, depth: int, hidden: Any, rows: Any) -> Any:
+        if depth == 2 and len(self.batch.numbers) > 4:
+            raise torch.OutOfMemoryError("too much")
+        return visit(self, depth, hidden, rows)
 
-        def full(depth: int, hidden: Any, rows: Any) -> Any:
-            if depth == 2 and len(batch.numbers) > 4:
-                raise torch.OutOfMemoryError("too much")
-            return land(depth, hidden, rows)
-
-        landing.visit = full  # type: ignore[method-assign]
-        return landing
-
-    monkeypatch.setattr(At, "landing", greedy)
-    found, stopped, _ = case.engine.run_scored(case.prompts, case.scorer, At(exits))
-    assert stopped.tolist() == exits.tolist()
-    np.testing.assert_allclose(soft(found), soft(case.at(exits)), atol=1e-4)
+    monkeypatch.setattr(RowExits, "visit", greedy)
+    found = case.engine.run(case.prompts, AtGivenDepths(exits), case.scorer)
+    assert found.exits.tolist() == exits.tolist()
+    np.testing.assert_allclose(soft(found.scores), soft(case.at(exits)), atol=1e-4)
 
 
 def test_done_texts_are_told_of_with_all_stops() -> None:
     case = Case("bert", batch_tokens=30)
     told: list[int] = []
-    stops = WhenConfident(0.5, 0, case.n_layers)
-    case.engine.run_scored(case.prompts, case.scorer, stops, told.append)
+    policy = ByConfidence(0.5)
+    case.engine.run(case.prompts, policy, case.scorer, advance=told.append)
     assert sum(told) == len(case.prompts)
     assert len(told) > 1
 
@@ -430,15 +418,15 @@ def test_texts_that_overflow_on_the_way_are_scored_as_their_states_are(
     scores = readout.scores(states)
     last = np.full(len(prompts), engine.n_layers)
     n_repeated = engine.n_repeated
-    stops: Any = {
-        "given": At(last),
-        "confident": WhenConfident(2.0, 0, engine.n_layers),
-        "decided": Decided(1, lambda keys: (last[: len(keys)], last[: len(keys)] < 0)),
+    policy: Any = {
+        "given": AtGivenDepths(last),
+        "confident": ByConfidence(2.0),
+        "decided": Deciding(1, lambda keys: (last[: len(keys)], last[: len(keys)] < 0)),
     }[how]
-    found, exits, _ = engine.run_scored(prompts, scorer, stops)
+    found = engine.run(prompts, policy, scorer)
     assert engine.n_repeated > n_repeated
-    assert exits.tolist() == last.tolist()
-    np.testing.assert_allclose(soft(found), soft(scores[:, -1]), atol=0.02)
+    assert found.exits.tolist() == last.tolist()
+    np.testing.assert_allclose(soft(found.scores), soft(scores[:, -1]), atol=0.02)
 
 
 def test_keys_that_overflow_are_computed_again_and_decide() -> None:
@@ -447,11 +435,8 @@ def test_keys_that_overflow_are_computed_again_and_decide() -> None:
     head = backbone.head(LABEL_IDS)
     exact = Engine(backbone.in_float32)
     keys = exact.states_at(prompts, 1)
-    found = [
-        engine.sweep(prompts, head, state_depth=1).key_states,
-        engine.states_at(prompts, 1),
-    ]
-    for states in found:
+    swept = engine.sweep(prompts, head, state_depth=1).key_states
+    for states in (swept, engine.states_at(prompts, 1)):
         np.testing.assert_allclose(states, keys, rtol=0.05, atol=0.05)
     wanted = np.arange(len(prompts)) % (engine.n_layers + 1)
 
@@ -460,15 +445,13 @@ def test_keys_that_overflow_are_computed_again_and_decide() -> None:
         nearest = np.abs(states[:, None] - keys[None]).max(-1).argmin(1)
         return wanted[nearest], nearest % 2 == 0
 
-    expected = exact.run_to(prompts, wanted, head)
-    scorer = LabelScorer(head, np.ones(engine.n_layers + 1))
-    for found in (
-        engine.run_deciding(prompts, 1, decide, head),
-        engine.run_scored(prompts, scorer, Decided(1, decide)),
-    ):
-        assert found[1].tolist() == wanted.tolist()
-        assert found[2].tolist() == [i % 2 == 0 for i in range(len(prompts))]
-        np.testing.assert_allclose(soft(found[0]), soft(expected), atol=0.02)
+    expected = run_to(exact, prompts, wanted, head)
+    on_the_way = SharpenedScorer(head, np.ones(engine.n_layers + 1))
+    for scorer in (LabelScorer(head), on_the_way):
+        found = engine.run(prompts, Deciding(1, decide), scorer)
+        assert found.exits.tolist() == wanted.tolist()
+        assert found.undecided.tolist() == [i % 2 == 0 for i in range(len(prompts))]
+        np.testing.assert_allclose(soft(found.scores), soft(expected), atol=0.02)
 
 
 def test_states_that_are_not_finite_in_float32_are_a_clear_error() -> None:

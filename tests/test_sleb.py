@@ -29,6 +29,7 @@ from skraee.text.prompt import Prompt
 from skraee.text.tokenizer import TextTokenizer
 from tests.checkpoints import small_tokenizer
 from tests.model_zoo import MODELS
+from tests.runs import run_to
 from tests.test_engine import LABEL_IDS, own_answer, prompts_for, soft
 
 KINDS: tuple[toy.Kind, ...] = ("masked", "causal", "seq2seq")
@@ -142,7 +143,7 @@ def test_backbone_without_blocks_answers_as_if_they_returned_their_input(
         engine = Engine(rest)
         assert engine.n_layers == len(blocks(backbone)) - len(removed)
         depths = np.full(len(prompts), engine.n_layers)
-        found = soft(engine.run_to(prompts, depths, rest.head(LABEL_IDS)))
+        found = soft(run_to(engine, prompts, depths, rest.head(LABEL_IDS)))
         expected = []
         for prompt in prompts:
             with skipping(backbone, removed):
@@ -168,10 +169,10 @@ def test_backbone_without_blocks_goes_on_from_a_common_prefix(name: str) -> None
         for p in prompts_for("causal")
     ]
     whole = np.full(len(prompts), N_LAYERS)  # leaves a prefix of its own
-    Engine(backbone).run_to(prompts, whole, backbone.head(LABEL_IDS))
+    run_to(Engine(backbone), prompts, whole, backbone.head(LABEL_IDS))
     rest = without_blocks(backbone, [1, 3])
     depths = np.full(len(prompts), N_LAYERS - 2)
-    found = Engine(rest).run_to(prompts, depths, rest.head(LABEL_IDS))
+    found = run_to(Engine(rest), prompts, depths, rest.head(LABEL_IDS))
     assert list(rest._prefixes) == [first]
     expected = []
     for prompt in prompts:

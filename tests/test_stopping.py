@@ -15,14 +15,15 @@ from skraee.backbone.cost import depth_costs
 from skraee.calibration import sample_weights
 from skraee.learning import Evidence
 from skraee.retrieval.database import Database
+from skraee.retrieval.exit_rule import exit_information, select_votes
 from skraee.stopping import (
+    ByConfidence,
     ByGain,
-    BySurety,
     ByVotes,
     best_for_price,
     best_within,
     expected_gains,
-    first_sure,
+    first_confident,
     gains_left_out,
     of_right_class,
     price_within,
@@ -74,27 +75,43 @@ def exits_within(
         price = price_within(budget, known, gains, min_exit)
         return best_for_price(gains, COSTS, price, min_exit)
     threshold = threshold_within(budget, known, min_exit)
-    return first_sure(known.proba.max(axis=2), threshold, min_exit)
+    return first_confident(known.proba.max(axis=2), threshold, min_exit)
 
 
 # Rules
 
 
-def test_first_sure_is_the_first_depth_that_reaches_the_threshold() -> None:
+def test_first_confident_is_the_first_depth_that_reaches_the_threshold() -> None:
     confidence = np.array(
         [[0.5, 0.9, 0.95], [0.9, 0.5, 0.5], [0.5, 0.6, 0.7], [0.8, 0.9, 0.9]],
         dtype=np.float32,
     )
-    assert first_sure(confidence, 0.9, 0).tolist() == [1, 0, 2, 1]
-    assert first_sure(confidence, 0.9, 1).tolist() == [1, 2, 2, 1]
-    assert first_sure(confidence, 0.0, 0).tolist() == [0, 0, 0, 0]
-    assert first_sure(confidence, 0.0, 2).tolist() == [2, 2, 2, 2]
-    assert first_sure(confidence, 2.0, 0).tolist() == [2, 2, 2, 2]
+    assert first_confident(confidence, 0.9, 0).tolist() == [1, 0, 2, 1]
+    assert first_confident(confidence, 0.9, 1).tolist() == [1, 2, 2, 1]
+    assert first_confident(confidence, 0.0, 0).tolist() == [0, 0, 0, 0]
+    assert first_confident(confidence, 0.0, 2).tolist() == [2, 2, 2, 2]
+    assert first_confident(confidence, 2.0, 0).tolist() == [2, 2, 2, 2]
 
 
-def test_by_surety_reads_the_top_probability() -> None:
+def test_by_confidence_reads_the_top_probability() -> None:
     proba = np.array([[[0.5, 0.5], [0.1, 0.9]], [[0.05, 0.95], [0.5, 0.5]]], np.float32)
-    assert BySurety(0.9, 0).exits(proba).tolist() == [1, 0]
+    keys = np.zeros((2, 0), dtype=np.float32)
+    assert ByConfidence(0.9).exits(keys, np.log(proba)).depths.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("min_exit", [0, 1, 3])
+@pytest.mark.parametrize("threshold", [0.0, 0.4, 0.6, 0.9, 2.0])
+def test_exits_of_known_texts_are_the_first_that_are_accepted(
+    threshold: float, min_exit: int
+) -> None:
+    evidence = known()
+    scores = np.log(evidence.proba)
+    policy = ByConfidence(threshold, min_exit)
+    found = policy.exits(np.zeros((len(scores), 0), np.float32), scores)
+    confidence = torch.softmax(torch.from_numpy(scores), 2).amax(2).numpy()
+    expected = first_confident(confidence, threshold, min_exit)
+    np.testing.assert_array_equal(found.depths, expected)
+    assert not found.undecided.any()
 
 
 def test_best_for_price_weighs_gain_against_cost() -> None:
@@ -128,24 +145,31 @@ def test_expected_gains_are_the_neighbours_probabilities_of_their_class() -> Non
         right = [evidence.proba[row, :, evidence.codes[row]] for row in rows[i]]
         expected = np.average(right, axis=0, weights=weights)
         np.testing.assert_allclose(gains[i], expected, atol=1e-6)
-    rule = ByGain(6, 0.3, COSTS, 1)
-    choice = rule.choice(evidence.database, keys)
+    policy = ByGain(database=evidence.database, k=6, price=0.3, costs=COSTS, min_exit=1)
+    choice = policy.choice(keys)
     expected_exits = 1 + (gains - 0.3 * COSTS)[:, 1:].argmax(axis=1)
     np.testing.assert_array_equal(choice.exits, expected_exits)
     np.testing.assert_array_equal(choice.rows, rows)
     assert not choice.undecided.any()
-    np.testing.assert_array_equal(
-        rule.votes(evidence.database), of_right_class(evidence.database)
-    )
+    np.testing.assert_array_equal(policy.votes(), of_right_class(evidence.database))
 
 
 def test_by_votes_is_the_rule_of_the_paper() -> None:
     evidence = known()
-    rule = ByVotes(5, 0.8, "top3", 1)
+    database = evidence.database
+    policy = ByVotes(database=database, k=5, tau=0.8, min_exit=1)
     keys = evidence.keys[:9] + 0.01
-    found = rule.choice(evidence.database, keys)
-    expected = evidence.database.exits(keys, k=5, tau=0.8, below_tau="top3", min_exit=1)
-    np.testing.assert_array_equal(found.exits, expected.exits)
+    found = policy.choice(keys)
+    distances, rows = database.neighbors(keys, 5)
+    information = exit_information(evidence.proba, evidence.codes)
+    votes = select_votes(information, tau=0.8, min_exit=1)
+    for i in range(9):
+        weights = distances[i].min() / distances[i]
+        expected = (weights[:, None] * votes[rows[i]]).sum(axis=0)
+        np.testing.assert_allclose(found.scores[i], expected)
+        assert found.exits[i] == expected.argmax()
+    planned = policy.depths(keys, 4)
+    np.testing.assert_array_equal(planned.depths, found.exits)
 
 
 @pytest.mark.parametrize("keep", ["all", "correct"])
@@ -181,7 +205,7 @@ def test_threshold_is_the_best_of_all_that_stay_within_the_budget(
     exits = exits_within(budget, "threshold", evidence, min_exit)
     assert within(exits, budget)
     every = [
-        first_sure(confidence, value, min_exit)
+        first_confident(confidence, value, min_exit)
         for value in np.append(np.unique(confidence), 2.0)
     ]
     best = max(accuracy(evidence, e) for e in every if within(e, budget))
@@ -220,7 +244,7 @@ def test_budgets_hold_for_other_texts(by: str) -> None:
         evidence = known(seed=seed)
         if by == "threshold":
             threshold = threshold_within(0.3, evidence, 0)
-            exits = first_sure(others.proba.max(axis=2), threshold, 0)
+            exits = first_confident(others.proba.max(axis=2), threshold, 0)
         else:
             gains = gains_left_out(evidence, [10])[10]
             price = price_within(0.3, evidence, gains, 0)
@@ -263,7 +287,7 @@ def values_and_exits(
     if by == "threshold":
         confidence = evidence.proba.max(axis=2)
         tried = np.append(np.unique(confidence), 2.0)
-        return tried, lambda value: first_sure(confidence, value, 0)
+        return tried, lambda value: first_confident(confidence, value, 0)
     gains = gains_left_out(evidence, [10])[10]
     tried = np.append(0.0, np.geomspace(1e-3, 1e1, 200))
     return tried, lambda price: best_for_price(gains, COSTS, price, 0)
@@ -328,7 +352,7 @@ def test_a_budget_of_one_layer_is_not_lost_to_rounding() -> None:
     layer = 1 / 18  # of 200 such costs the mean is larger by 2e-17
     evidence = replace(known(), costs=np.array([0, layer, 0.5, 0.8, 1.0]))
     threshold = threshold_within(layer, evidence, 1)
-    exits = first_sure(evidence.proba.max(axis=2), threshold, 1)
+    exits = first_confident(evidence.proba.max(axis=2), threshold, 1)
     assert exits.tolist() == [1] * 200
 
 

@@ -73,10 +73,10 @@ def test_predict_writes_nothing(memory: Any, rows: Counter[str]) -> None:
     clf = classifier(memory=memory).fit(X, Y)
     rows.clear()
     clf.predict(X_NEW)
-    once = rows["run_to"]
+    once = rows["run"]
     clf.predict(X_NEW)
     assert once == len(set(X_NEW) - (set(X) if memory else set()))
-    assert rows["run_to"] == 2 * once
+    assert rows["run"] == 2 * once
 
 
 @pytest.mark.parametrize("memory", ["process", "folder"])
@@ -125,7 +125,7 @@ def test_timings_change_nothing_of_what_is_shared(rows: Counter[str]) -> None:
     clf.timings(X_NEW)
     assert len(store_for("process")) == n_kept
     clf.predict(X)
-    assert rows["run_to"] == len(set(X_NEW))
+    assert rows["run"] == len(set(X_NEW))
 
 
 def test_memory_none_keeps_nothing(rows: Counter[str]) -> None:
@@ -178,7 +178,7 @@ def test_a_grid_over_templates_is_one_pass_each(rows: Counter[str]) -> None:
         warnings.simplefilter("ignore")
         GridSearchCV(classifier(), grid, cv=3).fit(X, Y)
     # The last third of each template's texts is predicted before it is fitted.
-    assert 3 * len(set(X)) <= rows["sweep"] + rows["run_to"] <= 4 * len(set(X))
+    assert 3 * len(set(X)) <= rows["sweep"] + rows["run"] <= 4 * len(set(X))
 
 
 def test_another_encoder_runs_no_layer_again(rows: Counter[str]) -> None:

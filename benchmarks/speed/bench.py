@@ -19,6 +19,8 @@ from benchmarks.speed.texts import TASKS, mixed_texts, real_shares
 from skraee import Template, clear_backbones, templates
 from skraee.backbone.batching import check_batch_tokens
 from skraee.backbone.engine import Engine
+from skraee.backbone.exit_policy import AtGivenDepths
+from skraee.backbone.scoring import LabelScorer
 from skraee.text.prompt import Prompt, PromptEncoder
 
 
@@ -78,7 +80,8 @@ class Bench:
             self.run_rows(rows, depths[rows])
 
     def run_rows(self, rows: np.ndarray, depths: np.ndarray) -> None:
-        self.engine.run_to([self.prompts[i] for i in rows], depths, self.head)
+        prompts = [self.prompts[i] for i in rows]
+        self.engine.run(prompts, AtGivenDepths(depths), LabelScorer(self.head))
 
     def sweep(self) -> None:
         self.engine.sweep(self.prompts, self.head, text_means=True)

@@ -12,16 +12,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from skraee.backbone.engine import Engine
+from skraee.backbone.exit_policy import AtGivenDepths
 from skraee.backbone.gates import Keep, layers_of
 from skraee.backbone.output_flags import twin_of
+from skraee.backbone.passes import Batch
 from skraee.backbone.readout import LabelHead
+from skraee.backbone.row_exits import Scoring
 from skraee.exceptions import BackboneMismatchError
 from skraee.text.prompt import Prompt
 
@@ -251,15 +254,31 @@ def _leaving(
     """Yield what is read of texts that leave one after the other."""
     last = len(states) - 1
     depths = np.linspace(last, 0, len(prompts)).astype(int)
-    # In place of a head: the states as they are.
-    found = Engine(backbone).run_to(prompts, depths, cast(LabelHead, _as_they_are))
+    run = Engine(backbone).run(prompts, AtGivenDepths(depths), _StatesAsScores())
     for row, depth in enumerate(depths):
         expected = _read(prompts, states[depth])[row]
-        yield int(depth), torch.from_numpy(found[row]), expected.float().cpu()
+        yield int(depth), torch.from_numpy(run.scores[row]), expected.float().cpu()
 
 
-def _as_they_are(states: Tensor, stack: int = 0) -> Tensor:
-    return states.float()
+class _StatesAsScores:
+    """In place of a head: the states as they are."""
+
+    def begin(self, batch: Batch) -> Scoring:
+        """Start a batch."""
+        return _ReadStates(batch)
+
+
+class _ReadStates:
+    sees_every_depth = False
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+
+    def read(self, depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
+        return self._batch.read(depth, hidden, rows)
+
+    def scores(self, read: Tensor, *, in_decoder: bool) -> Tensor:
+        return read.float()
 
 
 def _read(prompts: Sequence[Prompt], states: Tensor) -> Tensor:

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from skraee.backbone.ambient import own_torch_state
 from skraee.backbone.batching import BatchTokens, check_batch_tokens, run_batches
+from skraee.backbone.exit_policy import ExitPolicy, Exits
 from skraee.backbone.gates import (
     EndingAt,
     Flight,
@@ -29,18 +31,12 @@ from skraee.backbone.gates import (
     gated_stack,
     layers_of,
 )
-from skraee.backbone.passes import (
-    NO_EXIT,
-    Batch,
-    Collector,
-    Decide,
-    DecidedLanding,
-    Landing,
-)
+from skraee.backbone.passes import Batch, Collector
 from skraee.backbone.prefix import cache_argument
 from skraee.backbone.readout import LabelHead
 from skraee.backbone.rotation import sides_of
-from skraee.backbone.scoring import DepthStates, Scorer, StateKind, Stops
+from skraee.backbone.row_exits import AtOnce, RowExits, Scorer
+from skraee.backbone.scoring import DepthStates, StateKind
 from skraee.clock import Clock, NoClock
 from skraee.states import States, packed, rounded, unpacked
 from skraee.text.prompt import Prompt, common_prefix
@@ -80,6 +76,39 @@ class Sweep:
     text_means: Float32Array | None = None
     key_states: Float32Array | None = None
     states: States | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Where prompts stopped, and how they scored there.
+
+    Attributes
+    ----------
+    scores : ndarray of shape (n, C), float32
+        Softmax gives the probabilities.
+    exits : ndarray of shape (n,), int
+    undecided : ndarray of shape (n,), bool
+        Where nothing spoke for any depth, so that the whole model ran.
+    """
+
+    scores: Float32Array
+    exits: IntArray
+    undecided: npt.NDArray[np.bool_]
+
+    @classmethod
+    def empty(cls, n_prompts: int, n_classes: int) -> Self:
+        """Return room for n prompts."""
+        return cls(
+            np.zeros((n_prompts, n_classes), dtype=np.float32),
+            np.zeros(n_prompts, dtype=np.int64),
+            np.zeros(n_prompts, dtype=bool),
+        )
+
+    def put(self, rows: IntArray, run: Run) -> None:
+        """Put another run's prompts in the place of some of these."""
+        self.scores[rows] = run.scores
+        self.exits[rows] = run.exits
+        self.undecided[rows] = run.undecided
 
 
 class Engine:
@@ -267,91 +296,85 @@ class Engine:
         self._run(prompts, run, advance)
         return self._repair(states.found(), prompts, _at(depth))
 
-    def run_to(
+    def run(
         self,
         prompts: Sequence[Prompt],
-        depths: IntArray,
-        head: LabelHead,
+        policy: ExitPolicy,
+        scorer: Scorer,
+        keys: Float32Array | None = None,
         advance: Advance | None = None,
-    ) -> Float32Array:
-        """Run each prompt to its own depth and score it there.
+    ) -> Run:
+        """Run each prompt to where a policy stops it, and score it there.
 
-        Rows stand in the order of their depths, deepest first, so that after each
-        layer the first of them go on.
+        Where exits are known before the pass and scores hang on one depth alone, the
+        head runs once per batch, and a row's last layer for its read position only.
 
         Parameters
         ----------
         prompts : sequence of n Prompt
-        depths : ndarray of shape (n,), int
-            Layers to run for each, 0..m.
-        head : LabelHead
+        policy : ExitPolicy
+        scorer : Scorer
+        keys : ndarray of shape (n, d), optional
+            What the policy decides by before the pass.
         advance : callable, optional
+            Told how many prompts each finished batch had.
 
         Returns
         -------
-        logits : ndarray of shape (n, n_tokens), float32
+        Run
         """
-        logits = Collector(len(prompts))
+        planned = None
+        if policy.decide_at is None:
+            if keys is None:
+                keys = np.zeros((len(prompts), 0), dtype=np.float32)
+            planned = self._decide(policy, keys)
+        return self._run_planned(prompts, policy, scorer, planned, advance)
 
-        def run(batch: Batch) -> None:
-            landing = Landing(batch, depths[batch.numbers])
-            self._fly(batch, landing.visit, landing.ending_at)
-            with self.clock.part("head"):
-                self._score_landed(head, landing, logits)
-
-        self._run(prompts, run, advance, depths)
-        return self._repair_landed(logits.found(), prompts, depths, head)
-
-    def run_deciding(
+    def _run_planned(
         self,
         prompts: Sequence[Prompt],
-        decide_at: int,
-        decide: Decide,
-        head: LabelHead,
+        policy: ExitPolicy,
+        scorer: Scorer,
+        planned: Exits | None,
         advance: Advance | None = None,
-    ) -> tuple[Float32Array, IntArray, npt.NDArray[np.bool_]]:
-        """Run to a depth, choose each prompt's exit from its state there, go on.
-
-        Nothing is computed twice: exits below ``decide_at`` are scored from states
-        that were passed, the others go on from there.
-
-        Parameters
-        ----------
-        prompts : sequence of n Prompt
-        decide_at : int
-            Depth 1..m at which the exits are chosen.
-        decide : callable
-            Read-position states (b, H) float32 of a batch -> exits (b,) int, and
-            which of them were undecided (b,) bool.
-        head : LabelHead
-        advance : callable, optional
-
-        Returns
-        -------
-        logits : ndarray of shape (n, n_tokens), float32
-        exits : ndarray of shape (n,), int
-        undecided : ndarray of shape (n,), bool
-        """
-        logits = Collector(len(prompts))
+    ) -> Run:
+        scores = Collector(len(prompts))
         exits = np.zeros(len(prompts), dtype=np.int64)
         undecided = np.zeros(len(prompts), dtype=bool)
 
         def run(batch: Batch) -> None:
-            landing = DecidedLanding(batch, decide_at, decide)
-            self._fly(batch, landing.visit, landing.ending_at)
-            exits[batch.numbers] = landing.exits
-            undecided[batch.numbers] = landing.undecided
-            with self.clock.part("head"):
-                self._score_landed(head, landing, logits)
-
-        self._run(prompts, run, advance)
-        if len(lost := np.flatnonzero(exits == NO_EXIT)):
-            again, exits[lost], undecided[lost] = self._in_float32(lost).run_deciding(
-                _those(prompts, lost), decide_at, decide, head
+            rows = RowExits(
+                batch,
+                policy,
+                scorer.begin(batch),
+                self.n_layers,
+                partial(self._decide, policy),
+                None if planned is None else planned.take(batch.numbers),
             )
-            logits.put(lost, torch.from_numpy(again))
-        found = self._repair_landed(logits.found(), prompts, exits, head)
-        return found, exits, undecided
+            self._fly(batch, self._timed(rows), rows.ending_at)
+            with self.clock.part("head"):
+                scores.put(batch.numbers, rows.scores())
+            exits[batch.numbers] = rows.exits.depths
+            undecided[batch.numbers] = rows.exits.undecided
+
+        self._run(prompts, run, advance, None if planned is None else planned.depths)
+        found = Run(scores.found(), exits, undecided)
+        if len(bad := _not_finite(found.scores)):
+            exact, those = self._in_float32(bad), _those(prompts, bad)
+            own = None if planned is None else planned.take(bad)
+            found.put(bad, exact._run_planned(those, policy, scorer, own))
+        return found
+
+    def _decide(self, policy: ExitPolicy, keys: Float32Array) -> Exits:
+        with self.clock.part("search"):
+            return policy.depths(keys, self.n_layers)
+
+    def _timed(self, rows: RowExits) -> Visit:
+        def visit(depth: int, hidden: Tensor, running: Tensor) -> Keep:
+            with self.clock.part("head"):
+                return rows.visit(depth, hidden, running)
+
+        return visit
 
     def visit(self, prompts: Sequence[Prompt], visit: Visit) -> None:
         """Run prompts as far as a visitor wants, one batch after the other.
@@ -364,66 +387,44 @@ class Engine:
         """
         self._run(prompts, lambda batch: self._fly(batch, visit), None)
 
-    def run_scored(
+    def scores_at_every_depth(
         self,
         prompts: Sequence[Prompt],
         scorer: Scorer,
-        stops: Stops,
         advance: Advance | None = None,
-    ) -> tuple[Float32Array, IntArray, npt.NDArray[np.bool_]]:
-        """Run prompts and score every depth passed; each leaves where it may.
+    ) -> Float32Array:
+        """Run all prompts to depth m and score them at each.
 
         Parameters
         ----------
         prompts : sequence of n Prompt
         scorer : Scorer
-        stops : Stops
         advance : callable, optional
 
         Returns
         -------
-        scores : ndarray of shape (n, C), float32
-        exits : ndarray of shape (n,), int
-        undecided : ndarray of shape (n,), bool
+        scores : ndarray of shape (n, m + 1, C), float32
         """
         scores = Collector(len(prompts))
-        exits = np.zeros(len(prompts), dtype=np.int64)
-        undecided = np.zeros(len(prompts), dtype=bool)
 
         def run(batch: Batch) -> None:
-            landing = stops.landing(batch, scorer.begin(batch))
+            scoring = AtOnce(scorer.begin(batch), batch)
+            passed: list[Tensor] = []
 
             def visit(depth: int, hidden: Tensor, rows: Tensor) -> Keep:
                 with self.clock.part("head"):
-                    return landing.visit(depth, hidden, rows)
+                    passed.append(scoring.read(depth, hidden, rows))
+                return None
 
             self._fly(batch, visit)
-            assert landing.scores is not None
-            scores.put(batch.numbers, landing.scores)
-            exits[batch.numbers] = landing.exits
-            undecided[batch.numbers] = landing.undecided
+            scores.put(batch.numbers, torch.stack(passed, dim=1))
 
-        self._run(prompts, run, advance, stops.depths)
+        self._run(prompts, run, advance)
         found = scores.found()
         if len(bad := _not_finite(found)):
             exact = self._in_float32(bad)
-            found[bad], exits[bad], undecided[bad] = exact.run_scored(
-                _those(prompts, bad), scorer, stops.take(bad)
-            )
-        return found, exits, undecided
-
-    def _repair_landed(
-        self,
-        logits: Float32Array,
-        prompts: Sequence[Prompt],
-        depths: IntArray,
-        head: LabelHead,
-    ) -> Float32Array:
-        """Compute logits that are not finite again in float32; never use them."""
-        if len(bad := _not_finite(logits)):
-            exact = self._in_float32(bad)
-            logits[bad] = exact.run_to(_those(prompts, bad), depths[bad], head)
-        return logits
+            found[bad] = exact.scores_at_every_depth(_those(prompts, bad), scorer)
+        return found
 
     def _repair(
         self, found: Float32Array, prompts: Sequence[Prompt], run: RunAgain
@@ -568,19 +569,6 @@ class Engine:
             scored.append(logits.view(*states.shape[:2], -1))
             start = end
         return torch.cat(scored).transpose(0, 1)
-
-    def _score_landed(
-        self, head: LabelHead, landing: Landing, logits: Collector
-    ) -> None:
-        """Score what a batch has read, in one call per stack."""
-        for stack in range(len(self._stack_layers)):
-            in_decoder = landing.batch.in_decoder
-            here = [r for r in landing.readings if in_decoder(r[0]) == bool(stack)]
-            if here:
-                numbers = np.concatenate(
-                    [landing.batch.numbers[at] for _, at, _ in here]
-                )
-                logits.put(numbers, head(torch.cat([s for _, _, s in here]), stack))
 
 
 def _at(depth: int) -> RunAgain:

@@ -1,8 +1,7 @@
-"""Batches and their visitors: what is read at which depth, and which rows go on."""
+"""Batches of prompts, and arrays that fill batch by batch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from skraee.backbone.gates import EndingAt, Keep
+from skraee.backbone.gates import EndingAt
 from skraee.backbone.last_layer import Ending
 from skraee.states import packed
 
@@ -18,10 +17,6 @@ if TYPE_CHECKING:
     from skraee.text.prompt import Prompt
 
 IntArray = npt.NDArray[np.int64]
-#: Read-position states (b, H) of a batch -> exits (b,), and which are undecided (b,).
-Decide = Callable[[npt.NDArray[np.float32]], tuple[IntArray, npt.NDArray[np.bool_]]]
-#: The exit of a row whose state is not finite, so that nothing can decide about it.
-NO_EXIT = -1
 
 
 class Batch:
@@ -143,93 +138,6 @@ class Batch:
             for start, stop in prompt.spans:
                 chosen[row, start:stop] = 1
         return chosen
-
-
-class Landing:
-    """Visitor that lets each row run to its own depth, deepest rows first.
-
-    Attributes
-    ----------
-    readings : list of (depth, rows of the batch, states)
-    """
-
-    def __init__(self, batch: Batch, exits: IntArray) -> None:
-        self.batch = batch
-        self.exits = exits
-        self.readings: list[tuple[int, IntArray, Tensor]] = []
-        self._running = np.arange(len(exits))
-
-    def visit(self, depth: int, hidden: Tensor, rows: Tensor) -> Keep:
-        """Read the rows whose depth this is; the first rows go on."""
-        stay = int(np.count_nonzero(self.exits[self._running] > depth))
-        if stay == len(self._running):
-            return None
-        states = self.batch.read(depth, hidden[stay:], rows[stay:])
-        self.readings.append((depth, self._running[stay:], states))
-        self._running = self._running[:stay]
-        return stay
-
-    def ending_at(self, depth: int, rows: Tensor) -> Ending | None:
-        """Say which of the rows that run go no further than this depth."""
-        going_on = int(np.count_nonzero(self.exits[self._running] > depth))
-        return self.batch.ending(rows, going_on)
-
-
-class DecidedLanding(Landing):
-    """Visitor that chooses the exits at some depth, then lets rows run to them."""
-
-    def __init__(self, batch: Batch, decide_at: int, decide: Decide) -> None:
-        super().__init__(batch, np.zeros(len(batch.numbers), dtype=np.int64))
-        self.undecided = np.zeros(len(batch.numbers), dtype=bool)
-        self._decide_at = decide_at
-        self._decide = decide
-        self._passed: list[Tensor] = []
-
-    def ending_at(self, depth: int, rows: Tensor) -> Ending | None:
-        """Say which rows go no further, once that is decided."""
-        if depth <= self._decide_at:
-            return None
-        return super().ending_at(depth, rows)
-
-    def visit(self, depth: int, hidden: Tensor, rows: Tensor) -> Keep:
-        """Remember states on the way to the decision; land rows after it."""
-        if depth > self._decide_at:
-            return super().visit(depth, hidden, rows)
-        self._passed.append(self.batch.read(depth, hidden, rows))
-        if depth < self._decide_at:
-            return None
-        keys = self._passed[-1].float().cpu().numpy()
-        self.exits, self.undecided = decided(keys, self._decide)
-        for passed, states in enumerate(self._passed):
-            at = np.flatnonzero(self.exits == passed)
-            if len(at):
-                self.readings.append((passed, at, states[torch.from_numpy(at)]))
-        deeper = np.argsort(-self.exits, kind="stable")
-        self._running = deeper[self.exits[deeper] > depth]
-        return torch.from_numpy(self._running).to(hidden.device)
-
-
-def decided(
-    keys: npt.NDArray[np.float32], decide: Decide
-) -> tuple[IntArray, npt.NDArray[np.bool_]]:
-    """Choose the exits of rows with these states; `NO_EXIT` where one is not finite.
-
-    Parameters
-    ----------
-    keys : ndarray of shape (b, H)
-    decide : callable
-
-    Returns
-    -------
-    exits : ndarray of shape (b,), int
-    undecided : ndarray of shape (b,), bool
-    """
-    exits = np.full(len(keys), NO_EXIT, dtype=np.int64)
-    undecided = np.zeros(len(keys), dtype=bool)
-    finite = np.isfinite(keys).all(axis=1)
-    if finite.any():
-        exits[finite], undecided[finite] = decide(keys[finite])
-    return exits, undecided
 
 
 class Collector:

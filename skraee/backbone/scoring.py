@@ -1,25 +1,18 @@
-"""Classes read at every depth that is passed, and rows that leave when they may.
-
-With the closed-form readout, or with exits by confidence, each depth is scored on the
-way. What decides where rows stop is a :class:`Stops`; what turns states into scores is
-a :class:`Scorer`.
-"""
+"""Scorers: what turns the states of a batch into class scores, depth after depth."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from skraee.backbone.gates import Keep
-from skraee.backbone.passes import NO_EXIT, Batch, Decide, decided
+from skraee.backbone.passes import Batch
 from skraee.backbone.readout import LabelHead
+from skraee.backbone.row_exits import RunningScoring, Scoring
 from skraee.states import rounded
 
 if TYPE_CHECKING:
@@ -27,7 +20,6 @@ if TYPE_CHECKING:
 
 #: What a readout may know of a text at a depth.
 StateKind = Literal["read", "text", "around"]
-IntArray = npt.NDArray[np.int64]
 
 
 class DepthStates:
@@ -78,20 +70,6 @@ class DepthStates:
         self._means[rows] = found
 
 
-class Scorer(Protocol):
-    """Turns the states of a batch into scores, depth after depth."""
-
-    def begin(self, batch: Batch) -> Scoring:
-        """Start a batch."""
-
-
-class Scoring(Protocol):
-    """One batch of a scorer, called at every depth from 0 on."""
-
-    def __call__(self, depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
-        """Return the scores (n, C), float32, of the rows that run."""
-
-
 class RidgeScorer:
     """The closed-form readout on the way (:class:`skraee.ridge.RidgeReadout`).
 
@@ -125,14 +103,14 @@ class RidgeScorer:
         return _RidgeScoring(self, states)
 
 
-class _RidgeScoring:
+class _RidgeScoring(RunningScoring):
     def __init__(self, scorer: RidgeScorer, states: DepthStates) -> None:
         self._scorer = scorer
         self._states = states
         n_classes = scorer.intercept.shape[2]
         self._sums = scorer.coef.new_zeros(len(states.batch.numbers), n_classes)
 
-    def __call__(self, depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
+    def read(self, depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
         scorer = self._scorer
         features = self._states(depth, hidden, rows).transpose(0, 1).float()
         linear = torch.baddbmm(
@@ -146,6 +124,36 @@ class _RidgeScoring:
 
 
 class LabelScorer:
+    """The model's own head, for the label words.
+
+    Parameters
+    ----------
+    head : LabelHead
+    """
+
+    def __init__(self, head: LabelHead) -> None:
+        self.head = head
+
+    def begin(self, batch: Batch) -> Scoring:
+        """Start a batch."""
+        return _LabelScoring(self.head, batch)
+
+
+class _LabelScoring:
+    sees_every_depth = False
+
+    def __init__(self, head: LabelHead, batch: Batch) -> None:
+        self._head = head
+        self._batch = batch
+
+    def read(self, depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
+        return self._batch.read(depth, hidden, rows)
+
+    def scores(self, read: Tensor, *, in_decoder: bool) -> Tensor:
+        return self._head(read, int(in_decoder))
+
+
+class SharpenedScorer:
     """The model's own head on the way, with a sharpness for each depth.
 
     Parameters
@@ -161,219 +169,15 @@ class LabelScorer:
 
     def begin(self, batch: Batch) -> Scoring:
         """Start a batch."""
-
-        def score(depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
-            states = batch.read(depth, hidden, rows)
-            logits = self.head(states, int(batch.in_decoder(depth)))
-            return logits * float(self.sharpness[depth])
-
-        return score
+        return _SharpenedScoring(self, batch)
 
 
-class Stops(ABC):
-    """Where the rows of a call stop."""
+class _SharpenedScoring(RunningScoring):
+    def __init__(self, scorer: SharpenedScorer, batch: Batch) -> None:
+        self._scorer = scorer
+        self._batch = batch
 
-    @abstractmethod
-    def landing(self, batch: Batch, scoring: Scoring) -> ScoredLanding:
-        """Return the visitor of a batch."""
-
-    def take(self, rows: IntArray) -> Self:
-        """Return the stops of some of the call's texts."""
-        return self
-
-    @property
-    def depths(self) -> IntArray | None:
-        """Where each text stops, if that is known before the pass."""
-        return None
-
-
-@dataclass(frozen=True)
-class At(Stops):
-    """Each text at its own depth."""
-
-    exits: IntArray
-
-    def landing(self, batch: Batch, scoring: Scoring) -> ScoredLanding:
-        """Return the visitor of a batch."""
-        return _LandingAt(batch, scoring, self.exits[batch.numbers])
-
-    def take(self, rows: IntArray) -> Self:
-        """Return the stops of some of the call's texts."""
-        return type(self)(self.exits[rows])
-
-    @property
-    def depths(self) -> IntArray:
-        """Where each text stops."""
-        return self.exits
-
-
-class FirstAccepted(Stops):
-    """At the first depth whose scores are accepted, else at the last depth.
-
-    Attributes
-    ----------
-    last : int
-        The last depth.
-    """
-
-    last: int
-
-    @abstractmethod
-    def accepts(self, depth: int, scores: Tensor) -> Tensor | None:
-        """Say of which rows the scores (n, C) are accepted: (n,) bool; None: of none.
-
-        It is not asked at the last depth.
-        """
-
-    def landing(self, batch: Batch, scoring: Scoring) -> ScoredLanding:
-        """Return the visitor of a batch."""
-        return _LandingWhenAccepted(batch, scoring, self)
-
-
-@dataclass(frozen=True)
-class WhenConfident(FirstAccepted):
-    """At the first depth from `min_exit` on whose top probability is high enough."""
-
-    threshold: float
-    min_exit: int
-    last: int
-
-    def accepts(self, depth: int, scores: Tensor) -> Tensor | None:
-        """Say which rows are sure."""
-        if depth < self.min_exit:
-            return None
-        return torch.softmax(scores, dim=1).amax(dim=1) >= self.threshold
-
-
-@dataclass(frozen=True)
-class AtEveryDepth(Stops):
-    """At the last depth, with the scores of all depths: (n, m + 1, C)."""
-
-    last: int
-
-    def landing(self, batch: Batch, scoring: Scoring) -> ScoredLanding:
-        """Return the visitor of a batch."""
-        return _LandingAtEveryDepth(batch, scoring, self)
-
-
-@dataclass(frozen=True)
-class Decided(Stops):
-    """Where `decide` says, from the states at a depth."""
-
-    at: int
-    decide: Decide
-
-    def landing(self, batch: Batch, scoring: Scoring) -> ScoredLanding:
-        """Return the visitor of a batch."""
-        return _LandingDecided(batch, scoring, self)
-
-
-class ScoredLanding(ABC):
-    """Visitor that scores every depth and lets rows leave.
-
-    Attributes
-    ----------
-    scores : Tensor of shape (b, C)
-        Of each row where it left.
-    exits : ndarray of shape (b,)
-    undecided : ndarray of shape (b,)
-    """
-
-    def __init__(self, batch: Batch, scoring: Scoring) -> None:
-        self.batch = batch
-        self.scores: Tensor | None = None
-        self.exits = np.zeros(len(batch.numbers), dtype=np.int64)
-        self.undecided = np.zeros(len(batch.numbers), dtype=bool)
-        self._scoring = scoring
-
-    def visit(self, depth: int, hidden: Tensor, rows: Tensor) -> Keep:
-        """Score the rows that run and say which go on."""
-        scores = self._scoring(depth, hidden, rows)
-        if self.scores is None:
-            self.scores = scores.new_zeros(len(self.batch.numbers), scores.shape[1])
-        return self._land(depth, scores, hidden, rows)
-
-    @abstractmethod
-    def _land(self, depth: int, scores: Tensor, hidden: Tensor, rows: Tensor) -> Keep:
-        """Note the rows that leave; return those that go on."""
-
-    def _note(self, depth: int, scores: Tensor, rows: Tensor) -> None:
-        assert self.scores is not None
-        self.scores[rows] = scores
-        self.exits[rows.cpu().numpy()] = depth
-
-
-class _LandingAt(ScoredLanding):
-    def __init__(self, batch: Batch, scoring: Scoring, stops: IntArray) -> None:
-        super().__init__(batch, scoring)
-        self._stops = stops  # descending, so that the first rows go on
-        self._n_running = len(stops)
-
-    def _land(self, depth: int, scores: Tensor, hidden: Tensor, rows: Tensor) -> Keep:
-        stay = int(np.count_nonzero(self._stops[: self._n_running] > depth))
-        if stay == self._n_running:
-            return None
-        self._note(depth, scores[stay:], rows[stay:])
-        self._n_running = stay
-        return stay
-
-
-class _LandingWhenAccepted(ScoredLanding):
-    def __init__(self, batch: Batch, scoring: Scoring, stops: FirstAccepted) -> None:
-        super().__init__(batch, scoring)
-        self._stops = stops
-
-    def _land(self, depth: int, scores: Tensor, hidden: Tensor, rows: Tensor) -> Keep:
-        if depth == self._stops.last:
-            self._note(depth, scores, rows)
-            return 0
-        accepted = self._stops.accepts(depth, scores)
-        if accepted is None or not bool(accepted.any()):
-            return None
-        self._note(depth, scores[accepted], rows[accepted])
-        return (~accepted).nonzero()[:, 0]
-
-
-class _LandingAtEveryDepth(ScoredLanding):
-    def __init__(self, batch: Batch, scoring: Scoring, stops: AtEveryDepth) -> None:
-        super().__init__(batch, scoring)
-        self._last = stops.last
-        self._passed: list[Tensor] = []
-
-    def _land(self, depth: int, scores: Tensor, hidden: Tensor, rows: Tensor) -> Keep:
-        self._passed.append(scores)
-        if depth == self._last:
-            self.scores = torch.stack(self._passed, dim=1)
-            self.exits[:] = depth
-        return None
-
-
-class _LandingDecided(ScoredLanding):
-    def __init__(self, batch: Batch, scoring: Scoring, stops: Decided) -> None:
-        super().__init__(batch, scoring)
-        self._decided = stops
-        self._stops = self.exits
-        self._passed: list[Tensor] = []
-
-    def _land(self, depth: int, scores: Tensor, hidden: Tensor, rows: Tensor) -> Keep:
-        if depth <= self._decided.at:
-            self._passed.append(scores)
-        if depth < self._decided.at:
-            return None
-        if depth == self._decided.at:
-            keys = self.batch.read(depth, hidden, rows).float().cpu().numpy()
-            self._stops, self.undecided = decided(keys, self._decided.decide)
-            assert self.scores is not None
-            self.scores[self._where(self._stops == NO_EXIT, rows)] = torch.nan
-            for passed, earlier in enumerate(self._passed):
-                here = rows[self._where(self._stops == passed, rows)]
-                self._note(passed, earlier[here], here)
-        else:
-            ends = self._where(self._stops[rows.cpu().numpy()] == depth, rows)
-            self._note(depth, scores[ends], rows[ends])
-        going_on = self._stops[rows.cpu().numpy()] > depth
-        return None if going_on.all() else self._where(going_on, rows)
-
-    @staticmethod
-    def _where(chosen: npt.NDArray[Any], rows: Tensor) -> Tensor:
-        return torch.from_numpy(np.flatnonzero(chosen)).to(rows.device)
+    def read(self, depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
+        states = self._batch.read(depth, hidden, rows)
+        logits = self._scorer.head(states, int(self._batch.in_decoder(depth)))
+        return logits * float(self._scorer.sharpness[depth])

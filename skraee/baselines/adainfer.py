@@ -14,9 +14,9 @@ from sklearn.utils import check_random_state
 from torch import Tensor
 
 from skraee.backbone.batching import BatchTokens
+from skraee.backbone.exit_policy import ExitPolicy
 from skraee.backbone.handle import Backbone
 from skraee.backbone.precision import Device
-from skraee.backbone.scoring import FirstAccepted
 from skraee.baselines.base import (
     Advance,
     BaselineClassifier,
@@ -165,13 +165,13 @@ class AdaInferClassifier(BaselineClassifier):
         scores = scores[:, self.min_exit :]
         answers = scores[:, :, : task.n_classes].argmax(axis=2)
         right = answers[:, -1] if self.target == "final" else task.codes
-        is_done = (answers == right[:, None]).ravel().astype(np.int64)
+        is_right = (answers == right[:, None]).ravel().astype(np.int64)
         features = scores[:, :, task.n_classes :].reshape(-1, 2)
         if len(features) > self.max_pairs:
             rng = check_random_state(self._seed())
             rows = rng.choice(len(features), self.max_pairs, replace=False)
-            features, is_done = features[rows], is_done[rows]
-        svc = _trained(features, is_done)
+            features, is_right = features[rows], is_right[rows]
+        svc = _trained(features, is_right)
         return svc, {"svc_": svc}
 
     def _run(
@@ -181,47 +181,45 @@ class AdaInferClassifier(BaselineClassifier):
         prompts: list[Prompt],
         advance: Advance | None,
     ) -> Scored:
-        stops = WhenDone(
-            fitted.learned, self.min_exit, reader.n_layers, fitted.n_classes
-        )
+        policy = ByFeatures(fitted.learned, self.min_exit, fitted.n_classes)
         scorer = self._scorer(reader, fitted.token_ids)
-        scores, exits, _ = reader.engine.run_scored(prompts, scorer, stops, advance)
-        return scores[:, : fitted.n_classes], exits
+        run = reader.engine.run(prompts, policy, scorer, advance=advance)
+        return run.scores[:, : fitted.n_classes], run.exits
 
     def _scorer(self, reader: Reader, token_ids: tuple[int, ...]) -> MeasuredScorer:
         return MeasuredScorer(reader.backbone, token_ids, self.features, self.min_exit)
 
 
 @dataclass(frozen=True)
-class WhenDone(FirstAccepted):
-    """At the first depth from `min_exit` on whose features a classifier accepts.
+class ByFeatures(ExitPolicy):
+    """The first depth from `min_exit` on whose features a classifier accepts.
 
     Attributes
     ----------
     svc : SVC or DummyClassifier
-    min_exit, last : int
+    min_exit : int
     n_classes : int
         Columns before the features.
     """
 
     svc: SVC | DummyClassifier
     min_exit: int
-    last: int
     n_classes: int
+    reads_scores = True
 
     def accepts(self, depth: int, scores: Tensor) -> Tensor | None:
-        """Say which rows are done."""
+        """Say which rows the classifier accepts."""
         if depth < self.min_exit:
             return None
         features = scores[:, self.n_classes :].cpu().numpy()
         is_finite = np.isfinite(features).all(axis=1)
-        is_done = self.svc.predict(np.where(is_finite[:, None], features, 0.0)) == 1
-        return torch.from_numpy(is_done & is_finite).to(scores.device)
+        is_right = self.svc.predict(np.where(is_finite[:, None], features, 0.0)) == 1
+        return torch.from_numpy(is_right & is_finite).to(scores.device)
 
 
 def _trained(
-    features: npt.NDArray[np.float32], is_done: npt.NDArray[np.int64]
+    features: npt.NDArray[np.float32], is_right: npt.NDArray[np.int64]
 ) -> SVC | DummyClassifier:
-    one_answer = len(np.unique(is_done)) == 1
+    one_answer = len(np.unique(is_right)) == 1
     svc = DummyClassifier(strategy="most_frequent") if one_answer else SVC()
-    return svc.fit(features, is_done)
+    return svc.fit(features, is_right)

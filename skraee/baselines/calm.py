@@ -16,9 +16,9 @@ import numpy.typing as npt
 from torch import Tensor
 
 from skraee.backbone.batching import BatchTokens
+from skraee.backbone.exit_policy import ExitPolicy
 from skraee.backbone.handle import Backbone
 from skraee.backbone.precision import Device
-from skraee.backbone.scoring import FirstAccepted
 from skraee.baselines.base import (
     Advance,
     BaselineClassifier,
@@ -229,7 +229,7 @@ class CALMClassifier(BaselineClassifier):
             candidates_for(self.measure, task.n_classes),
             delta=self.delta,
             epsilon=self.epsilon,
-            small_is_sure=self.measure == "entropy",
+            small_is_confident=self.measure == "entropy",
         )
         if threshold is None:
             _warn_of_no_threshold(len(losses), self.delta, self.epsilon)
@@ -244,16 +244,15 @@ class CALMClassifier(BaselineClassifier):
         advance: Advance | None,
     ) -> Scored:
         threshold = fitted.learned if self._is_calibrated() else self.threshold
-        stops = WhenSure(
+        policy = ByMeasure(
             float(threshold),
             self._first(reader),
-            reader.n_layers,
-            small_is_sure=self.measure == "entropy",
+            small_is_confident=self.measure == "entropy",
             column=fitted.n_classes,
         )
         scorer = self._scorer(reader, fitted.token_ids)
-        scores, exits, _ = reader.engine.run_scored(prompts, scorer, stops, advance)
-        return scores[:, : fitted.n_classes], exits
+        run = reader.engine.run(prompts, policy, scorer, advance=advance)
+        return run.scores[:, : fitted.n_classes], run.exits
 
     def _first(self, reader: Reader) -> int:
         """Return the smallest depth at which texts may stop."""
@@ -267,14 +266,14 @@ class CALMClassifier(BaselineClassifier):
 
 
 @dataclass(frozen=True)
-class WhenSure(FirstAccepted):
-    """At the first depth from `first` on whose measure passes a threshold.
+class ByMeasure(ExitPolicy):
+    """The first depth from `first` on whose measure passes a threshold.
 
     Attributes
     ----------
     threshold : float
-    first, last : int
-    small_is_sure : bool
+    first : int
+    small_is_confident : bool
         Whether the measure must be below the threshold; else at least as large.
     column : int
         Where among the scores the measure stands.
@@ -282,16 +281,16 @@ class WhenSure(FirstAccepted):
 
     threshold: float
     first: int
-    last: int
-    small_is_sure: bool
+    small_is_confident: bool
     column: int
+    reads_scores = True
 
     def accepts(self, depth: int, scores: Tensor) -> Tensor | None:
-        """Say which rows are sure."""
+        """Say which rows are confident."""
         if depth < self.first:
             return None
         measured = scores[:, self.column]
-        if self.small_is_sure:
+        if self.small_is_confident:
             return measured < self.threshold
         return measured >= self.threshold
 
@@ -346,7 +345,7 @@ def calibrated(
     *,
     delta: float,
     epsilon: float,
-    small_is_sure: bool = False,
+    small_is_confident: bool = False,
 ) -> float | None:
     """Choose the threshold of the earliest exits whose risk is shown to be small.
 
@@ -360,7 +359,7 @@ def calibrated(
         Thresholds, the safest first.
     delta, epsilon : float
         See :func:`learn_then_test`.
-    small_is_sure : bool, default=False
+    small_is_confident : bool, default=False
         Whether a measure must be below the threshold to stop.
 
     Returns
@@ -371,7 +370,7 @@ def calibrated(
     texts = np.arange(len(measured))
     of_candidates = []
     for candidate in candidates.astype(np.float32):
-        stops = measured < candidate if small_is_sure else measured >= candidate
+        stops = measured < candidate if small_is_confident else measured >= candidate
         stops[:, -1] = True
         of_candidates.append(losses[texts, stops.argmax(axis=1)])
     n_passed = learn_then_test(np.stack(of_candidates, axis=1), delta, epsilon)

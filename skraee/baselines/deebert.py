@@ -18,7 +18,7 @@ from skraee.baselines.base import (
     Scored,
     Task,
 )
-from skraee.baselines.ramps import RampScorer, Training, WhenCertain
+from skraee.baselines.ramps import ByEntropy, RampScorer, Training
 from skraee.parameters import check_real, check_whole
 from skraee.reading import Reader, Recipe
 from skraee.text.prompt import Prompt
@@ -214,6 +214,6 @@ class DeeBERTClassifier(BaselineClassifier):
         advance: Advance | None,
     ) -> Scored:
         scorer = RampScorer(fitted.learned, reader.backbone)
-        stops = WhenCertain(self.threshold, reader.n_layers)
-        scores, exits, _ = reader.engine.run_scored(prompts, scorer, stops, advance)
-        return scores, exits
+        policy = ByEntropy(self.threshold)
+        run = reader.engine.run(prompts, policy, scorer, advance=advance)
+        return run.scores, run.exits

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from skraee.backbone.batching import BatchTokens
+from skraee.backbone.exit_policy import ExitPolicy
 from skraee.backbone.handle import Backbone
 from skraee.backbone.precision import Device
+from skraee.backbone.scoring import LabelScorer
 from skraee.baselines.base import (
     Advance,
     BaselineClassifier,
@@ -112,6 +114,6 @@ class FullDepthClassifier(BaselineClassifier):
         prompts: list[Prompt],
         advance: Advance | None,
     ) -> Scored:
-        exits = np.full(len(prompts), reader.n_layers)
-        head = reader.backbone.head(fitted.token_ids)
-        return reader.engine.run_to(prompts, exits, head, advance), exits
+        scorer = LabelScorer(reader.backbone.head(fitted.token_ids))
+        run = reader.engine.run(prompts, ExitPolicy(), scorer, advance=advance)
+        return run.scores, run.exits

@@ -9,9 +9,11 @@ import numpy.typing as npt
 from sklearn.utils import check_random_state
 
 from skraee.backbone.batching import BatchTokens
+from skraee.backbone.exit_policy import ExitPolicy
 from skraee.backbone.gates import layers_of
 from skraee.backbone.handle import Backbone, LoadedBackbone
 from skraee.backbone.precision import Device
+from skraee.backbone.scoring import LabelScorer
 from skraee.baselines.base import (
     Advance,
     BaselineClassifier,
@@ -184,11 +186,10 @@ class HashEEClassifier(BaselineClassifier):
     ) -> Scored:
         layers = [_layers_of(prompt, fitted.learned, reader) for prompt in prompts]
         engine = TokenEngine(reader.backbone, layers, self.batch_tokens)
-        depths = np.full(len(prompts), reader.n_layers)
-        head = reader.backbone.head(fitted.token_ids)
-        logits = engine.run_to(prompts, depths, head, advance)
+        scorer = LabelScorer(reader.backbone.head(fitted.token_ids))
+        run = engine.run(prompts, ExitPolicy(), scorer, advance=advance)
         behind = reader.n_layers - _first_stack(reader.backbone)
-        return logits, np.array([behind + own.mean() for own in layers])
+        return run.scores, np.array([behind + own.mean() for own in layers])
 
     def _buckets(self, task: Task) -> IntArray:
         """Return each token's bucket (V,), 0 to B - 1."""

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from skraee.backbone.handle import LoadedBackbone
 from skraee.backbone.passes import Batch
-from skraee.backbone.scoring import AtEveryDepth, Scorer, Scoring
+from skraee.backbone.row_exits import RunningScoring, Scorer, Scoring
 from skraee.baselines.base import Float32Array, Task
 from skraee.reading import Part
 from skraee.sweep_cache import Arrays, record_keys
@@ -79,14 +79,14 @@ class MeasuredScorer:
         return self._head(states, stack)
 
 
-class _Measuring:
+class _Measuring(RunningScoring):
     def __init__(self, scorer: MeasuredScorer, batch: Batch) -> None:
         self._scorer = scorer
         self._batch = batch
         self._previous: Tensor | None = None
         self._was_in_decoder = False
 
-    def __call__(self, depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
+    def read(self, depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
         scorer = self._scorer
         states = self._batch.read(depth, hidden, rows)
         stack = int(self._batch.in_decoder(depth))
@@ -197,8 +197,7 @@ def _run_at_every_depth(
 ) -> list[Arrays]:
     reader = task.reader
     prompts = reader.prompts_of(part, rows)
-    stops = AtEveryDepth(reader.n_layers)
-    scores, *_ = reader.engine.run_scored(prompts, scorer, stops, task.advance)
+    scores = reader.engine.scores_at_every_depth(prompts, scorer, task.advance)
     return [
         {"scores": found, "is_cut": np.array(prompt.is_cut)}
         for found, prompt in zip(scores, prompts, strict=True)

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from skraee.backbone.ambient import own_torch_state
+from skraee.backbone.exit_policy import ExitPolicy
 from skraee.backbone.handle import LoadedBackbone
 from skraee.backbone.passes import Batch
-from skraee.backbone.scoring import DepthStates, FirstAccepted, Scoring
+from skraee.backbone.row_exits import RunningScoring, Scoring
+from skraee.backbone.scoring import DepthStates
 from skraee.baselines.measures import entropy
 from skraee.states import States, unpacked
 
@@ -258,29 +260,34 @@ class RampScorer:
 
     def begin(self, batch: Batch) -> Scoring:
         """Start a batch."""
-        states_at = DepthStates(batch, self._closings, ("read",))
-        first, first_bias, out, out_bias = self._parameters
+        return _RampScoring(
+            self._parameters, DepthStates(batch, self._closings, ("read",))
+        )
 
-        def score(depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
-            if depth == 0:
-                return out_bias.new_zeros(len(rows), out_bias.shape[1])
-            i = depth - 1
-            states = states_at(depth, hidden, rows)[:, 0].float()
-            inner = torch.addmm(first_bias[i], states, first[i]).tanh()
-            return torch.addmm(out_bias[i], inner, out[i])
 
-        return score
+class _RampScoring(RunningScoring):
+    def __init__(self, parameters: Parameters, states: DepthStates) -> None:
+        self._first, self._first_bias, self._out, self._out_bias = parameters
+        self._states = states
+
+    def read(self, depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
+        if depth == 0:
+            return self._out_bias.new_zeros(len(rows), self._out_bias.shape[1])
+        i = depth - 1
+        states = self._states(depth, hidden, rows)[:, 0].float()
+        inner = torch.addmm(self._first_bias[i], states, self._first[i]).tanh()
+        return torch.addmm(self._out_bias[i], inner, self._out[i])
 
 
 @dataclass(frozen=True)
-class WhenCertain(FirstAccepted):
-    """At the first ramp whose entropy is below a threshold."""
+class ByEntropy(ExitPolicy):
+    """The first ramp whose entropy is below a threshold."""
 
     threshold: float
-    last: int
+    reads_scores = True
 
     def accepts(self, depth: int, scores: Tensor) -> Tensor | None:
-        """Say which rows are certain."""
+        """Say of which rows the entropy is low enough."""
         if depth == 0:
             return None
         return entropy(scores)[:, 0] < self.threshold

@@ -11,8 +11,10 @@ from sklearn.utils import check_random_state
 
 from skraee.backbone.batching import BatchTokens
 from skraee.backbone.engine import Engine
+from skraee.backbone.exit_policy import ExitPolicy
 from skraee.backbone.handle import Backbone, LoadedBackbone
 from skraee.backbone.precision import Device
+from skraee.backbone.scoring import LabelScorer
 from skraee.baselines.base import (
     Advance,
     BaselineClassifier,
@@ -201,9 +203,9 @@ class SLEBClassifier(BaselineClassifier):
     ) -> Scored:
         rest = without_blocks(reader.backbone, fitted.learned)
         engine = Engine(rest, self.batch_tokens)
-        depths = np.full(len(prompts), engine.n_layers)
-        head = rest.head(fitted.token_ids)
-        return engine.run_to(prompts, depths, head, advance), depths
+        scorer = LabelScorer(rest.head(fitted.token_ids))
+        run = engine.run(prompts, ExitPolicy(), scorer, advance=advance)
+        return run.scores, run.exits
 
     def _setting(self) -> dict[str, Any]:
         order = None if self.removal_order is None else tuple(self.removal_order)

@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from skraee.backbone.batching import distinct
+from skraee.backbone.exit_policy import AtGivenDepths
 from skraee.backbone.readout import LabelHead
+from skraee.backbone.scoring import LabelScorer
 from skraee.demo.task import Labelled
 from skraee.reading import Reader
 
@@ -161,8 +163,9 @@ def fixed_depth(
     def answer(texts: list[str]) -> tuple[npt.NDArray[Any], IntArray]:
         samples, inverse = distinct([(text,) for text in texts])
         prompts = reader.prompts.encode(samples)
-        logits = reader.engine.run_to(prompts, np.full(len(prompts), depth), head)
-        return classes[logits.argmax(axis=1)][inverse], np.full(len(texts), depth)
+        exits = np.full(len(prompts), depth)
+        run = reader.engine.run(prompts, AtGivenDepths(exits), LabelScorer(head))
+        return classes[run.scores.argmax(axis=1)][inverse], np.full(len(texts), depth)
 
     return System(name, answer)
 

@@ -12,6 +12,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from skraee.retrieval.database import Database
 from skraee.retrieval.keys import Standardizer
+from skraee.stopping import ByVotes
 from skraee.ties import ROUNDING
 
 Float32Array = npt.NDArray[np.float32]
@@ -153,9 +154,8 @@ def _exits(
     if settings[0].encoder is not None:
         keys = Standardizer.fit(keys[known])(keys)
     database = Database.build(keys[known], proba[known], codes[known])
-    return np.stack(
-        [
-            database.exits(keys[held], k=K, tau=s.tau, min_exit=s.min_exit).exits
-            for s in settings
-        ]
-    )
+    policies = [
+        ByVotes(database=database, k=K, tau=s.tau, min_exit=s.min_exit)
+        for s in settings
+    ]
+    return np.stack([policy.choice(keys[held]).exits for policy in policies])

@@ -11,10 +11,7 @@ from skraee.retrieval.exact_search import IntArray, Metric
 from skraee.retrieval.exit_rule import (
     BelowTau,
     FloatArray,
-    choose_exit,
     exit_information,
-    exit_scores,
-    neighbor_weights,
     select_votes,
 )
 from skraee.retrieval.neighbors import Method, NeighborIndex, check_keys
@@ -291,39 +288,9 @@ class Database:
         self._votes = setting, votes
         return votes
 
-    def exits(
-        self,
-        queries: npt.ArrayLike,
-        *,
-        k: int,
-        tau: float,
-        below_tau: BelowTau = "top3",
-        min_exit: int = 0,
-    ) -> ExitChoice:
-        """Choose the exit of each query (Algorithm 3.2, equations 4-6).
-
-        Parameters
-        ----------
-        queries : array-like of shape (q, d)
-            Keys of the queries.
-        k : int
-            How many neighbours vote.
-        tau, below_tau, min_exit
-            What `select_votes` takes.
-
-        Returns
-        -------
-        ExitChoice
-            The exits, and the scores and neighbours from which they follow.
-        """
-        votes = self.votes(tau=tau, below_tau=below_tau, min_exit=min_exit)
-        distances, rows = self.neighbors(queries, k)
-        scores = exit_scores(neighbor_weights(distances), votes, rows)
-        exits, undecided = choose_exit(scores)
-        return ExitChoice(exits, undecided, scores, distances, rows)
-
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_votes": None, "_index": None}
+        made = ("_votes", "_index")  # by searching
+        return {name: it for name, it in self.__dict__.items() if name not in made}
 
     def _neighbor_index(self) -> NeighborIndex:
         if self._index is None:

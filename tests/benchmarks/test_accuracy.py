@@ -166,7 +166,7 @@ def test_times_are_of_the_same_texts_for_all_methods(
     assert len(line["times"]) == 10 + 1 + 3 + 2
     assert min(line["times"].values()) > 0
     # Four rounds of eleven methods of ours: no store is asked.
-    assert rows["run_to"] + rows["run_scored"] == 4 * 11 * 4
+    assert rows["run"] == 4 * 11 * 4
     assert "## Time" in (tmp_path / "docs" / "accuracy.md").read_text("utf-8")
     assert (tmp_path / "docs" / "images" / "accuracy.png").is_file()
 

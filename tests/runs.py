@@ -1,0 +1,33 @@
+"""Ways to run prompts that tests name shortly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from skraee.backbone.engine import Engine, Run
+from skraee.backbone.exit_policy import AtGivenDepths, ExitPolicy, Exits
+from skraee.backbone.scoring import LabelScorer
+
+
+class Deciding(ExitPolicy):
+    """Exits chosen from the states at a depth, by a function."""
+
+    def __init__(self, at: int, decide: Callable[[Any], tuple[Any, Any]]) -> None:
+        self.decide_at = at
+        self._decide = decide
+
+    def depths(self, keys: Any, last: int) -> Exits:
+        return Exits(*self._decide(keys))
+
+
+def run_to(engine: Engine, prompts: Any, depths: np.ndarray, head: Any) -> np.ndarray:
+    """Run each prompt to its own depth: label-word logits (n, n_tokens)."""
+    return engine.run(prompts, AtGivenDepths(depths), LabelScorer(head)).scores
+
+
+def run_deciding(engine: Engine, prompts: Any, at: int, decide: Any, head: Any) -> Run:
+    """Choose the exits from the states at a depth, and go on to them."""
+    return engine.run(prompts, Deciding(at, decide), LabelScorer(head))
