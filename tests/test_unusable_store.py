@@ -72,8 +72,12 @@ def may_not_be_made(spoiled: Spoiled) -> None:
 
 
 def may_not_be_looked_into(spoiled: Spoiled) -> None:
+    is_file, folder = Path.is_file, spoiled.folder
+
     def refused(self: Path) -> bool:
-        raise PermissionError(13, "Permission denied", str(self))
+        if folder in self.parents:
+            raise PermissionError(13, "Permission denied", str(self))
+        return is_file(self)
 
     spoiled.patch.setattr(Path, "is_file", refused)
 
