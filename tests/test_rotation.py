@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from skraee import Backbone, RAEEClassifier
+from skraee import Backbone, Encoder, RAEEClassifier
 from skraee.backbone.batching import run_batches
 from skraee.backbone.engine import Engine
 from skraee.backbone.handle import LoadedBackbone
@@ -202,3 +203,19 @@ def test_short_texts_are_answered_and_stored_alike_beside_a_long_one(
     alone = np.concatenate([short.predict_proba([text]) for text in X_new])
     np.testing.assert_allclose(together, alone, atol=1e-6)
     np.testing.assert_allclose(short.predict_proba(X_new), alone, atol=1e-6)
+
+
+# Of "dynamic" the frequencies change where a plain encoder's texts are cut.
+@pytest.mark.parametrize("name", ["llama-longrope", "modernbert-longrope"])
+def test_encoder_gives_a_text_the_same_vector_beside_longer_ones(
+    name: str, tmp_path: Path
+) -> None:
+    ROTATING[name]().base_model.save_pretrained(tmp_path)
+    small_tokenizer().save_pretrained(tmp_path)
+    words = [f"w{i}" for i in range(3, 43)]
+    texts = [" ".join(words[:n]) for n in (5, 9, 30, 12, 14, 40, 3)]
+    encoder = Encoder(tmp_path)
+    together = encoder.encode(texts)
+    alone = np.concatenate([encoder.encode([text]) for text in texts])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    np.testing.assert_array_equal(encoder.encode(texts), together)

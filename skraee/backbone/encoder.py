@@ -34,6 +34,12 @@ from skraee.backbone.naming import Uncopied, parse_name
 from skraee.backbone.output_flags import reset_output_flags
 from skraee.backbone.precision import Device, resolve_device
 from skraee.backbone.quiet import quiet_loading
+from skraee.backbone.rotation import (
+    changing_rotations_anywhere,
+    sides_of,
+    unused,
+)
+from skraee.backbone.views import view_of
 from skraee.exceptions import BackboneChangedError, BackboneMissingError
 from skraee.text.inputs import check_texts
 from skraee.text.tokenizer import TextTokenizer
@@ -371,8 +377,17 @@ class _MeanPooled:
             vectors[rows] = self._mean([ids[i] for i in rows]).cpu().numpy()
 
         budget = check_batch_tokens("auto", self.transformers_model.device)
-        run_batches([len(row) for row in ids], budget, run)
+        lengths = [len(row) for row in ids]
+        rotations = changing_rotations_anywhere(self.transformers_model)
+        sides = sides_of(rotations.values(), lengths)
+        run_batches(lengths, budget, run, sides=sides)
         return vectors
+
+    def _view(self) -> torch.nn.Module:
+        """Return the network with rotary embeddings that have seen no text."""
+        rotations = changing_rotations_anywhere(self.transformers_model)
+        fresh = {path: unused(rotation) for path, rotation in rotations.items()}
+        return view_of(self.transformers_model, fresh)
 
     @torch.no_grad()
     def _mean(self, ids: list[list[int]]) -> torch.Tensor:
@@ -381,7 +396,7 @@ class _MeanPooled:
         lengths = torch.tensor([len(row) for row in ids], device=device)
         mask = torch.arange(width, device=device) < lengths[:, None]
         padded = [row + row[-1:] * (width - len(row)) for row in ids]
-        states = self.transformers_model(
+        states = self._view()(
             input_ids=torch.tensor(padded, device=device), attention_mask=mask.long()
         ).last_hidden_state
         return torch.einsum("bt,bth->bh", mask / lengths[:, None], states)

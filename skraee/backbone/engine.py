@@ -34,7 +34,7 @@ from skraee.backbone.gates import (
 from skraee.backbone.passes import Batch, Collector
 from skraee.backbone.prefix import cache_argument
 from skraee.backbone.readout import LabelHead
-from skraee.backbone.rotation import sides_of
+from skraee.backbone.rotation import rotations_of, sides_of
 from skraee.backbone.row_exits import AtOnce, RowExits, Scorer
 from skraee.backbone.scoring import DepthStates, StateKind
 from skraee.clock import Clock, NoClock
@@ -486,7 +486,7 @@ class Engine:
             run_rows,
             advance,
             same_length=family.kind != "causal",
-            sides=sides_of(model, family, lengths),
+            sides=sides_of(rotations_of(model, family), lengths),
         )
 
     def _prefix_of(self, prompts: Sequence[Prompt]) -> tuple[int, ...]:

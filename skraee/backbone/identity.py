@@ -113,6 +113,8 @@ def state_of_files(source: Path) -> tuple[tuple[str, int, int, int], ...] | None
     tuple or None
         None where there is nothing, or no longer anything.
     """
+    if not source.is_absolute():  # a hub's name; paths are made absolute
+        return None
     found = [(file, file.stat()) for file in sorted(_files(source))]
     return tuple((str(f), s.st_size, s.st_mtime_ns, s.st_ino) for f, s in found) or None
 

@@ -30,24 +30,35 @@ def changing_rotations(stack: nn.Module, family: Family) -> dict[str, nn.Module]
     family : Family
         Its row.
     """
-    return {
-        path: module
-        for path, module in _beside_layers(stack, family.layers)
-        if any(map(_changes, _kinds(module).values()))
-    }
+    return _changing(_beside_layers(stack, family.layers))
+
+
+def changing_rotations_anywhere(model: nn.Module) -> dict[str, nn.Module]:
+    """Return by its path each module of a model whose frequencies change with lengths.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Of any layout.
+    """
+    return _changing(model.named_modules())
+
+
+def rotations_of(model: nn.Module, family: Family) -> list[nn.Module]:
+    """Return those of all stacks of a model with its head."""
+    stacks = map(model.get_submodule, family.stacks)
+    return [r for s in stacks for r in changing_rotations(s, family).values()]
 
 
 def sides_of(
-    model: nn.Module, family: Family, lengths: Sequence[int]
+    rotations: Iterable[nn.Module], lengths: Sequence[int]
 ) -> list[Hashable] | None:
     """Say which texts may share a batch: those whose sides are equal.
 
     Parameters
     ----------
-    model : nn.Module
-        With its head.
-    family : Family
-        Its row.
+    rotations : iterable of nn.Module
+        Those of the model whose frequencies change.
     lengths : sequence of n int
         All tokens of each text.
 
@@ -57,8 +68,6 @@ def sides_of(
         None where all may. Texts of one side lie together when they are sorted by
         length.
     """
-    stacks = map(model.get_submodule, family.stacks)
-    rotations = [r for s in stacks for r in changing_rotations(s, family).values()]
     limits = [limit for rotation in rotations for limit in _limits(rotation)]
     if not limits:
         return None
@@ -87,6 +96,14 @@ def unused(rotation: Any) -> nn.Module:
         if layer_type:
             setattr(copy, f"{of_type}max_seq_len_cached", first)
     return copy  # type: ignore[no-any-return]
+
+
+def _changing(modules: Iterable[tuple[str, nn.Module]]) -> dict[str, nn.Module]:
+    return {
+        path: module
+        for path, module in modules
+        if any(map(_changes, _kinds(module).values()))
+    }
 
 
 def _beside_layers(stack: nn.Module, layers: str) -> Iterable[tuple[str, nn.Module]]:

@@ -13,7 +13,7 @@ from skraee.backbone.ambient import own_torch_state
 from skraee.backbone.batching import BatchTokens, check_batch_tokens, run_batches
 from skraee.backbone.gates import Front, layers_of, open_stack
 from skraee.backbone.passes import Batch
-from skraee.backbone.rotation import sides_of
+from skraee.backbone.rotation import rotations_of, sides_of
 from skraee.baselines.block_removal import (
     blocks_of,
     removable_blocks,
@@ -114,7 +114,7 @@ def losses_without(
         lengths,
         check_batch_tokens(batch_tokens, backbone.device),
         run,
-        sides=sides_of(rest.model, rest.family, read),
+        sides=sides_of(rotations_of(rest.model, rest.family), read),
     )
     n_targets = sum(len(e.targets) for e in exercises)
     return {
