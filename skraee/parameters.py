@@ -182,9 +182,14 @@ def check_choice(name: str, value: Any, allowed: Sequence[Any]) -> None:
     ValueError
         If it is none of them.
     """
-    if value not in allowed:
+    if not any(value is one or _equals(value, one) for one in allowed):
         options = ", ".join(map(repr, allowed))
         raise ValueError(f"{name} must be one of {options}, got {value!r}.")
+
+
+def _equals(value: Any, allowed: Any) -> bool:
+    # Not ==, which arrays answer item by item.
+    return isinstance(value, str) and isinstance(allowed, str) and value == allowed
 
 
 def check_length(name: str, value: Any) -> None:

@@ -130,6 +130,11 @@ class FolderStore:
     def __init__(
         self, folder: str | os.PathLike[str], max_bytes: int = _FOLDER_BYTES
     ) -> None:
+        if "\0" in os.fspath(folder):
+            raise ValueError(
+                f"memory= must be the path of a folder, got {os.fspath(folder)!r}, "
+                "which holds a zero byte; give another one, or None."
+            )
         self.folder = Path(folder).expanduser().absolute()
         self.max_bytes = max_bytes
 
@@ -366,7 +371,8 @@ def _pack(record: Arrays) -> bytes:
 
 def _unpack(data: bytes | None) -> Arrays | None:
     """Return the arrays; None for a damaged record, which is as good as missing."""
-    if data is None or _checksum(data[16:]) != data[:16]:
+    # SQLite keeps what it is given, of any type.
+    if not isinstance(data, bytes) or _checksum(data[16:]) != data[:16]:
         return None
     length = int.from_bytes(data[16:20], "little")
     start = 20 + length

@@ -449,3 +449,78 @@ def test_a_part_that_is_compiled_apart_is_refused() -> None:
     layers[0] = torch.compile(layers[0], backend="eager")
     with pytest.raises(ValueError, match=r"is a OptimizedModule around another module"):
         Backbone(model.eval(), tokenizer)
+
+
+# What is around a model
+
+
+def tripled(module: Any, args: Any, out: Any) -> Any:
+    out.logits = out.logits * 3
+    return out
+
+
+def compiled_with_a_hook(model: Any) -> Any:
+    wrapper = torch.compile(model, backend="eager")
+    wrapper.register_forward_hook(tripled)
+    return wrapper
+
+
+def compiled_with_a_forward(model: Any) -> Any:
+    wrapper = torch.compile(model, backend="eager")
+    wrapper.forward = lambda **inputs: tripled(None, (), model(**inputs))
+    return wrapper
+
+
+def parallel_with_a_hook(model: Any) -> Any:
+    wrapper = torch.nn.DataParallel(model)
+    wrapper.register_forward_hook(tripled)
+    return wrapper
+
+
+def parallel_with_a_forward(model: Any) -> Any:
+    class Tripling(torch.nn.DataParallel):
+        def forward(self, *args: Any, **kwargs: Any) -> Any:
+            return tripled(None, (), self.module(*args, **kwargs))
+
+    return Tripling(model)
+
+
+def named_as_compiled(model: Any) -> Any:
+    class Wrapper(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self._orig_mod = model
+            self.config = model.config
+
+        def forward(self, *args: Any, **kwargs: Any) -> Any:
+            return tripled(None, (), self._orig_mod(*args, **kwargs))
+
+    return Wrapper()
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        compiled_with_a_hook,
+        compiled_with_a_forward,
+        parallel_with_a_hook,
+        parallel_with_a_forward,
+        named_as_compiled,
+    ],
+)
+def test_wrappers_that_change_the_answers_are_refused(wrapped: Any) -> None:
+    wrapper = wrapped(tiny_model("bert")).eval()
+    with pytest.raises((TypeError, ValueError), match=r"give the model inside"):
+        Backbone(wrapper, small_tokenizer())
+
+
+def test_a_layer_that_minds_wide_batches_is_refused() -> None:
+    class Narrow(torch.nn.Module):
+        def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+            return hidden * (1 + 0.1 * (hidden.shape[1] > 20) * (len(hidden) > 1))
+
+    model = tiny_model("bert")
+    layer = model.bert.encoder.layer[1]
+    layer.output.dropout = Narrow()
+    with pytest.raises(BackboneMismatchError):
+        Backbone(model, small_tokenizer()).load()

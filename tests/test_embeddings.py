@@ -16,7 +16,13 @@ from skraee.backbone.embeddings import n_positions
 from skraee.backbone.handle import Backbone, clear_backbones
 from skraee.backbone.output_flags import without_output_flags
 from skraee.exceptions import TruncationWarning
-from tests.checkpoints import change_settings, label_proba, saved, small_tokenizer
+from tests.checkpoints import (
+    change_settings,
+    label_proba,
+    saved,
+    saved_toy,
+    small_tokenizer,
+)
 from tests.model_zoo import MODELS, tiny_model
 from tests.test_engine import loaded
 
@@ -179,3 +185,9 @@ def test_roberta_whose_configuration_names_no_padding_ends_where_its_table_does(
     assert backbone.load().position_limit == 158
     with pytest.warns(TruncationWarning, match="fit prompts of 158 tokens"):
         clf.fit(["w7 " * 300, "w8 w9"] * 8, [0, 1] * 8)
+
+
+def test_configuration_that_the_library_refuses_is_named(tmp_path: Path) -> None:
+    change_settings(saved_toy(tmp_path), use_return_dict=False)
+    with pytest.raises(ValueError, match=r"config\.json in .* cannot be read \(Attr"):
+        Backbone(tmp_path).load()

@@ -308,3 +308,14 @@ def test_explain_joins_the_fields_of_a_frame_of_the_texts_of_fit() -> None:
     assert [one.text for one in told.neighbors] == [
         f"film {X[one.position]}" for one in told.neighbors
     ]
+
+
+def test_named_tuples_of_a_stream_are_taken_by_their_names() -> None:
+    frame = pd.DataFrame({"hypothesis": X, "premise": X[::-1]})
+    clf = RAEEClassifier(
+        toy.backbone(),
+        "{premise} it was {hypothesis} {mask}.",
+        label_words=toy.LABEL_WORDS,
+    ).fit(frame, Y)
+    found = np.concatenate(list(clf.predict_iter(frame.itertuples(index=False))))
+    np.testing.assert_array_equal(found, clf.predict(frame))

@@ -316,3 +316,10 @@ def test_partial_fit_knows_labels_of_another_type_as_other_classes():
         clf.partial_fit(X, np.where(Y == "positive", "1", "0"))
     with pytest.raises(TypeError, match=r"classes must be a list, .* got set"):
         clf.partial_fit(X, Y, classes={"negative", "positive"})
+
+
+def test_masked_entries_of_a_list_are_refused_by_their_place():
+    labels = list(np.ma.array(["a", "b", "a"], mask=[False, True, False]))
+    message = r"no missing or infinite labels, got a masked one at position 1 \(1 of 3"
+    with pytest.raises(ValueError, match=message):
+        check_labels(labels, 3)

@@ -85,9 +85,13 @@ WORDS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"label_words": {"negative": "bad", "positive": 3}}, TypeError, "a string, got 3"),
     ({"label_words": {"negative": "bad", "positive": ""}}, ValueError, "not be empty"),
     ({"label_words": ["bad"]}, ValueError, "1 words for 2 classes"),
+    ({"label_words": ["bad", " bad"]}, ValueError, "own, got 'bad' for .* and"),
     ({"label_words": "bad"}, TypeError, "must be a dict of class to word, .* got str"),
 ]
-KEPT = [({"memory": 3}, TypeError, "memory must be 'process', None, a folder or")]
+KEPT: list[tuple[dict[str, Any], type[Exception], str]] = [
+    ({"memory": 3}, TypeError, "memory must be 'process', None, a folder or"),
+    ({"memory": "a\0b"}, ValueError, "memory= must be the path of a folder, got 'a"),
+]
 EXITS = [
     ({"min_exit": -1}, ValueError, "min_exit must be at least 0, got -1"),
     ({"min_exit": 1.0}, TypeError, f"min_exit {WHOLE} 1.0"),
@@ -102,6 +106,7 @@ RAEE: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"encoder": True}, TypeError, "encoder must be None, a depth, .* got bool"),
     ({"readout": "svm"}, ValueError, "readout must be one of 'lm_head', 'ridge'"),
     ({"exit_by": "luck"}, ValueError, "exit_by must be one of"),
+    ({"metric": np.array([1, 2])}, ValueError, r"metric must be one of .* got array"),
     ({"below_tau": "top5"}, ValueError, "below_tau must be one of"),
     ({"database": "some"}, ValueError, "database must be one of"),
     ({"metric": "l1"}, ValueError, "metric must be one of"),

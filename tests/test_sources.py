@@ -422,3 +422,54 @@ def test_a_new_fit_takes_an_encoders_folder_as_it_is_now(
     clear_encoders()
     fresh = classifier(toy.backbone(), encoder=plain_encoder, memory=None).fit(X, Y)
     np.testing.assert_array_equal(found, fresh.kneighbors(X_NEW, 3)[0])
+
+
+class Adapter(nn.Module):
+    """A layer that keeps what decides in places of its own, as adapters do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scaling = {"default": 1.0, "other": object()}
+        self.factors = [1.0, {"more": 1.0}]
+        self.table = np.ones(2)
+        self._scale = 1.0
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        factor = self.scaling["default"] * self.factors[0] * self._scale  # type: ignore[operator]
+        return torch.relu(states) * float(factor) * float(self.table[0])
+
+
+def change_dict(adapter: Adapter) -> None:
+    adapter.scaling["default"] = 5.0
+
+
+def change_list(adapter: Adapter) -> None:
+    adapter.factors[0] = 5.0
+
+
+def change_array(adapter: Adapter) -> None:
+    adapter.table[0] = 5.0
+
+
+def change_private(adapter: Adapter) -> None:
+    adapter._scale = 5.0
+
+
+@pytest.mark.parametrize(
+    "change", [change_dict, change_list, change_array, change_private]
+)
+def test_what_an_adapter_keeps_is_part_of_the_model(
+    change: Callable[[Adapter], None],
+) -> None:
+    model, tokenizer = objects()
+    adapter = Adapter()
+    model.bert.encoder.layer[1].intermediate.intermediate_act_fn = adapter
+    X, y = toy.reviews(40)
+    backbone = Backbone(model, tokenizer)
+    before = classifier(backbone).fit(X, y)
+    first = before.layer_proba(X)
+    change(adapter)
+    again = classifier(backbone).fit(X, y).layer_proba(X)
+    assert np.abs(again - first).max() > 1e-3
+    with pytest.raises(BackboneChangedError, match="configuration and modules"):
+        before.predict(X)

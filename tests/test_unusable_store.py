@@ -386,3 +386,12 @@ def test_a_store_that_cannot_be_written_is_read_until_that_fails_too() -> None:
 def test_clear_of_a_store_that_fails_is_its_error() -> None:
     with pytest.raises(OSError, match="gone"):
         BestEffortStore(Failing()).clear()
+
+
+def test_records_of_another_type_are_computed_anew(tmp_path: Path) -> None:
+    clf = classifier(memory=tmp_path).fit(X, Y)
+    with closing(sqlite3.connect(FolderStore(tmp_path).path)) as connection:
+        connection.execute("UPDATE records SET value = 'text'")
+        connection.commit()
+    again = classifier(memory=tmp_path).fit(X, Y)
+    np.testing.assert_array_equal(again.layer_proba(X), clf.layer_proba(X))

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from skraee.backbone.handle import LoadedBackbone
 
 # Tokens of the probes: several lengths, so that there is padding.
-_LENGTHS = (10, 7, 5, 3)
+_LENGTHS = (40, 10, 7, 5, 3)
 # So many of them are the same in all, as the words before a template's text.
 _N_SHARED = 2
 # Tokens that the head scores.

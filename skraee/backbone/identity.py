@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -32,6 +34,9 @@ _NO_SETTING = {
 }
 # Attributes that do not decide what a module computes.
 _NO_MATTER = {"name_or_path", "training"}
+# What torch itself keeps in every module.
+_MACHINERY = frozenset(vars(nn.Module()))
+_LIBRARIES = ("transformers.", "torch.", "sentence_transformers.")
 # Rotary embeddings that stretch with the longest text of a batch write these down.
 _STRETCHING = ("dynamic", "longrope")
 _STRETCHED = ("inv_freq", "max_seq_len_cached", "attention_scaling")
@@ -189,7 +194,11 @@ def _held(module: nn.Module) -> Iterator[tuple[str, bytes]]:
     """Yield a module's attributes and buffers that have a plain value."""
     stretches = _stretches(module)
     for name, value in {**vars(module), **module._buffers}.items():
-        if name.startswith("_") or name in _NO_MATTER:
+        if name in _MACHINERY or name in _NO_MATTER:
+            continue
+        # What the libraries keep for themselves may change from call to call; of other
+        # classes, as adapters have them, it may decide what they compute.
+        if name.startswith("_") and type(module).__module__.startswith(_LIBRARIES):
             continue
         if stretches and name.endswith(_STRETCHED) and "original" not in name:
             continue
@@ -207,12 +216,22 @@ def _plain(value: Any) -> bytes | None:
         return f"{tuple(value.shape)} {value.dtype} ".encode() + bits_of(value)
     if isinstance(value, (bool, int, float, str, torch.dtype)) or value is None:
         return repr(value).encode()
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return f"{value.shape} {value.dtype} ".encode() + value.tobytes()
+    if isinstance(value, Mapping):
+        pairs = sorted(value.items(), key=lambda pair: repr(pair[0]))
+        return b"{" + b",".join(map(_of_item, chain(*pairs))) + b"}"
     if isinstance(value, (tuple, list)):
-        parts = [_plain(item) for item in value]
-        return None if None in parts else b",".join(p for p in parts if p is not None)
+        return b"[" + b",".join(map(_of_item, value)) + b"]"
     if inspect.isroutine(value):
         return f"{value.__module__}.{value.__qualname__}".encode()
     return None
+
+
+def _of_item(value: Any) -> bytes:
+    """Return an item's value, or of what has none the class."""
+    plain = _plain(value)
+    return type(value).__qualname__.encode() if plain is None else plain
 
 
 def tokenizer_state_of(tokenizer: Any) -> str:

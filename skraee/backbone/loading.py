@@ -187,11 +187,18 @@ def _read_settings(folder: Path) -> dict[str, Any]:
 def _read_config(folder: Path, settings: dict[str, Any]) -> Any:
     import transformers
 
-    if settings["model_type"] == "elasticbert":
-        return transformers.BertConfig.from_dict({**settings, "model_type": "bert"})
-    return transformers.AutoConfig.from_pretrained(
-        folder, trust_remote_code=False, local_files_only=True
-    )
+    try:
+        if settings["model_type"] == "elasticbert":
+            return transformers.BertConfig.from_dict({**settings, "model_type": "bert"})
+        return transformers.AutoConfig.from_pretrained(
+            folder, trust_remote_code=False, local_files_only=True
+        )
+    except Exception as error:  # of whatever entry it is that the library refuses
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"config.json in {str(folder)!r} cannot be read ({type(error).__name__}: "
+            f"{reason}); fetch it again, or take the entry out that it speaks of."
+        ) from error
 
 
 def _read_tokenizer(folder: Path, config: Any) -> PreTrainedTokenizerFast:

@@ -45,6 +45,7 @@ def plain_model(model: Any) -> PreTrainedModel:
     from transformers import PreTrainedModel
 
     while (inner := _wrapped(model)) is not None:
+        _refuse_changed_wrapper(model)
         model = inner
     if not isinstance(model, PreTrainedModel):
         raise TypeError(
@@ -58,14 +59,32 @@ def plain_model(model: Any) -> PreTrainedModel:
 
 def _wrapped(model: Any) -> nn.Module | None:
     """Return what stands in a wrapper that leaves the answers as they are."""
-    if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+    if type(model) in (nn.DataParallel, nn.parallel.DistributedDataParallel):
         held: nn.Module = model.module
         return held
-    if not isinstance(model, nn.Module):
+    if not _is_compiled(model):
         return None
-    # The class that torch.compile makes has no public name.
-    inner: nn.Module | None = model._modules.get("_orig_mod")
+    inner: nn.Module = model._modules["_orig_mod"]
     return inner
+
+
+def _is_compiled(model: Any) -> bool:
+    # The class that torch.compile makes has no public name.
+    kind = type(model)
+    return kind.__name__ == "OptimizedModule" and kind.__module__.startswith("torch.")
+
+
+def _refuse_changed_wrapper(wrapper: nn.Module) -> None:
+    """Refuse a wrapper that does more than what its class does."""
+    forward = vars(wrapper).get("forward")
+    # What torch.compile puts there says what it was made of.
+    is_own = forward is not None and not hasattr(forward, "_torchdynamo_orig_callable")
+    if is_own or wrapper._forward_hooks or wrapper._forward_pre_hooks:
+        raise ValueError(
+            f"the {type(wrapper).__name__} around the model has "
+            f"{'a forward' if is_own else 'hooks'} of its own, which would be left out "
+            "where layers run one by one; give the model inside of it."
+        )
 
 
 def refuse_changed(model: nn.Module) -> None:

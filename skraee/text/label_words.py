@@ -15,8 +15,8 @@ LabelWords = Mapping[Any, str] | Sequence[str] | None
 # How vocabularies spell a space: as it is, in SentencePiece, in byte-level BPE.
 _SPACES = " ▁Ġ"
 
-# How many of many classes an error names.
-_SHOWN = 8
+# How many of very many classes an error names.
+_SHOWN = 100
 
 _OR_RIDGE = "or let RAEEClassifier read states with readout='ridge', which needs none"
 
@@ -247,6 +247,24 @@ def _check_words(words: Mapping[Hashable, str]) -> None:
                 f"a label word must not be empty, got {word!r} for the class {name!r}; "
                 f"write the word that the model should say for it"
             )
+    _check_not_shared(words)
+
+
+def _check_not_shared(words: Mapping[Hashable, str]) -> None:
+    """Refuse classes with the same word."""
+    names: dict[str, list[Hashable]] = {}
+    for name, word in words.items():
+        names.setdefault(word.strip(), []).append(name)
+    shared = [
+        f"{word!r} for {_some(map(repr, of_word), ' and ')}"
+        for word, of_word in names.items()
+        if len(of_word) > 1
+    ]
+    if shared:
+        raise ValueError(
+            f"every class must have a label word of its own, got {_some(shared)}; "
+            f"choose other words, {_OR_RIDGE}"
+        )
 
 
 def _ids(word: str, tokenizer: TextTokenizer) -> list[int]:

@@ -132,6 +132,10 @@ def _one_column(y: Any, name: str) -> Labels:
         raise _several_outputs(f"an array of shape {labels.shape}", name)
     if labels.dtype.kind == "V":
         raise _several_outputs(f"records of dtype {labels.dtype}", name)
+    if labels.dtype == object and labels.ndim == 1:
+        masked = [i for i, label in enumerate(labels) if label is np.ma.masked]
+        if masked:
+            raise _missing("a masked one", masked, len(labels), name)
     for label in labels.flat if labels.dtype == object else ():
         several = isinstance(label, Sequence | Set) and not isinstance(
             label, str | bytes

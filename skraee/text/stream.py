@@ -60,6 +60,8 @@ def _samples(X: Any, fields: Sequence[str]) -> Iterator[tuple[str, ...]]:
 def _sample(item: Any, fields: Sequence[str], position: int) -> tuple[str, ...]:
     """Return the fields of one item."""
     row: Any = item
+    if isinstance(item, tuple) and hasattr(item, "_asdict"):
+        item = item._asdict()  # a named tuple, as DataFrame.itertuples gives it
     if isinstance(item, Mapping) and all(field in item for field in fields):
         row = tuple(item[field] for field in fields)
     elif isinstance(item, str):
