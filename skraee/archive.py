@@ -21,9 +21,9 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from skraee import __version__
 from skraee.exceptions import FileFormatError
 from skraee.files import replacing
+from skraee.versions import installed
 
 #: Number of the format that `write` writes, and the newest that `read` reads.
 FORMAT = 1
@@ -165,7 +165,7 @@ def _manifest(archive: zipfile.ZipFile, path: str | os.PathLike[str]) -> dict[st
     if not 1 <= found <= FORMAT:
         raise FileFormatError(
             f"{os.fspath(path)!r} has format {found}, written by skraee "
-            f"{manifest['versions']['skraee']}, and skraee {__version__} reads formats "
+            f"{manifest['versions']['skraee']}, and skraee {_version()} reads formats "
             f"up to {FORMAT}; update it: pip install --upgrade skraee."
         )
     return manifest
@@ -204,3 +204,7 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _version() -> str:
+    return installed(("skraee",))["skraee"]

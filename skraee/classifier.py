@@ -35,7 +35,7 @@ from skraee.clock import Clock, Timings
 from skraee.estimator import Answer, Arrays, TextClassifierMixin, gathered
 from skraee.explanation import Explanation
 from skraee.fitted import Fitted, Prediction, warn_of_undecided
-from skraee.learning import Evidence, Lesson
+from skraee.learning import Lesson
 from skraee.parameters import check_parameters, check_whole, warn_of_unused
 from skraee.progress import (
     CallbackSupportMixin,
@@ -56,6 +56,7 @@ from skraee.stopping import (
     ByGain,
     ByNeighbors,
     ByVotes,
+    Evidence,
     gains_left_out,
     price_within,
     threshold_within,

@@ -13,15 +13,16 @@ from skraee.backbone.batching import BatchTokens
 from skraee.backbone.handle import Backbone
 from skraee.backbone.precision import Device
 from skraee.classifier import RAEEClassifier
-from skraee.learning import Evidence
 from skraee.retrieval.leave_one_out import exits_for_each_k, other_neighbors
 from skraee.scoring import Scoring, score_answers
 from skraee.stopping import (
+    Evidence,
     best_for_price,
     first_confident,
     gains_left_out,
     price_within,
     threshold_within,
+    votes_of,
 )
 from skraee.text.label_words import LabelWords
 from skraee.text.template import Template
@@ -247,9 +248,7 @@ class RAEEClassifierCV(RAEEClassifier):
         distances, rows = other_neighbors(known.database, known.keys, max(ks))
         exits = {}
         for tau in set(self.taus):
-            votes = known.database.votes(
-                tau=tau, below_tau=self.below_tau, min_exit=self.min_exit
-            )
+            votes = votes_of(known.database, tau, self.below_tau, self.min_exit)
             exits[tau] = exits_for_each_k(distances, rows, votes, ks)
         return [
             Candidate({"k": k, "tau": float(tau)}, exits[tau][k])

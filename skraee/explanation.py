@@ -9,8 +9,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from skraee.retrieval.database import Database, ExitChoice
+from skraee.retrieval.database import Database
 from skraee.retrieval.exit_rule import neighbor_weights
+from skraee.stopping import ExitChoice
 
 
 @dataclass(frozen=True)

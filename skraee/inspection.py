@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +11,18 @@ from skraee.text.inputs import check_texts
 from skraee.text.labels import check_labels
 from skraee.text.template import as_template
 
-if TYPE_CHECKING:
-    from skraee.classifier import RAEEClassifier
+
+class EarlyExit(Protocol):
+    """What is plotted of a fitted classifier."""
+
+    template: Any
+    classes_: npt.NDArray[Any]
+
+    def layer_proba(self, X: Any) -> npt.NDArray[np.floating]:
+        """Return the probabilities (n, m + 1, C) of every depth."""
+
+    def predict(self, X: Any, return_exit_layers: bool = False) -> Any:
+        """Return classes (n,) and, if asked, exits (n,)."""
 
 
 class ExitLayerDisplay:
@@ -59,14 +69,14 @@ class ExitLayerDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator: RAEEClassifier, X: Any, y: Any, *, ax: Any = None
+        cls, estimator: EarlyExit, X: Any, y: Any, *, ax: Any = None
     ) -> Self:
         """Run a fitted classifier on labelled texts and plot.
 
         Parameters
         ----------
         estimator : RAEEClassifier
-            Fitted.
+            Fitted; or any other with `layer_proba` and `predict`.
         X : sequence of n str, or DataFrame
             The texts.
         y : array-like of shape (n,)

@@ -17,6 +17,7 @@ from skraee.retrieval.keys import Standardizer
 from skraee.retrieval.reuse import LastUsed, content
 from skraee.ridge import RidgeReadout, fit_ridge
 from skraee.states import States, room_for
+from skraee.stopping import Evidence
 from skraee.sweep import LayerSweep, softmax
 from skraee.text.inputs import Texts
 
@@ -53,33 +54,6 @@ class Learned:
     ridge: RidgeReadout | None = None
     sharpness: FloatArray | None = None
     records: npt.NDArray[np.uint8] | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Evidence:
-    """What fit knows of its own texts, each left out: what exits are chosen by.
-
-    Attributes
-    ----------
-    database : Database
-    keys : ndarray of shape (n, d)
-    proba : ndarray of shape (n, m + 1, C)
-    codes : ndarray of shape (n,)
-        Class codes.
-    classes : ndarray of shape (C,)
-    weights : ndarray of shape (n,)
-        Of the texts.
-    costs : ndarray of shape (m + 1,)
-        Share of a full pass that each exit takes, that of the keys included.
-    """
-
-    database: Database
-    keys: Float32Array
-    proba: Float32Array
-    codes: IntArray
-    classes: npt.NDArray[Any]
-    weights: FloatArray
-    costs: FloatArray
 
 
 @dataclass(frozen=True, eq=False)

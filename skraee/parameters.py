@@ -23,8 +23,6 @@ from skraee.text.template import as_template
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
 
-    from skraee.classifier import RAEEClassifier
-
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "readout": ("lm_head", "ridge"),
     "exit_by": ("retrieval", "confidence"),
@@ -59,12 +57,13 @@ def check_parameters(estimator: BaseEstimator) -> None:
             check_choice(name, given[name], allowed)
 
 
-def warn_of_unused(estimator: RAEEClassifier) -> None:
+def warn_of_unused(estimator: BaseEstimator) -> None:
     """Warn of settings that were changed and that a budget makes useless.
 
     Parameters
     ----------
-    estimator : RAEEClassifier
+    estimator : BaseEstimator
+        With a `budget`, or without one.
 
     Warns
     -----

@@ -57,15 +57,17 @@ from __future__ import annotations
 import os
 from dataclasses import fields
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skraee import archive
 from skraee.archive import Arrays
+from skraee.backbone.batching import BatchTokens
 from skraee.backbone.encoder import Encoder, as_encoder
 from skraee.backbone.handle import Backbone, as_backbone
+from skraee.backbone.precision import Device
 from skraee.exceptions import FileFormatError
 from skraee.fitted import Fitted
 from skraee.origin import Origin
@@ -76,23 +78,37 @@ from skraee.retrieval.keys import Standardizer
 from skraee.ridge import RidgeReadout
 from skraee.text.template import Template
 
-if TYPE_CHECKING:
-    from skraee.classifier import RAEEClassifier
-
 # Parts of what fit left that may be missing.
 _PARTS: dict[str, type] = {"standardizer": Standardizer, "ridge": RidgeReadout}
 
 Path = str | os.PathLike[str]
 Manifest = dict[str, Any]
-Estimator = TypeVar("Estimator", bound="RAEEClassifier")
 
 
-def save(estimator: RAEEClassifier, path: Path) -> None:
+class Savable(Protocol):
+    """What a file holds: an estimator, and what fit left in it."""
+
+    _fitted: Fitted
+    device: Device
+    batch_tokens: BatchTokens
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the constructor's parameters."""
+
+    @classmethod
+    def _get_param_names(cls) -> list[str]: ...
+
+
+Estimator = TypeVar("Estimator", bound=Savable)
+
+
+def save(estimator: Savable, path: Path) -> None:
     """Write a fitted estimator to a file.
 
     Parameters
     ----------
-    estimator : RAEEClassifier
+    estimator : Savable
+        Fitted.
     path : str or Path
 
     Raises
@@ -141,7 +157,8 @@ def load(
 
     Returns
     -------
-    RAEEClassifier
+    Savable
+        Of the class `cls`.
 
     Raises
     ------
@@ -177,14 +194,14 @@ def load(
     return estimator
 
 
-def _parameters(estimator: RAEEClassifier) -> Manifest:
+def _parameters(estimator: Savable) -> Manifest:
     parameters = estimator.get_params(deep=False)
     if not isinstance(parameters["memory"], str | PurePath | None):
         parameters["memory"] = "process"  # a joblib.Memory is of this process
     return {name: to_plain(name, value) for name, value in parameters.items()}
 
 
-def _attributes(estimator: RAEEClassifier) -> tuple[Manifest, Arrays]:
+def _attributes(estimator: Savable) -> tuple[Manifest, Arrays]:
     """Return what fit has set, apart from `_fitted`."""
     names = vars(estimator).keys() - estimator.get_params(deep=False).keys()
     found = {name: vars(estimator)[name] for name in sorted(names) if name[0] != "_"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,19 +14,18 @@ from torch import Tensor
 
 from skraee.backbone.exit_policy import ExitPolicy, Exits
 from skraee.calibration import WeightedShare
-from skraee.retrieval.database import Database, ExitChoice
+from skraee.retrieval.database import Database
 from skraee.retrieval.exit_rule import (
     BelowTau,
     choose_exit,
+    exit_information,
     exit_scores,
     neighbor_weights,
+    select_votes,
 )
 from skraee.retrieval.keys import Standardizer
 from skraee.retrieval.leave_one_out import other_neighbors
 from skraee.ties import ROUNDING, best_of, first_largest
-
-if TYPE_CHECKING:
-    from skraee.learning import Evidence
 
 Float32Array = npt.NDArray[np.float32]
 FloatArray = npt.NDArray[np.float64]
@@ -34,6 +33,58 @@ IntArray = npt.NDArray[np.int64]
 
 # Thresholds and prices that are tried for a budget.
 _N_TRIED = 400
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What fit knows of its own texts, each left out: what exits are chosen by.
+
+    Attributes
+    ----------
+    database : Database
+    keys : ndarray of shape (n, d)
+    proba : ndarray of shape (n, m + 1, C)
+    codes : ndarray of shape (n,)
+        Class codes.
+    classes : ndarray of shape (C,)
+    weights : ndarray of shape (n,)
+        Of the texts.
+    costs : ndarray of shape (m + 1,)
+        Share of a full pass that each exit takes, that of the keys included.
+    """
+
+    database: Database
+    keys: Float32Array
+    proba: Float32Array
+    codes: npt.NDArray[np.integer]
+    classes: npt.NDArray[Any]
+    weights: FloatArray
+    costs: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class ExitChoice:
+    """Where queries stop, and why.
+
+    Attributes
+    ----------
+    exits : ndarray of int64 of shape (q,)
+        The depth at which each query stops (equation 6).
+    undecided : ndarray of bool of shape (q,)
+        Where no neighbour voted, so that the exit is the full depth.
+    scores : ndarray of float64 of shape (q, m + 1)
+        F of equation 4.
+    distances : ndarray of float64 of shape (q, k)
+        Distances of the neighbours that voted, ascending.
+    rows : ndarray of int64 of shape (q, k)
+        Their rows in the database.
+    """
+
+    exits: IntArray
+    undecided: npt.NDArray[np.bool_]
+    scores: FloatArray
+    distances: FloatArray
+    rows: IntArray
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -95,9 +146,7 @@ class ByVotes(ByNeighbors):
 
     def votes(self) -> FloatArray:
         """Return what every stored text votes with: (n, m + 1)."""
-        return self.database.votes(
-            tau=self.tau, below_tau=self.below_tau, min_exit=self.min_exit
-        )
+        return votes_of(self.database, self.tau, self.below_tau, self.min_exit)
 
     def _chosen(self, distances: FloatArray, rows: IntArray) -> ExitChoice:
         scores = exit_scores(neighbor_weights(distances), self.votes(), rows)
@@ -150,6 +199,32 @@ class ByConfidence(ExitPolicy):
         if depth < self.min_exit:
             return None
         return torch.softmax(scores, dim=1).amax(dim=1) >= self.threshold
+
+
+def votes_of(
+    database: Database, tau: float, below_tau: BelowTau = "top3", min_exit: int = 0
+) -> FloatArray:
+    """Return what every stored text votes with.
+
+    Parameters
+    ----------
+    database : Database
+    tau, below_tau, min_exit
+        What `select_votes` takes.
+
+    Returns
+    -------
+    ndarray of float64 of shape (n, m + 1)
+        Made anew only where the setting differs from the last call's.
+    """
+
+    def make() -> FloatArray:
+        information = exit_information(database.proba, database.labels)
+        return select_votes(
+            information, tau=tau, below_tau=below_tau, min_exit=min_exit
+        )
+
+    return database.derived((tau, below_tau, min_exit), make)
 
 
 def of_right_class(database: Database) -> FloatArray:

@@ -16,7 +16,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from skraee import Backbone, RAEEClassifier, RAEEClassifierCV, clear_sweeps, toy
 from skraee.calibration import WeightedShare, sample_weights
-from skraee.learning import Evidence
+from skraee.stopping import Evidence
 
 # Texts with a wrong label are often read wrongly at all depths.
 pytestmark = pytest.mark.filterwarnings("ignore::skraee.exceptions.UndecidedWarning")

@@ -17,7 +17,7 @@ from sklearn.model_selection import GridSearchCV
 from skraee import RAEEClassifier, RAEEClassifierCV, clear_sweeps, toy
 from skraee.retrieval.database import Database
 from skraee.retrieval.leave_one_out import exits_for_each_k, other_neighbors
-from skraee.stopping import ByVotes
+from skraee.stopping import ByVotes, votes_of
 
 # 25 texts with copies, one of them under another label.
 X, Y = toy.reviews(20, seed=3)
@@ -105,7 +105,7 @@ def test_exits_left_out_equal_those_of_a_database_without_the_text(
     codes = rng.integers(0, 3, 30)
     ks = [7, 1, 3, 29, 100]
     database = Database.build(keys, proba, codes, keep=keep, method="exact")
-    votes = database.votes(tau=0.6)
+    votes = votes_of(database, tau=0.6)
     found = exits_for_each_k(*other_neighbors(database, keys, 100), votes, ks)
     for i in range(30):
         rest = np.delete(np.arange(30), i)

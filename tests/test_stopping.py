@@ -13,13 +13,13 @@ import torch
 
 from skraee.backbone.cost import depth_costs
 from skraee.calibration import sample_weights
-from skraee.learning import Evidence
 from skraee.retrieval.database import Database
 from skraee.retrieval.exit_rule import exit_information, select_votes
 from skraee.stopping import (
     ByConfidence,
     ByGain,
     ByVotes,
+    Evidence,
     best_for_price,
     best_within,
     expected_gains,

@@ -1,51 +1,22 @@
 """What fit remembers of the labelled texts, and the exits that follow from it."""
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.utils import check_random_state
 
-from skraee.retrieval.exact_search import IntArray, Metric
-from skraee.retrieval.exit_rule import (
-    BelowTau,
-    FloatArray,
-    exit_information,
-    select_votes,
-)
+from skraee.retrieval.exact_search import FloatArray, IntArray, Metric
 from skraee.retrieval.neighbors import Method, NeighborIndex, check_keys
 from skraee.retrieval.reuse import shared_index, shared_search
 
+T = TypeVar("T")
 Keep = Literal["all", "correct"]
 
 # Neighbours that every search looks for at least.
 _NARROWEST = 16
-
-
-@dataclass(frozen=True, eq=False)
-class ExitChoice:
-    """Where queries stop, and why.
-
-    Attributes
-    ----------
-    exits : ndarray of int64 of shape (q,)
-        The depth at which each query stops (equation 6).
-    undecided : ndarray of bool of shape (q,)
-        Where no neighbour voted, so that the exit is the full depth.
-    scores : ndarray of float64 of shape (q, m + 1)
-        F of equation 4.
-    distances : ndarray of float64 of shape (q, k)
-        Distances of the neighbours that voted, ascending.
-    rows : ndarray of int64 of shape (q, k)
-        Their rows in the database.
-    """
-
-    exits: IntArray
-    undecided: npt.NDArray[np.bool_]
-    scores: FloatArray
-    distances: FloatArray
-    rows: IntArray
 
 
 @dataclass(eq=False)
@@ -84,11 +55,9 @@ class Database:
     seed: int = 0
     shared: bool = False
     _index: NeighborIndex | None = field(init=False, repr=False, default=None)
-    # The votes of the last setting. One pair, replaced whole, so that threads with
-    # different settings never mix them up.
-    _votes: tuple[tuple[float, str, int], FloatArray] | None = field(
-        init=False, repr=False, default=None
-    )
+    # What was derived last. One pair, replaced whole, so that threads with different
+    # settings never mix them up.
+    _derived: tuple[Hashable, Any] | None = field(init=False, repr=False, default=None)
 
     @classmethod
     def build(
@@ -263,33 +232,26 @@ class Database:
         self._neighbor_index().build(max(_NARROWEST, 1 << (int(k) - 1).bit_length()))
         return self
 
-    def votes(
-        self, *, tau: float, below_tau: BelowTau = "top3", min_exit: int = 0
-    ) -> FloatArray:
-        """Return what every stored text votes with.
+    def derived(self, name: Hashable, make: Callable[[], T]) -> T:
+        """Return what was made of these texts under this name; make it if need be.
 
         Parameters
         ----------
-        tau, below_tau, min_exit
-            What `select_votes` takes.
-
-        Returns
-        -------
-        ndarray of float64 of shape (n, m + 1)
-            Made anew only where the setting differs from the last call's.
+        name : hashable
+            Of all that it depends on beside the texts.
+        make : callable
+            Makes it anew, where the name differs from the last call's.
         """
-        setting, last = (tau, below_tau, min_exit), self._votes
-        if last is not None and last[0] == setting:
-            return last[1]
-        information = exit_information(self.proba, self.labels)
-        votes = select_votes(
-            information, tau=tau, below_tau=below_tau, min_exit=min_exit
-        )
-        self._votes = setting, votes
-        return votes
+        last = self._derived
+        if last is not None and last[0] == name:
+            made: T = last[1]
+            return made
+        made = make()
+        self._derived = name, made
+        return made
 
     def __getstate__(self) -> dict[str, Any]:
-        made = ("_votes", "_index")  # by searching
+        made = ("_derived", "_index")  # by searching
         return {name: it for name, it in self.__dict__.items() if name not in made}
 
     def _neighbor_index(self) -> NeighborIndex:
