@@ -35,7 +35,7 @@ from skraee.clock import Clock, Timings
 from skraee.estimator import Answer, Arrays, TextClassifierMixin, gathered
 from skraee.explanation import Explanation
 from skraee.fitted import Fitted, Prediction, warn_of_undecided
-from skraee.learning import Lesson
+from skraee.learning import FitSettings, Lesson
 from skraee.parameters import check_parameters, check_whole, warn_of_unused
 from skraee.progress import (
     CallbackSupportMixin,
@@ -834,7 +834,7 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         """Turn a sweep and labels into the database; nothing changes before the end."""
         codes = np.searchsorted(classes, labels)
         lesson = Lesson(reader, sweep, codes, classes, words.ids, samples, before)
-        fitted, learned = lesson.learn(self)
+        fitted, learned = lesson.learn(self._fit_settings(before))
         right = learned.proba.argmax(axis=2) == learned.codes[:, None]
         scores = right.mean(axis=0)
         n_samples = len(sweep)
@@ -856,6 +856,20 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
             self.__dict__.pop(name, None)  # of an earlier fit
         self.__dict__.update(chosen)
         return self
+
+    def _fit_settings(self, before: Fitted | None) -> FitSettings:
+        """Return what decides what fit learns."""
+        return FitSettings(
+            class_weight=self.class_weight,
+            seed=0 if self.random_state is None else self.random_state,
+            shared=self.memory is not None,
+            database=self.database,
+            metric=self.metric,
+            index=self.index,
+            n_jobs=self.n_jobs,
+            fixed=self._setting(),
+            n_seen=0 if before is None else self.n_samples_fit_,
+        )
 
     def _choose(self, known: Evidence) -> tuple[int, dict[str, Any]]:
         """Return k and what fit chose, as attributes; the CV class chooses more."""

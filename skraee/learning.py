@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,17 +12,16 @@ import numpy.typing as npt
 from skraee.calibration import fit_sharpness, sample_weights
 from skraee.fitted import Fitted
 from skraee.reading import Reader
-from skraee.retrieval.database import Database
+from skraee.retrieval.database import Database, Keep
+from skraee.retrieval.exact_search import Metric
 from skraee.retrieval.keys import Standardizer
+from skraee.retrieval.neighbors import Method
 from skraee.retrieval.reuse import LastUsed, content
 from skraee.ridge import RidgeReadout, fit_ridge
 from skraee.states import States, room_for
 from skraee.stopping import Evidence
 from skraee.sweep import LayerSweep, softmax
 from skraee.text.inputs import Texts
-
-if TYPE_CHECKING:
-    from skraee.classifier import RAEEClassifier
 
 Float32Array = npt.NDArray[np.float32]
 FloatArray = npt.NDArray[np.float64]
@@ -56,6 +55,35 @@ class Learned:
     records: npt.NDArray[np.uint8] | None = None
 
 
+@dataclass(frozen=True)
+class FitSettings:
+    """What of an estimator's parameters decides what fit learns.
+
+    Attributes
+    ----------
+    class_weight : None, "balanced" or dict
+    seed : int or RandomState
+    shared : bool
+        Whether what is solved and searched is shared with other fits of this process.
+    database, metric, index, n_jobs
+        As in :class:`skraee.RAEEClassifier`.
+    fixed : dict
+        Parameters that predict cannot change any more.
+    n_seen : int
+        Texts that were fitted before.
+    """
+
+    class_weight: Any
+    seed: int | np.random.RandomState
+    shared: bool
+    database: Keep
+    metric: Metric
+    index: Method
+    n_jobs: int | None
+    fixed: dict[str, Any]
+    n_seen: int = 0
+
+
 @dataclass(frozen=True, eq=False)
 class Lesson:
     """A sweep and its labels, and what was fitted before.
@@ -84,19 +112,18 @@ class Lesson:
     samples: Texts | None
     before: Fitted | None
 
-    def learn(self, wishes: RAEEClassifier) -> tuple[Fitted, Evidence]:
+    def learn(self, settings: FitSettings) -> tuple[Fitted, Evidence]:
         """Make what predict needs, and what exits are chosen by.
 
         Parameters
         ----------
-        wishes : RAEEClassifier
-            Its parameters; nothing of it changes.
+        settings : FitSettings
         """
         reader, by_keys = self.reader, self.reader.recipe.by_keys
-        weights = sample_weights(self.codes, self.classes, wishes.class_weight)
-        seed = 0 if wishes.random_state is None else wishes.random_state
+        weights = sample_weights(self.codes, self.classes, settings.class_weight)
+        seed = settings.seed
         if reader.recipe.by_states:
-            learned = self._ridge(weights, seed, shared=wishes.memory is not None)
+            learned = self._ridge(weights, seed, shared=settings.shared)
         else:
             learned = self._label_words(weights)
         keys, standardizer = self.sweep.keys, None
@@ -107,26 +134,25 @@ class Lesson:
             keys,
             learned.stored[-len(self.sweep) :],
             self.new_codes,
-            keep=wishes.database if by_keys else "all",
-            metric=wishes.metric,
-            method=wishes.index,
-            n_jobs=wishes.n_jobs,
+            keep=settings.database if by_keys else "all",
+            metric=settings.metric,
+            method=settings.index,
+            n_jobs=settings.n_jobs,
             random_state=seed,
-            shared=wishes.memory is not None,
+            shared=settings.shared,
         )
         fitted = Fitted(
             reader.recipe,
             self.token_ids,
             database,
-            setting=wishes._setting(),
+            setting=dict(settings.fixed),
             standardizer=standardizer,
             ridge=learned.ridge,
             sharpness=learned.sharpness,
             records=learned.records,
         )
         if self.before is not None:
-            n_seen = wishes.n_samples_fit_
-            fitted = self.before.joined(fitted, n_seen, learned.stored)
+            fitted = self.before.joined(fitted, settings.n_seen, learned.stored)
             keys = fitted.database.keys
         costs = reader.backbone.costs
         if reader.key_depth is not None:

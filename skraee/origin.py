@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,17 +14,16 @@ from skraee.backbone.engine import Engine
 from skraee.backbone.handle import Backbone, LoadedBackbone
 from skraee.backbone.identity import Identity
 from skraee.backbone.precision import Device, name_of
+from skraee.backbone.scoring import StateKind
 from skraee.exceptions import (
     BackboneChangedError,
     BackboneDriftWarning,
     BackboneMissingError,
 )
-from skraee.ridge import RidgeReadout
+from skraee.states import States
 from skraee.sweep import softmax
+from skraee.text.prompt import PromptEncoder
 from skraee.versions import installed
-
-if TYPE_CHECKING:
-    from skraee.reading import Reader
 
 #: What decides how a backbone computes, and reads what is saved.
 PACKAGES = ("skraee", "scikit-learn", "torch", "transformers", "tokenizers", "numpy")
@@ -45,6 +44,29 @@ _HALF_TOLERANCE = 5e-2
 _probing = threading.Lock()
 
 
+class Probed(Protocol):
+    """A backbone in memory and what it is asked with."""
+
+    @property
+    def backbone(self) -> LoadedBackbone:
+        """The model."""
+
+    @property
+    def prompts(self) -> PromptEncoder:
+        """The template, filled."""
+
+    @property
+    def state_kinds(self) -> tuple[StateKind, ...]:
+        """What a readout knows of a text at each depth."""
+
+
+class DepthReadout(Protocol):
+    """What reads classes from the states of every depth."""
+
+    def scores(self, states: States) -> npt.NDArray[np.float32]:
+        """Return the scores (n, m + 1, C) of states (n, m + 1, P, H)."""
+
+
 @dataclass(eq=False)
 class Origin:
     """The backbone of a saved estimator: its hashes, and what it answered.
@@ -61,7 +83,7 @@ class Origin:
         Tokens of the label words.
     proba : ndarray of shape (n_probes, m + 1, C)
         Their probabilities at every depth.
-    ridge : RidgeReadout or None
+    ridge : DepthReadout or None
         What reads them, if it is not the model's own head.
     path : str
         The file it comes from, for messages.
@@ -74,28 +96,28 @@ class Origin:
     samples: tuple[tuple[str, ...], ...]
     token_ids: tuple[int, ...]
     proba: npt.NDArray[np.float32]
-    ridge: RidgeReadout | None = None
+    ridge: DepthReadout | None = None
     path: str = ""
     _probed: Identity | None = field(default=None, repr=False)
 
     @classmethod
     def of(
         cls,
-        reader: Reader,
+        reader: Probed,
         token_ids: tuple[int, ...],
-        ridge: RidgeReadout | None = None,
+        ridge: DepthReadout | None = None,
     ) -> Self:
         """Note down the backbone that is in memory.
 
         Parameters
         ----------
-        reader : Reader
+        reader : Probed
         token_ids : tuple of C int
             Tokens of the label words.
-        ridge : RidgeReadout, optional
+        ridge : DepthReadout, optional
             What reads the classes in their place.
         """
-        n_fields = len(reader.recipe.template.fields)
+        n_fields = len(reader.prompts.template.fields)
         n = len(_SENTENCES)
         samples = tuple(
             tuple(_SENTENCES[(i + j) % n] for j in range(n_fields)) for i in range(n)
@@ -135,14 +157,14 @@ class Origin:
         self._check_hashes(backbone, _hashes(loaded))
         return loaded
 
-    def check_answers(self, reader: Reader) -> None:
+    def check_answers(self, reader: Probed) -> None:
         """Run the probes, and warn if they are answered otherwise than then.
 
         They run once, and again where the backbone has changed meanwhile.
 
         Parameters
         ----------
-        reader : Reader
+        reader : Probed
 
         Warns
         -----
@@ -183,7 +205,7 @@ class Origin:
     def _way_out(self) -> str:
         return f"RAEEClassifier.load({self.path!r}, backbone='name or folder')"
 
-    def _changes(self, reader: Reader) -> str:
+    def _changes(self, reader: Probed) -> str:
         now = installed(PACKAGES)
         changes = [
             f"{name} was {version}, is {now[name]}"
@@ -201,10 +223,10 @@ def _hashes(loaded: LoadedBackbone) -> dict[str, str]:
 
 
 def _answers(
-    reader: Reader,
+    reader: Probed,
     samples: tuple[tuple[str, ...], ...],
     token_ids: tuple[int, ...],
-    ridge: RidgeReadout | None,
+    ridge: DepthReadout | None,
 ) -> npt.NDArray[np.float32]:
     """Sweep samples with the backbone itself, whatever is known of them."""
     # An engine of its own: it is not the user's texts that take this time.
