@@ -114,9 +114,9 @@ def test_exits_after_another_setting_are_the_same():
 
 def test_exits_compute_the_votes_of_a_setting_once(database):
     exits(database, [[2.0]], k=3, tau=0.9)
-    votes = database._votes[1]
+    votes = database._derived[1]
     exits(database, [[1.0]], k=2, tau=0.9)
-    assert database._votes[1] is votes
+    assert database._derived[1] is votes
     information = exit_information(PROBA, LABELS)
     np.testing.assert_array_equal(votes, select_votes(information, tau=0.9))
 
