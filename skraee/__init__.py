@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from skraee import templates, toy
-    from skraee.backbone.encoder import Encoder
     from skraee.backbone.handle import Backbone, clear_backbones
     from skraee.classifier import RAEEClassifier
     from skraee.classifier_cv import RAEEClassifierCV
-    from skraee.sweep import LayerSweep
-    from skraee.sweep_cache import clear_sweeps
+    from skraee.retrieval.encoder import Encoder
+    from skraee.sweep.layer_sweep import LayerSweep
+    from skraee.sweep.store import clear_sweeps
     from skraee.text.template import Template
     from skraee.versions import show_versions
 
@@ -42,13 +42,13 @@ __all__ = [
 # answers at once and does not wait for torch.
 _HOMES = {
     "Backbone": "skraee.backbone.handle",
-    "Encoder": "skraee.backbone.encoder",
-    "LayerSweep": "skraee.sweep",
+    "Encoder": "skraee.retrieval.encoder",
+    "LayerSweep": "skraee.sweep.layer_sweep",
     "RAEEClassifier": "skraee.classifier",
     "RAEEClassifierCV": "skraee.classifier_cv",
     "Template": "skraee.text.template",
     "clear_backbones": "skraee.backbone.handle",
-    "clear_sweeps": "skraee.sweep_cache",
+    "clear_sweeps": "skraee.sweep.store",
     "show_versions": "skraee.versions",
 }
 

@@ -6,7 +6,7 @@ import io
 import os
 import sys
 
-from skraee.cli import main
+from skraee.cli.main import main
 
 # What a shell shows for a command that SIGPIPE (13) ended.
 _NOBODY_READS = 128 + 13
@@ -21,7 +21,7 @@ def run() -> int:
     Returns
     -------
     int
-        The exit status, that of :func:`skraee.cli.main` or 141 where nobody reads.
+        The exit status, that of :func:`skraee.cli.main.main` or 141 where nobody reads.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(

@@ -24,34 +24,22 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skraee import persistence
-from skraee.backbone.batching import BatchTokens
-from skraee.backbone.encoder import as_encoder
-from skraee.backbone.exit_policy import ExitPolicy
 from skraee.backbone.handle import Backbone, as_backbone
 from skraee.backbone.precision import Device, resolve_device
-from skraee.calibration import sample_weights
-from skraee.clock import Clock, Timings
-from skraee.estimator import Answer, Arrays, TextClassifierMixin, gathered
-from skraee.explanation import Explanation
-from skraee.fitted import Fitted, Prediction, warn_of_undecided
-from skraee.learning import FitSettings, Lesson
-from skraee.parameters import check_parameters, check_whole, warn_of_unused
-from skraee.progress import (
+from skraee.engine.batching import BatchTokens
+from skraee.engine.clock import Clock, Timings
+from skraee.engine.exit_policy import ExitPolicy
+from skraee.estimator.contract import Answer, Arrays, TextClassifierMixin, gathered
+from skraee.estimator.fitted import Fitted, Prediction, warn_of_undecided
+from skraee.estimator.learning import FitSettings, Lesson
+from skraee.estimator.parameters import check_parameters, check_whole, warn_of_unused
+from skraee.estimator.progress import (
     CallbackSupportMixin,
     fit_progress,
     progress,
     with_callbacks,
 )
-from skraee.reading import Reader, Recipe, WordTokens, is_depth
-from skraee.retrieval.exit_rule import exit_distribution
-from skraee.retrieval.keys import (
-    check_encoder,
-    fit_encoder,
-    joined,
-    learns_from_texts,
-)
-from skraee.stopping import (
+from skraee.exits.policies import (
     ByConfidence,
     ByGain,
     ByNeighbors,
@@ -61,7 +49,19 @@ from skraee.stopping import (
     price_within,
     threshold_within,
 )
-from skraee.sweep import LayerSweep
+from skraee.exits.voting import exit_distribution
+from skraee.inspection.explanation import Explanation
+from skraee.persistence import model_file as persistence
+from skraee.readout.calibration import sample_weights
+from skraee.retrieval.encoder import as_encoder
+from skraee.retrieval.keys import (
+    check_encoder,
+    fit_encoder,
+    joined,
+    learns_from_texts,
+)
+from skraee.sweep.layer_sweep import LayerSweep
+from skraee.sweep.sweeper import Reader, Recipe, WordTokens, is_depth
 from skraee.text.inputs import Texts, check_texts, warn_of_empty
 from skraee.text.label_words import LabelWords, all_label_words
 from skraee.text.labels import check_classes, check_labels, warn_of_one_class
@@ -165,7 +165,7 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         twice: in this process (1 GiB, least recently used), nowhere, or in a folder
         for later processes and for several at once. `fit` writes there, `predict`
         looks only. Give a folder for searches with `n_jobs` and to stop and go on; a
-        :class:`skraee.sweep_cache.FolderStore` sets its size (4 GiB otherwise), and
+        :class:`skraee.sweep.store.FolderStore` sets its size (4 GiB otherwise), and
         :func:`skraee.clear_sweeps` empties it. One that cannot be used costs a
         warning and no answer.
     n_jobs : int or None, default=None

@@ -9,13 +9,13 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from skraee.backbone.batching import BatchTokens
 from skraee.backbone.handle import Backbone
 from skraee.backbone.precision import Device
 from skraee.classifier import RAEEClassifier
-from skraee.retrieval.leave_one_out import exits_for_each_k, other_neighbors
-from skraee.scoring import Scoring, score_answers
-from skraee.stopping import (
+from skraee.engine.batching import BatchTokens
+from skraee.estimator.metric import Scoring, score_answers
+from skraee.exits.leave_one_out import exits_for_each_k, other_neighbors
+from skraee.exits.policies import (
     Evidence,
     best_for_price,
     first_confident,
@@ -24,9 +24,9 @@ from skraee.stopping import (
     threshold_within,
     votes_of,
 )
+from skraee.readout.ties import best_of, ranks
 from skraee.text.label_words import LabelWords
 from skraee.text.template import Template
-from skraee.ties import best_of, ranks
 
 IntArray = npt.NDArray[np.int64]
 

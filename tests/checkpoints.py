@@ -14,8 +14,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from skraee import toy
-from skraee.backbone.engine import Engine
 from skraee.backbone.handle import LoadedBackbone
+from skraee.engine.engine import Engine
 from tests.model_zoo import VOCAB, tiny_model
 from tests.test_engine import LABEL_IDS, prompts_for, soft
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import torch
 
-from skraee.backbone import agreement
-from skraee.backbone.engine import Engine
+from skraee.engine import agreement
+from skraee.engine.engine import Engine
 
 # Tiny models gain nothing by threads, and lose much where several tests run at once.
 torch.set_num_threads(1)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from skraee.backbone.engine import Engine, Run
-from skraee.backbone.exit_policy import AtGivenDepths, ExitPolicy, Exits
-from skraee.backbone.scoring import LabelScorer
+from skraee.engine.engine import Engine, Run
+from skraee.engine.exit_policy import AtGivenDepths, ExitPolicy, Exits
+from skraee.readout.scorers import LabelScorer
 
 
 class Deciding(ExitPolicy):

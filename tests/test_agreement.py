@@ -13,11 +13,12 @@ import torch
 from torch import nn
 
 from skraee import RAEEClassifier, toy
-from skraee.backbone import agreement, engine, gates, handle
-from skraee.backbone.agreement import check_agreement
-from skraee.backbone.engine import Engine
+from skraee.backbone import handle
 from skraee.backbone.handle import Backbone, LoadedBackbone, clear_backbones
-from skraee.backbone.passes import Batch
+from skraee.engine import agreement, engine, gates
+from skraee.engine.agreement import check_agreement
+from skraee.engine.batch import Batch
+from skraee.engine.engine import Engine
 from skraee.exceptions import BackboneMismatchError
 from skraee.text.tokenizer import TextTokenizer
 from tests.checkpoints import label_proba, small_tokenizer

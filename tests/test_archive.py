@@ -16,8 +16,8 @@ import joblib
 import numpy as np
 import pytest
 
-from skraee import archive
 from skraee.exceptions import FileFormatError
+from skraee.persistence import archive
 
 MANIFEST = {"versions": {"skraee": "0.1.0"}, "k": 5}
 ARRAYS = {

@@ -25,7 +25,6 @@ from torch import nn
 from transformers import T5ForConditionalGeneration
 
 from skraee import Backbone, RAEEClassifier, baselines, clear_sweeps, toy
-from skraee.backbone.gates import layers_of
 from skraee.baselines import (
     AdaInferClassifier,
     CALMClassifier,
@@ -34,6 +33,7 @@ from skraee.baselines import (
 )
 from skraee.baselines.calm import calibrated, candidates_for, learn_then_test
 from skraee.baselines.ramps import Ramps, Training, first_weights
+from skraee.engine.gates import layers_of
 from skraee.exceptions import InputWarning, TruncationWarning
 from skraee.text.prompt import Prompt
 from tests.checkpoints import small_tokenizer
@@ -789,7 +789,7 @@ def test_answers_do_not_depend_on_order_copies_and_parts(
     clf = toy_classifier(cls).fit(X, Y)
     proba, exits = clf.predict_proba(X_NEW, True)
     order = np.random.default_rng(0).permutation(60) % 20
-    monkeypatch.setattr("skraee.reading._PART", 7)
+    monkeypatch.setattr("skraee.sweep.sweeper._PART", 7)
     shuffled, found = clf.predict_proba([X_NEW[i] for i in order], True)
     np.testing.assert_allclose(shuffled, proba[order], atol=1e-5)
     np.testing.assert_array_equal(found, exits[order])

@@ -12,12 +12,7 @@ import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from skraee import Encoder, RAEEClassifier, toy
-from skraee.backbone.engine import Engine
-from skraee.backbone.exit_policy import AtGivenDepths, ExitPolicy
-from skraee.backbone.gates import Flight
 from skraee.backbone.handle import LoadedBackbone
-from skraee.backbone.row_exits import Scorer
-from skraee.backbone.scoring import LabelScorer, SharpenedScorer
 from skraee.baselines import (
     AdaInferClassifier,
     CALMClassifier,
@@ -26,7 +21,12 @@ from skraee.baselines import (
     HashEEClassifier,
     SLEBClassifier,
 )
-from skraee.stopping import ByConfidence
+from skraee.engine.engine import Engine
+from skraee.engine.exit_policy import AtGivenDepths, ExitPolicy
+from skraee.engine.gates import Flight
+from skraee.engine.row_exits import Scorer
+from skraee.exits.policies import ByConfidence
+from skraee.readout.scorers import LabelScorer, SharpenedScorer
 from skraee.text.prompt import Prompt
 from tests.checkpoints import saved_toy
 from tests.model_zoo import MODELS

@@ -12,8 +12,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skraee import RAEEClassifier, toy
-from skraee.backbone import batching
-from skraee.backbone.engine import Engine
+from skraee.engine import batching
+from skraee.engine.engine import Engine
 
 callback = pytest.importorskip("sklearn.callback", reason="needs scikit-learn 1.9")
 

@@ -15,8 +15,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.utils.class_weight import compute_sample_weight
 
 from skraee import Backbone, RAEEClassifier, RAEEClassifierCV, clear_sweeps, toy
-from skraee.calibration import WeightedShare, sample_weights
-from skraee.stopping import Evidence
+from skraee.exits.policies import Evidence
+from skraee.readout.calibration import WeightedShare, sample_weights
 
 # Texts with a wrong label are often read wrongly at all depths.
 pytestmark = pytest.mark.filterwarnings("ignore::skraee.exceptions.UndecidedWarning")

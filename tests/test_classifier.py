@@ -23,8 +23,8 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from skraee import LayerSweep, RAEEClassifier, Template, toy
-from skraee.backbone.engine import Engine
-from skraee.backbone.row_exits import RowExits
+from skraee.engine.engine import Engine
+from skraee.engine.row_exits import RowExits
 from skraee.exceptions import InputWarning, TruncationWarning, UndecidedWarning
 from skraee.text.inputs import check_texts
 
@@ -146,7 +146,7 @@ def test_a_stored_text_finds_itself_at_distance_zero() -> None:
 def test_predict_runs_each_text_through_its_exit_layers_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from skraee.backbone import gates
+    from skraee.engine import gates
 
     clf = classifier().fit(X, Y)
     exits = clf.exit_layers(X_NEW)
@@ -194,7 +194,7 @@ def test_predict_in_chunks_equals_predict_at_once(
 ) -> None:
     clf = classifier().fit(X, Y)
     expected, exits = clf.predict_proba(X_NEW, return_exit_layers=True)
-    monkeypatch.setattr("skraee.reading._PART", 7)
+    monkeypatch.setattr("skraee.sweep.sweeper._PART", 7)
     found, in_chunks = clf.predict_proba(X_NEW, return_exit_layers=True)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     np.testing.assert_array_equal(in_chunks, exits)
@@ -386,7 +386,7 @@ def test_one_truncation_warning_for_many_chunks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clf = classifier(max_length=20).fit(X, Y)
-    monkeypatch.setattr("skraee.reading._PART", 2)
+    monkeypatch.setattr("skraee.sweep.sweeper._PART", 2)
     texts = [f"lovely {i} " * 20 for i in range(7)]
     for method in (clf.predict, clf.exit_layers, clf.layer_proba, clf.kneighbors):
         with pytest.warns(TruncationWarning, match=r"^7 text\(s\)") as caught:

@@ -15,9 +15,9 @@ from sklearn.metrics import accuracy_score, get_scorer, log_loss, make_scorer
 from sklearn.model_selection import GridSearchCV
 
 from skraee import RAEEClassifier, RAEEClassifierCV, clear_sweeps, toy
+from skraee.exits.leave_one_out import exits_for_each_k, other_neighbors
+from skraee.exits.policies import ByVotes, votes_of
 from skraee.retrieval.database import Database
-from skraee.retrieval.leave_one_out import exits_for_each_k, other_neighbors
-from skraee.stopping import ByVotes, votes_of
 
 # 25 texts with copies, one of them under another label.
 X, Y = toy.reviews(20, seed=3)

@@ -16,8 +16,8 @@ import pandas as pd
 import pytest
 
 from skraee import RAEEClassifier, toy
-from skraee.arguments import parser
-from skraee.cli import main
+from skraee.cli.arguments import parser
+from skraee.cli.main import main
 
 
 def write_csv(path: Path, header: list[str], rows: list[tuple[str, ...]]) -> Path:
@@ -483,7 +483,7 @@ def test_help_of_predict_says_whom_to_trust(capsys):
 
 def test_help_imports_neither_torch_nor_transformers():
     code = (
-        "import sys, skraee.cli\n"
+        "import sys, skraee.cli.main\n"
         "heavy = {'torch', 'transformers', 'sklearn', 'numpy'}\n"
         "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )

@@ -9,9 +9,9 @@ import joblib
 import numpy as np
 import pytest
 
+from skraee.exits.policies import ByVotes, ExitChoice
+from skraee.exits.voting import exit_information, select_votes
 from skraee.retrieval.database import Database
-from skraee.retrieval.exit_rule import exit_information, select_votes
-from skraee.stopping import ByVotes, ExitChoice
 
 # Four texts on a line, three depths, two classes.
 KEYS = np.array([[0.0], [1.0], [3.0], [7.0]])

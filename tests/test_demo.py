@@ -14,14 +14,14 @@ import pytest
 
 from skraee import Backbone, RAEEClassifier, demo, toy
 from skraee.backbone import gguf
-from skraee.cli import main
+from skraee.cli.main import main
 from skraee.demo import gemma, report
 from skraee.demo.measure import N_ROUNDS, N_TIMED, Measured, System, measure
 from skraee.demo.settings import DEFAULTS, Setting, Trial, choose, try_settings
 from skraee.demo.task import REVIEWS, Labelled, Task
-from skraee.reading import Recipe
-from skraee.tables import read_table
+from skraee.sweep.sweeper import Recipe
 from skraee.templates import TaskPrompt
+from skraee.text.tables import read_table
 from skraee.text.template import Template
 
 

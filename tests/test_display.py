@@ -14,7 +14,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_html_repr
 
 from skraee import Backbone, Encoder, RAEEClassifier, clear_backbones, toy, versions
-from skraee.backbone import encoder, handle
+from skraee.backbone import handle
+from skraee.retrieval import encoder
 from tests.checkpoints import saved_toy
 
 X, Y = toy.reviews(60)

@@ -59,4 +59,4 @@ def test_pages_build_without_a_warning(tmp_path):
     assert done.returncode == 0, done.stderr
     index = (tmp_path / "index.html").read_text(encoding="utf-8")
     for function in ("exit_information", "select_votes", "neighbor_weights"):
-        assert f"api.html#skraee.retrieval.exit_rule.{function}" in index
+        assert f"api.html#skraee.exits.voting.{function}" in index

@@ -18,8 +18,8 @@ from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from skraee import Encoder, RAEEClassifier, toy
-from skraee.backbone import encoder as encoders
 from skraee.exceptions import BackboneChangedError
+from skraee.retrieval import encoder as encoders
 from skraee.retrieval.keys import Standardizer, encode_texts
 
 TEXTS = ["a lovely film", "", "the waiter was cold and slow and clumsy", "a film"]

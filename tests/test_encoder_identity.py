@@ -14,11 +14,11 @@ import transformers
 from torch import nn
 
 from skraee import Encoder, RAEEClassifier, toy
-from skraee.backbone import encoder_identity
-from skraee.backbone.encoder import _restore, clear_encoders
-from skraee.backbone.encoder_identity import change_between
 from skraee.exceptions import BackboneChangedError
-from skraee.sweep_cache import MemoryStore, clear_sweeps
+from skraee.retrieval import encoder_identity
+from skraee.retrieval.encoder import _restore, clear_encoders
+from skraee.retrieval.encoder_identity import change_between
+from skraee.sweep.store import MemoryStore, clear_sweeps
 from tests.checkpoints import change_settings, small_tokenizer
 from tests.model_zoo import tiny_model
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from skraee.backbone.batching import run_batches
-from skraee.backbone.engine import Engine
 from skraee.backbone.families import FAMILIES, family_of
-from skraee.backbone.gates import layers_of
 from skraee.backbone.handle import LoadedBackbone
-from skraee.backbone.readout import LabelHead
+from skraee.engine.batching import run_batches
+from skraee.engine.engine import Engine
+from skraee.engine.gates import layers_of
+from skraee.engine.head import LabelHead
 from skraee.text.prompt import Prompt
 from tests.model_zoo import MODELS, VOCAB, tiny_model
 from tests.runs import run_deciding, run_to

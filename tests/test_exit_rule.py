@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skraee.retrieval.exit_rule import (
+from skraee.exits.voting import (
     choose_exit,
     exit_distribution,
     exit_information,

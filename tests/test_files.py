@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from skraee.files import check_writable, replacing
+from skraee.text.files import check_writable, replacing
 
 
 def test_a_file_is_replaced_when_the_block_ends_well(tmp_path):

@@ -17,11 +17,11 @@ from sklearn.metrics import mutual_info_score
 from sklearn.model_selection import cross_val_score
 
 from skraee import Backbone, toy
-from skraee.backbone.gates import layers_of
 from skraee.backbone.handle import LoadedBackbone
 from skraee.baselines import HashEEClassifier
 from skraee.baselines.hashing import Counts, by_cluster, by_rank, layers_of_buckets
 from skraee.baselines.token_layers import TokenEngine
+from skraee.engine.gates import layers_of
 from skraee.text.prompt import Prompt
 from tests.checkpoints import small_tokenizer
 from tests.model_zoo import MODELS, tiny_model

@@ -22,10 +22,10 @@ from huggingface_hub.utils import filter_repo_objects
 from transformers.utils import logging as library_logging
 
 from skraee.backbone import loading
-from skraee.backbone.engine import Engine
 from skraee.backbone.families import family_of
 from skraee.backbone.handle import Backbone, LoadedBackbone, clear_backbones
 from skraee.backbone.quiet import quiet_loading
+from skraee.engine.engine import Engine
 from tests.checkpoints import (
     COMMIT,
     change_settings,

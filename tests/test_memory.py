@@ -12,11 +12,12 @@ import pandas as pd
 import pytest
 
 import skraee
-from skraee import RAEEClassifier, reading, toy
-from skraee.backbone.batching import distinct
+from skraee import RAEEClassifier, toy
 from skraee.baselines import FullDepthClassifier
-from skraee.estimator import gathered
+from skraee.engine.batching import distinct
+from skraee.estimator.contract import gathered
 from skraee.exceptions import UndecidedWarning
+from skraee.sweep import sweeper as reading
 from skraee.text.inputs import check_texts
 
 PART = 32
@@ -34,6 +35,7 @@ FOLDER = Path(skraee.__file__).parent
 OURS = [
     tracemalloc.Filter(True, str(FOLDER / "*")),
     tracemalloc.Filter(False, str(FOLDER / "backbone" / "*")),
+    tracemalloc.Filter(False, str(FOLDER / "engine" / "*")),
 ]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from skraee import RAEEClassifier, clear_sweeps, toy
-from skraee.backbone.engine import Engine
+from skraee.engine.engine import Engine
 
 X, Y = toy.reviews(70)
 X_NEW, _ = toy.reviews(40, seed=1)

@@ -32,8 +32,8 @@ from sklearn.pipeline import make_pipeline
 
 from skraee import Backbone, Encoder, RAEEClassifier, Template, clear_backbones, toy
 from skraee import versions as versions_module
-from skraee.backbone.encoder import clear_encoders
 from skraee.classifier_cv import RAEEClassifierCV
+from skraee.estimator.fitted import Fitted
 from skraee.exceptions import (
     BackboneChangedError,
     BackboneDriftWarning,
@@ -41,9 +41,9 @@ from skraee.exceptions import (
     FileFormatError,
     VersionSkewWarning,
 )
-from skraee.fitted import Fitted
-from skraee.plain_values import from_plain, to_plain
-from skraee.reading import Recipe
+from skraee.persistence.plain_values import from_plain, to_plain
+from skraee.retrieval.encoder import clear_encoders
+from skraee.sweep.sweeper import Recipe
 from tests.test_archive import change_manifest
 
 KINDS = list(toy.TEMPLATES)
@@ -612,7 +612,7 @@ def test_a_manifest_that_makes_no_sense_is_damage(
 
 
 def test_layout_is_that_of_the_format(path: Path) -> None:
-    """Where this fails the format changes: see `skraee.persistence` for how."""
+    """Where this fails the format changes: `persistence/model_file.py` says how."""
     classifier(database="correct", encoder=1).fit(X, Y).save(path)
     with zipfile.ZipFile(path) as members:
         names = set(members.namelist())

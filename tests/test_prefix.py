@@ -13,13 +13,13 @@ import torch
 import transformers as tf
 
 from skraee import RAEEClassifier, clear_backbones, toy
-from skraee.backbone import engine as engine_module
-from skraee.backbone import prefix as prefix_module
-from skraee.backbone.engine import Engine
 from skraee.backbone.families import FAMILIES
-from skraee.backbone.gates import layers_of
 from skraee.backbone.handle import _KEPT_PREFIXES, LoadedBackbone
-from skraee.backbone.prefix import cache_argument
+from skraee.engine import engine as engine_module
+from skraee.engine import prefix as prefix_module
+from skraee.engine.engine import Engine
+from skraee.engine.gates import layers_of
+from skraee.engine.prefix import cache_argument
 from skraee.text.prompt import Prompt, common_prefix
 from tests.model_zoo import MODELS, VOCAB
 from tests.runs import run_deciding, run_to

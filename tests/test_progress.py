@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from skraee import RAEEClassifier, progress, toy
+from skraee import RAEEClassifier, toy
+from skraee.estimator import progress
 
 X, Y = toy.reviews(60)
 X_NEW, _ = toy.reviews(20, seed=1)

@@ -11,11 +11,11 @@ import torch
 from scipy.special import log_softmax
 from sklearn.linear_model import Ridge, RidgeClassifierCV
 
-from skraee import ridge
-from skraee.calibration import fit_sharpness, sample_weights, weighted_accuracy
-from skraee.ridge import PENALTIES, RidgeReadout, fit_ridge, solve
-from skraee.states import packed, room_for, rounded, unpacked
-from skraee.sweep import softmax
+from skraee.engine.states import packed, room_for, rounded, unpacked
+from skraee.readout import ridge
+from skraee.readout.calibration import fit_sharpness, sample_weights, weighted_accuracy
+from skraee.readout.ridge import PENALTIES, RidgeReadout, fit_ridge, solve
+from skraee.sweep.layer_sweep import softmax
 
 RNG = np.random.default_rng
 
@@ -554,7 +554,7 @@ def test_states_of_more_than_the_limit_lie_in_a_file_that_goes_with_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     states, codes = states_of(20)
-    monkeypatch.setattr("skraee.states._IN_MEMORY", 100)
+    monkeypatch.setattr("skraee.engine.states._IN_MEMORY", 100)
     large = in_order(states)
     assert isinstance(large, np.memmap)
     np.testing.assert_array_equal(large, states)

@@ -24,7 +24,7 @@ from skraee import (
     toy,
 )
 from skraee.exceptions import UndecidedWarning
-from skraee.stopping import best_for_price, first_confident
+from skraee.exits.policies import best_for_price, first_confident
 from tests.checkpoints import change_settings, saved
 
 # Texts with a wrong label are often read wrongly at all depths.
@@ -185,7 +185,7 @@ def test_predict_is_the_same_shuffled_one_by_one_and_in_parts(
     labels = clf.predict(X_NEW)
     chunks = np.concatenate([*clf.predict_iter(iter(X_NEW), chunk_size=7)])
     np.testing.assert_array_equal(chunks, labels)
-    monkeypatch.setattr("skraee.reading._PART", 7)
+    monkeypatch.setattr("skraee.sweep.sweeper._PART", 7)
     np.testing.assert_allclose(clf.predict_proba(X_NEW), together, atol=1e-5)
     again = classifier("causal", exit_by=exit_by).fit(X, Y)
     same_answers(again, clf, atol=1e-5)
@@ -894,7 +894,7 @@ def test_texts_that_overflow_float16_are_answered_from_float32() -> None:
 def test_a_batch_shrinks_as_its_texts_are_sure(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from skraee.backbone import gates
+    from skraee.engine import gates
 
     clf = classifier(kind, exit_by="confidence").fit(X, Y)
     exits = clf.exit_layers(X_NEW)

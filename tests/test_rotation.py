@@ -13,12 +13,12 @@ import pytest
 import torch
 
 from skraee import Backbone, Encoder, RAEEClassifier
-from skraee.backbone.batching import run_batches
-from skraee.backbone.engine import Engine
 from skraee.backbone.handle import LoadedBackbone
-from skraee.backbone.rotation import changing_rotations
 from skraee.baselines.block_search import losses_without
 from skraee.baselines.lm_loss import Exercise
+from skraee.engine.batching import run_batches
+from skraee.engine.engine import Engine
+from skraee.engine.rotation import changing_rotations
 from tests.checkpoints import small_tokenizer
 from tests.model_zoo import MODELS, with_weights_drawn
 from tests.test_batch_independence import WAYS, assert_alone_as_together

@@ -13,16 +13,16 @@ import pytest
 import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from skraee.backbone.engine import Engine
-from skraee.backbone.exit_policy import AtGivenDepths
-from skraee.backbone.gates import layers_of
 from skraee.backbone.handle import LoadedBackbone
-from skraee.backbone.row_exits import RowExits
-from skraee.backbone.scoring import LabelScorer, RidgeScorer, SharpenedScorer, StateKind
-from skraee.ridge import RidgeReadout, fit_ridge
-from skraee.states import unpacked
-from skraee.stopping import ByConfidence, first_confident
-from skraee.sweep import softmax
+from skraee.engine.engine import Engine
+from skraee.engine.exit_policy import AtGivenDepths
+from skraee.engine.gates import layers_of
+from skraee.engine.row_exits import RowExits
+from skraee.engine.states import unpacked
+from skraee.exits.policies import ByConfidence, first_confident
+from skraee.readout.ridge import RidgeReadout, fit_ridge
+from skraee.readout.scorers import LabelScorer, RidgeScorer, SharpenedScorer, StateKind
+from skraee.sweep.layer_sweep import softmax
 from skraee.text.prompt import Prompt
 from tests.model_zoo import MODELS
 from tests.runs import Deciding, run_to

@@ -17,14 +17,14 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
 
 from skraee import Backbone, toy
-from skraee.backbone.engine import Engine
 from skraee.backbone.families import family_of
-from skraee.backbone.gates import layers_of
 from skraee.backbone.handle import LoadedBackbone
 from skraee.baselines import SLEBClassifier, lm_loss, sleb
 from skraee.baselines.block_removal import removable_blocks, without_blocks
 from skraee.baselines.block_search import find_removal_order, losses_without
 from skraee.baselines.lm_loss import Exercise, LanguageModelLoss, exercises_for
+from skraee.engine.engine import Engine
+from skraee.engine.gates import layers_of
 from skraee.text.prompt import Prompt
 from skraee.text.tokenizer import TextTokenizer
 from tests.checkpoints import small_tokenizer

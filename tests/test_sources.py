@@ -19,13 +19,13 @@ from torch import nn
 
 from skraee import Encoder, RAEEClassifier, toy
 from skraee.backbone import gguf
-from skraee.backbone.encoder import clear_encoders
-from skraee.backbone.engine import Engine
 from skraee.backbone.handle import Backbone, _restore, clear_backbones
 from skraee.backbone.identity import state_of_files, state_of_objects
 from skraee.baselines.block_removal import without_blocks
+from skraee.engine.engine import Engine
 from skraee.exceptions import BackboneChangedError, BackboneDriftWarning
-from skraee.sweep_cache import clear_sweeps
+from skraee.retrieval.encoder import clear_encoders
+from skraee.sweep.store import clear_sweeps
 from tests.checkpoints import change_settings, label_proba, saved_toy, small_tokenizer
 from tests.model_zoo import MODELS, tiny_model
 from tests.test_engine import LABEL_IDS, loaded, prompts_for

@@ -11,11 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from skraee.backbone.cost import depth_costs
-from skraee.calibration import sample_weights
-from skraee.retrieval.database import Database
-from skraee.retrieval.exit_rule import exit_information, select_votes
-from skraee.stopping import (
+from skraee.engine.cost import depth_costs
+from skraee.exits.policies import (
     ByConfidence,
     ByGain,
     ByVotes,
@@ -29,6 +26,9 @@ from skraee.stopping import (
     price_within,
     threshold_within,
 )
+from skraee.exits.voting import exit_information, select_votes
+from skraee.readout.calibration import sample_weights
+from skraee.retrieval.database import Database
 from tests.model_zoo import MODELS
 from tests.test_engine import loaded
 
@@ -387,7 +387,7 @@ def test_the_decoder_of_t5_reads_one_position_and_costs_less() -> None:
 def test_costs_are_counted_once_for_a_loaded_backbone(monkeypatch: Any) -> None:
     backbone = loaded("bert")
     first = backbone.costs
-    monkeypatch.setattr("skraee.backbone.cost.Engine", None)
+    monkeypatch.setattr("skraee.engine.cost.Engine", None)
     assert backbone.costs is first
 
 

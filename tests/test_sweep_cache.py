@@ -23,7 +23,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from skraee import RAEEClassifier, clear_sweeps, toy
 from skraee.exceptions import TruncationWarning
 from skraee.retrieval import neighbors, reuse
-from skraee.sweep_cache import FolderStore, MemoryStore, record_keys, store_for
+from skraee.sweep.store import FolderStore, MemoryStore, record_keys, store_for
 
 X, Y = toy.reviews(60)
 X_NEW, _ = toy.reviews(30, seed=1)
@@ -245,7 +245,7 @@ def test_a_folder_serves_a_later_process(tmp_path: Path) -> None:
     joblib.dump((classifier(memory=tmp_path / "kept"), X, Y), tmp_path / "job")
     script = (
         "import joblib\n"
-        "from skraee.backbone.engine import Engine\n"
+        "from skraee.engine.engine import Engine\n"
         "seen, sweep = [], Engine.sweep\n"
         "def counting(self, prompts, *args, **kwargs):\n"
         "    seen.append(len(prompts))\n"
@@ -399,7 +399,7 @@ def test_folder_store_waits_where_sqlite_itself_does_not(
         other.rollback()
 
     monkeypatch.setattr(sqlite3, "connect", lambda path, **_: connect(path, timeout=0))
-    monkeypatch.setattr("skraee.sweep_cache.time.sleep", release)
+    monkeypatch.setattr("skraee.sweep.store.time.sleep", release)
     store.write({b"x": record(1)})
     assert len(waits) == 1
     assert len(store) == 1
@@ -413,7 +413,7 @@ def test_folder_store_does_not_wait_for_what_waiting_does_not_mend(
         raise sqlite3.OperationalError("Could not decode to UTF-8 column")
 
     monkeypatch.setattr(sqlite3, "connect", refused)
-    monkeypatch.setattr("skraee.sweep_cache.time.sleep", pytest.fail)
+    monkeypatch.setattr("skraee.sweep.store.time.sleep", pytest.fail)
     with pytest.raises(sqlite3.OperationalError, match="Could not decode"):
         FolderStore(tmp_path).write({b"x": record(1)})
 
@@ -421,7 +421,7 @@ def test_folder_store_does_not_wait_for_what_waiting_does_not_mend(
 def test_folder_store_waits_for_others_only_so_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("skraee.sweep_cache._PATIENCE", 0.02)
+    monkeypatch.setattr("skraee.sweep.store._PATIENCE", 0.02)
     store = FolderStore(tmp_path)
     store.write({b"x": record(1)})
     with closing(sqlite3.connect(store.path)) as other:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from skraee.csv_format import choose_separator
-from skraee.tables import Table, read_table, write_table
+from skraee.text.csv_format import choose_separator
 from skraee.text.inputs import check_texts
+from skraee.text.tables import Table, read_table, write_table
 
 # All that has a meaning in some CSV file, a spreadsheet or a terminal.
 SIGNS = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from skraee.ties import best_of, first_largest, ranks, tied
+from skraee.readout.ties import best_of, first_largest, ranks, tied
 
 THIRD = 0.1 + 0.2  # is larger than 0.3
 

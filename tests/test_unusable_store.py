@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 from sklearn.model_selection import cross_val_score
 
-from skraee import RAEEClassifier, RAEEClassifierCV, clear_sweeps, reading, toy
+from skraee import RAEEClassifier, RAEEClassifierCV, clear_sweeps, toy
 from skraee.baselines import AdaInferClassifier, DeeBERTClassifier
-from skraee.best_effort import BestEffortStore
 from skraee.exceptions import StoreWarning
-from skraee.sweep_cache import FolderStore
+from skraee.sweep import sweeper as reading
+from skraee.sweep.best_effort_store import BestEffortStore
+from skraee.sweep.store import FolderStore
 
 X, Y = toy.reviews(60)
 X_NEW, _ = toy.reviews(30, seed=1)
@@ -112,7 +113,7 @@ def is_full(spoiled: Spoiled) -> None:
 
 
 def is_locked_for_good(spoiled: Spoiled) -> None:
-    spoiled.patch.setattr("skraee.sweep_cache._PATIENCE", 0.02)
+    spoiled.patch.setattr("skraee.sweep.store._PATIENCE", 0.02)
     other = spoiled.until.enter_context(closing(sqlite3.connect(spoiled.store.path)))
     other.execute("BEGIN EXCLUSIVE")
     other.execute("CREATE TABLE records (key BLOB PRIMARY KEY, value BLOB)")

@@ -17,10 +17,10 @@ from benchmarks.speed.options import Options
 from benchmarks.speed.shapes import GEMMA, SHAPES, backbone_of, exits_with_mean
 from benchmarks.speed.texts import TASKS, mixed_texts, real_shares
 from skraee import Template, clear_backbones, templates
-from skraee.backbone.batching import check_batch_tokens
-from skraee.backbone.engine import Engine
-from skraee.backbone.exit_policy import AtGivenDepths
-from skraee.backbone.scoring import LabelScorer
+from skraee.engine.batching import check_batch_tokens
+from skraee.engine.engine import Engine
+from skraee.engine.exit_policy import AtGivenDepths
+from skraee.readout.scorers import LabelScorer
 from skraee.text.prompt import Prompt, PromptEncoder
 
 

@@ -1,7 +1,7 @@
 """One row per model family: where its layers are, and what follows the last one.
 
 Everything else that skraee does with a model is the model's own code, run through
-a view (:mod:`skraee.backbone.gates`). To support a new family, add a row and its
+a view (:mod:`skraee.engine.gates`). To support a new family, add a row and its
 tiny configuration to ``tests/model_zoo.py``.
 """
 

@@ -42,7 +42,7 @@ from skraee.backbone.precision import (
     resolve_dtype,
     warn_where_slow,
 )
-from skraee.backbone.readout import LabelHead, closings_of
+from skraee.engine.head import LabelHead, closings_of
 from skraee.exceptions import BackboneChangedError
 from skraee.text.tokenizer import TextTokenizer
 
@@ -274,7 +274,7 @@ class Backbone(Uncopied):
             # The key of the registry is the id of these objects while they live.
             _source=(self._model, self._tokenizer),
         )
-        from skraee.backbone.agreement import check_agreement
+        from skraee.engine.agreement import check_agreement
 
         check_agreement(loaded)
         return loaded
@@ -391,7 +391,7 @@ class LoadedBackbone:
     @cached_property
     def costs(self) -> npt.NDArray[np.float64]:
         """Share of a full pass that it takes to come to each depth: (m + 1,)."""
-        from skraee.backbone.cost import depth_costs
+        from skraee.engine.cost import depth_costs
 
         return depth_costs(self)
 
@@ -455,7 +455,7 @@ class LoadedBackbone:
     @cached_property
     def takes_prefix(self) -> bool:
         """Whether prompts can go on from tokens that were run before."""
-        from skraee.backbone.prefix import takes_prefix
+        from skraee.engine.prefix import takes_prefix
 
         return takes_prefix(self.model, self.family)
 
@@ -469,7 +469,7 @@ class LoadedBackbone:
         ids : tuple of int
             At least one.
         """
-        from skraee.backbone.prefix import run_prefix
+        from skraee.engine.prefix import run_prefix
 
         # Taken out and put back, the last one used stands last. A thread that looks
         # in between computes the same again.

@@ -1,6 +1,6 @@
 """Model objects as users give them: unwrapped where that is safe, or refused.
 
-Views (:mod:`skraee.backbone.views`) run a model's modules one by one, so what was put
+Views (:mod:`skraee.engine.views`) run a model's modules one by one, so what was put
 around them or in the place of their code would be left out.
 """
 

@@ -13,8 +13,6 @@ from sklearn.svm import SVC
 from sklearn.utils import check_random_state
 from torch import Tensor
 
-from skraee.backbone.batching import BatchTokens
-from skraee.backbone.exit_policy import ExitPolicy
 from skraee.backbone.handle import Backbone
 from skraee.backbone.precision import Device
 from skraee.baselines.base import (
@@ -25,8 +23,10 @@ from skraee.baselines.base import (
     Task,
 )
 from skraee.baselines.measures import MeasuredScorer, at_every_depth
-from skraee.parameters import check_choice, check_whole
-from skraee.reading import Reader
+from skraee.engine.batching import BatchTokens
+from skraee.engine.exit_policy import ExitPolicy
+from skraee.estimator.parameters import check_choice, check_whole
+from skraee.sweep.sweeper import Reader
 from skraee.text.label_words import LabelWords
 from skraee.text.prompt import Prompt
 from skraee.text.template import Template

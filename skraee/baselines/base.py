@@ -17,14 +17,14 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from skraee.backbone.batching import BatchTokens
 from skraee.backbone.handle import Backbone, as_backbone
 from skraee.backbone.precision import Device
-from skraee.estimator import Answer, TextClassifierMixin
-from skraee.parameters import check_parameters
-from skraee.progress import progress
-from skraee.reading import Part, Reader, Recipe, Sample
-from skraee.sweep import softmax
+from skraee.engine.batching import BatchTokens
+from skraee.estimator.contract import Answer, TextClassifierMixin
+from skraee.estimator.parameters import check_parameters
+from skraee.estimator.progress import progress
+from skraee.sweep.layer_sweep import softmax
+from skraee.sweep.sweeper import Part, Reader, Recipe, Sample
 from skraee.text.inputs import Texts, check_texts, warn_of_empty
 from skraee.text.label_words import LabelWords, all_label_words
 from skraee.text.labels import check_labels, warn_of_one_class

@@ -10,8 +10,8 @@ from weakref import WeakKeyDictionary
 
 from torch import nn
 
-from skraee.backbone.gates import layers_of
-from skraee.backbone.views import view_of
+from skraee.engine.gates import layers_of
+from skraee.engine.views import view_of
 
 if TYPE_CHECKING:
     from skraee.backbone.handle import LoadedBackbone

@@ -10,18 +10,18 @@ import numpy.typing as npt
 from torch import Tensor, nn
 
 from skraee.backbone.ambient import own_torch_state
-from skraee.backbone.batching import BatchTokens, check_batch_tokens, run_batches
-from skraee.backbone.gates import Front, layers_of, open_stack
-from skraee.backbone.passes import Batch
-from skraee.backbone.rotation import rotations_of, sides_of
 from skraee.baselines.block_removal import (
     blocks_of,
     removable_blocks,
     without_blocks,
 )
 from skraee.baselines.lm_loss import Exercise, LanguageModelLoss
+from skraee.engine.batch import Batch
+from skraee.engine.batching import BatchTokens, check_batch_tokens, run_batches
+from skraee.engine.gates import Front, layers_of, open_stack
+from skraee.engine.rotation import rotations_of, sides_of
+from skraee.readout.ties import first_largest
 from skraee.text.prompt import Prompt
-from skraee.ties import first_largest
 
 if TYPE_CHECKING:
     from skraee.backbone.handle import LoadedBackbone

@@ -7,10 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skraee.backbone.batching import BatchTokens
 from skraee.backbone.handle import Backbone, as_backbone
 from skraee.backbone.precision import Device
-from skraee.backbone.scoring import StateKind
 from skraee.baselines.base import (
     Advance,
     BaselineClassifier,
@@ -19,8 +17,10 @@ from skraee.baselines.base import (
     Task,
 )
 from skraee.baselines.ramps import ByEntropy, RampScorer, Training
-from skraee.parameters import check_real, check_whole
-from skraee.reading import Reader, Recipe
+from skraee.engine.batching import BatchTokens
+from skraee.estimator.parameters import check_real, check_whole
+from skraee.readout.scorers import StateKind
+from skraee.sweep.sweeper import Reader, Recipe
 from skraee.text.prompt import Prompt
 from skraee.text.template import Template
 

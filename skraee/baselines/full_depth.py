@@ -6,11 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from skraee.backbone.batching import BatchTokens
-from skraee.backbone.exit_policy import ExitPolicy
 from skraee.backbone.handle import Backbone
 from skraee.backbone.precision import Device
-from skraee.backbone.scoring import LabelScorer
 from skraee.baselines.base import (
     Advance,
     BaselineClassifier,
@@ -18,7 +15,10 @@ from skraee.baselines.base import (
     Scored,
     Task,
 )
-from skraee.reading import Reader
+from skraee.engine.batching import BatchTokens
+from skraee.engine.exit_policy import ExitPolicy
+from skraee.readout.scorers import LabelScorer
+from skraee.sweep.sweeper import Reader
 from skraee.text.label_words import LabelWords
 from skraee.text.prompt import Prompt
 from skraee.text.template import Template

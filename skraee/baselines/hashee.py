@@ -8,12 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils import check_random_state
 
-from skraee.backbone.batching import BatchTokens
-from skraee.backbone.exit_policy import ExitPolicy
-from skraee.backbone.gates import layers_of
 from skraee.backbone.handle import Backbone, LoadedBackbone
 from skraee.backbone.precision import Device
-from skraee.backbone.scoring import LabelScorer
 from skraee.baselines.base import (
     Advance,
     BaselineClassifier,
@@ -25,8 +21,12 @@ from skraee.baselines.base import (
 )
 from skraee.baselines.hashing import Counts, by_cluster, by_rank, layers_of_buckets
 from skraee.baselines.token_layers import TokenEngine, check_leaves_tokens_out
-from skraee.parameters import check_whole
-from skraee.reading import Reader
+from skraee.engine.batching import BatchTokens
+from skraee.engine.exit_policy import ExitPolicy
+from skraee.engine.gates import layers_of
+from skraee.estimator.parameters import check_whole
+from skraee.readout.scorers import LabelScorer
+from skraee.sweep.sweeper import Reader
 from skraee.text.label_words import LabelWords
 from skraee.text.prompt import Prompt
 from skraee.text.template import Template

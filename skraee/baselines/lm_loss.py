@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from skraee.backbone.readout import LabelHead
+from skraee.engine.head import LabelHead
 from skraee.text.prompt import Prompt, PromptEncoder
 from skraee.text.template import Template
 

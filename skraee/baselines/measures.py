@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from skraee.backbone.handle import LoadedBackbone
-from skraee.backbone.passes import Batch
-from skraee.backbone.row_exits import RunningScoring, Scorer, Scoring
 from skraee.baselines.base import Float32Array, Task
-from skraee.reading import Part
-from skraee.sweep_cache import Arrays, record_keys
+from skraee.engine.batch import Batch
+from skraee.engine.row_exits import RunningScoring, Scorer, Scoring
+from skraee.sweep.store import Arrays, record_keys
+from skraee.sweep.sweeper import Part
 
 #: "labels", "vocab": top1 - top2 and top1 of the softmax over the label words or the
 #: whole vocabulary (2 columns); "state": cosine of a depth's state and the one before;

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from skraee.backbone.ambient import own_torch_state
-from skraee.backbone.exit_policy import ExitPolicy
 from skraee.backbone.handle import LoadedBackbone
-from skraee.backbone.passes import Batch
-from skraee.backbone.row_exits import RunningScoring, Scoring
-from skraee.backbone.scoring import DepthStates
 from skraee.baselines.measures import entropy
-from skraee.states import States, unpacked
+from skraee.engine.batch import Batch
+from skraee.engine.exit_policy import ExitPolicy
+from skraee.engine.row_exits import RunningScoring, Scoring
+from skraee.engine.states import States, unpacked
+from skraee.readout.scorers import DepthStates
 
 Float32Array = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]

@@ -9,12 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils import check_random_state
 
-from skraee.backbone.batching import BatchTokens
-from skraee.backbone.engine import Engine
-from skraee.backbone.exit_policy import ExitPolicy
 from skraee.backbone.handle import Backbone, LoadedBackbone
 from skraee.backbone.precision import Device
-from skraee.backbone.scoring import LabelScorer
 from skraee.baselines.base import (
     Advance,
     BaselineClassifier,
@@ -26,9 +22,13 @@ from skraee.baselines.base import (
 from skraee.baselines.block_removal import removable_blocks, without_blocks
 from skraee.baselines.block_search import find_removal_order
 from skraee.baselines.lm_loss import exercises_for
-from skraee.parameters import check_sequence, check_whole
-from skraee.reading import Reader
+from skraee.engine.batching import BatchTokens
+from skraee.engine.engine import Engine
+from skraee.engine.exit_policy import ExitPolicy
+from skraee.estimator.parameters import check_sequence, check_whole
+from skraee.readout.scorers import LabelScorer
 from skraee.retrieval.keys import joined
+from skraee.sweep.sweeper import Reader
 from skraee.text.inputs import check_texts
 from skraee.text.label_words import LabelWords
 from skraee.text.prompt import Prompt

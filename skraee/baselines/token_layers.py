@@ -3,7 +3,7 @@
 A token that has run its layers keeps its last state. In the layers behind, it forms no
 query and goes through no feed-forward part, but the tokens that still run attend to it:
 keys and values are made of all tokens. As where a row ends
-(:mod:`skraee.backbone.last_layer`), the model's own modules run on the packed tokens.
+(:mod:`skraee.engine.last_layer`), the model's own modules run on the packed tokens.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from skraee.backbone.batching import BatchTokens
-from skraee.backbone.engine import Engine
 from skraee.backbone.families import FAMILIES
-from skraee.backbone.gates import EndingAt, Flight, Visit, modules_between
-from skraee.backbone.last_layer import Needed
-from skraee.backbone.passes import Batch
-from skraee.clock import Clock
+from skraee.engine.batch import Batch
+from skraee.engine.batching import BatchTokens
+from skraee.engine.clock import Clock
+from skraee.engine.engine import Engine
+from skraee.engine.gates import EndingAt, Flight, Visit, modules_between
+from skraee.engine.last_layer import Needed
 
 if TYPE_CHECKING:
     from skraee.backbone.handle import LoadedBackbone
@@ -117,7 +117,7 @@ class TokenFlight(Flight):
     visit : callable
     rows : Tensor of shape (n_rows,)
     ending_at : callable or None
-        As in :class:`~skraee.backbone.gates.Flight`.
+        As in :class:`~skraee.engine.gates.Flight`.
     layers : Tensor of shape (n_rows, T), int
         Layers that each token runs.
     """

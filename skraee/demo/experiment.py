@@ -10,9 +10,9 @@ from skraee.classifier import RAEEClassifier
 from skraee.demo.measure import Measured, System, fixed_depth, measure
 from skraee.demo.settings import DEFAULTS, K, Setting, Trial, candidates, try_settings
 from skraee.demo.task import Task
-from skraee.explanation import Explanation
-from skraee.reading import Recipe
-from skraee.sweep import LayerSweep
+from skraee.inspection.explanation import Explanation
+from skraee.sweep.layer_sweep import LayerSweep
+from skraee.sweep.sweeper import Recipe
 from skraee.text.template import Template
 
 _SEED = 0

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from skraee.backbone.batching import distinct
-from skraee.backbone.exit_policy import AtGivenDepths
-from skraee.backbone.readout import LabelHead
-from skraee.backbone.scoring import LabelScorer
 from skraee.demo.task import Labelled
-from skraee.reading import Reader
+from skraee.engine.batching import distinct
+from skraee.engine.exit_policy import AtGivenDepths
+from skraee.engine.head import LabelHead
+from skraee.readout.scorers import LabelScorer
+from skraee.sweep.sweeper import Reader
 
 IntArray = npt.NDArray[np.integer]
 FloatArray = npt.NDArray[np.float64]

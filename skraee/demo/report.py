@@ -11,7 +11,7 @@ import numpy as np
 from skraee.demo.measure import N_ROUNDS, Measured, is_steady
 from skraee.demo.settings import DEFAULTS, MARGIN, K, Setting, Trial
 from skraee.demo.task import Task
-from skraee.explanation import Explanation
+from skraee.inspection.explanation import Explanation
 
 _BAR = 50
 

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import StratifiedKFold
 
+from skraee.exits.policies import ByVotes
+from skraee.readout.ties import ROUNDING
 from skraee.retrieval.database import Database
 from skraee.retrieval.keys import Standardizer
-from skraee.stopping import ByVotes
-from skraee.ties import ROUNDING
 
 Float32Array = npt.NDArray[np.float32]
 

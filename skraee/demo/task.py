@@ -12,8 +12,8 @@ import numpy.typing as npt
 from sklearn.model_selection import train_test_split
 
 from skraee import templates
-from skraee.tables import Table, read_table
 from skraee.templates import TaskPrompt
+from skraee.text.tables import Table, read_table
 from skraee.text.template import Template
 
 REVIEWS = Path(__file__).parent.parent / "data" / "reviews.csv"

@@ -24,9 +24,9 @@ from transformers import PreTrainedTokenizerFast
 from benchmarks.paper import latency, order
 from benchmarks.paper.__main__ import main
 from skraee import Backbone, Encoder, RAEEClassifier, clear_backbones, templates, toy
-from skraee.backbone import encoder as encoders
 from skraee.baselines.block_search import find_removal_order
 from skraee.baselines.lm_loss import exercises_for
+from skraee.retrieval import encoder as encoders
 from skraee.retrieval.neighbors import NeighborIndex
 from tests.benchmarks.tiny import save_encoder, save_tiny, write_task
 from tests.checkpoints import into_hub_cache

@@ -1,0 +1,236 @@
+"""The command ``skraee``: demo, fit, predict and versions.
+
+Everything heavy is imported inside the commands, so that ``skraee --help`` is instant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from skraee.cli.arguments import parser
+from skraee.text.files import check_writable, replacing
+from skraee.text.tables import Table, read_table, write_table
+
+if TYPE_CHECKING:
+    from skraee.classifier import RAEEClassifier
+
+# A model file of this name is that of `RAEEClassifier.save`, any other one joblib's.
+_SAVED = ".skraee"
+
+# What predict adds to the columns of its input.
+_ANSWERS = ("label", "exit_layer", "probability")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        What follows ``skraee``; that of the process by default.
+
+    Returns
+    -------
+    int
+        The exit status: 0, or 2 after one line on the standard error when files,
+        columns, names or words do not fit.
+
+    Raises
+    ------
+    BrokenPipeError
+        If nobody reads the standard output any more.
+
+    Examples
+    --------
+    >>> from skraee.cli.main import main
+    >>> main(["predict", "no-such-model.joblib", "new.csv"])  # doctest: +SKIP
+    skraee: error: there is no file 'no-such-model.joblib'; check the path.
+    2
+    """
+    arguments = parser().parse_args(argv)
+    try:
+        with _short_warnings():
+            _COMMANDS[arguments.command](arguments)
+        print(end="", flush=True)  # while an error can still be told
+    except BrokenPipeError:
+        raise
+    except (ImportError, OSError, ValueError, MemoryError) as error:
+        _tell(f"error: {' '.join(str(error).split())}")
+        return 2
+    return 0
+
+
+def _demo(arguments: argparse.Namespace) -> None:
+    from skraee import demo
+
+    if arguments.data is None:
+        task = demo.shipped_task()
+    else:
+        task = demo.task_from(
+            read_table(arguments.data, arguments.separator),
+            text_column=arguments.text_column,
+            label_column=arguments.label_column,
+            label_words=arguments.label_words,
+            template=arguments.template,
+        )
+    demo.run(task)
+
+
+def _fit(arguments: argparse.Namespace) -> None:
+    check_writable(arguments.output)
+
+    from skraee.text.template import Template
+
+    fields = Template(arguments.template).fields
+    table = read_table(arguments.train, arguments.separator)
+    texts = table.texts(fields, arguments.text_column)
+    labels = table.labels(arguments.label_column)
+
+    from skraee.classifier import RAEEClassifier
+
+    clf = RAEEClassifier(
+        arguments.backbone,
+        arguments.template,
+        k=arguments.k,
+        tau=arguments.tau,
+        label_words=arguments.label_words,
+        encoder=arguments.encoder,
+        readout=arguments.readout,
+        exit_by=arguments.exit_by,
+        budget=arguments.budget,
+        class_weight=arguments.class_weight,
+        min_exit=arguments.min_exit,
+        dtype=arguments.dtype,
+        random_state=0,
+        verbose=1,
+    )
+    start = time.perf_counter()
+    clf.fit(texts, labels)
+    seconds = time.perf_counter() - start
+    _write(clf, arguments.output)
+    print(_summary(clf, labels, seconds))
+    size = arguments.output.stat().st_size / 1e6
+    print(f"wrote {arguments.output} ({size:.1f} MB)")
+
+
+def _predict(arguments: argparse.Namespace) -> None:
+    if arguments.output is not None:
+        check_writable(arguments.output)
+    elif sys.stdout is None:
+        raise OSError("the standard output is closed; name a file with --output.")
+    table = read_table(arguments.new, arguments.separator)
+    clf = _load(arguments.model).set_params(verbose=1)
+    texts = table.texts(clf._template().fields, arguments.text_column)
+    start = time.perf_counter()
+    answers = _answers(clf, texts) if table.rows else []
+    seconds = time.perf_counter() - start
+    header = [*table.columns, *_free_names(table.columns)]
+    rows = [[*cells, *more] for cells, more in zip(table.rows, answers, strict=True)]
+    write_table(arguments.output, header, rows, table.separator)
+    _tell(f"{len(rows)} texts in {seconds:.1f} s{_mean_exit(clf, answers)}")
+
+
+def _answers(clf: RAEEClassifier, texts: list[str] | Table) -> list[tuple[Any, ...]]:
+    """Return what `_ANSWERS` names for each text."""
+    proba, exits = clf.predict_proba(texts, return_exit_layers=True)
+    labels = clf.classes_[proba.argmax(axis=1)]
+    best = [f"{p:.4f}" for p in proba.max(axis=1)]
+    return list(zip(labels, exits.tolist(), best, strict=True))
+
+
+def _free_names(columns: Sequence[str]) -> list[str]:
+    """Return names for the answers that the user's own columns do not have."""
+    names = list(_ANSWERS)
+    for i in range(len(names)):
+        while names[i] in columns:
+            names[i] = f"predicted_{names[i]}"
+    return names
+
+
+def _mean_exit(clf: RAEEClassifier, answers: Sequence[tuple[Any, ...]]) -> str:
+    if not answers:
+        return ""
+    mean = sum(exit_layer for _, exit_layer, _ in answers) / len(answers)
+    return f", mean exit layer {mean:.1f} of {clf.n_layers_}"
+
+
+def _versions(arguments: argparse.Namespace) -> None:
+    from skraee.versions import show_versions
+
+    show_versions()
+
+
+def _summary(clf: RAEEClassifier, labels: list[str], seconds: float) -> str:
+    counts = [f"{name} {labels.count(name)}" for name in clf.classes_]
+    best = int(clf.layer_scores_.argmax())
+    return "\n".join(
+        [
+            f"fitted on {len(labels)} texts in {seconds:.1f} s: {', '.join(counts)}",
+            "accuracy of single layers on these texts: "
+            f"{clf.layer_scores_[-1]:.3f} at full depth ({clf.n_layers_}), "
+            f"{clf.layer_scores_[best]:.3f} at the best ({best})",
+        ]
+    )
+
+
+def _write(clf: RAEEClassifier, path: Path) -> None:
+    if path.suffix == _SAVED:
+        clf.save(path)
+        return
+
+    import joblib
+
+    with replacing(path) as beside:
+        joblib.dump(clf, beside)
+
+
+def _load(path: Path) -> RAEEClassifier:
+    from skraee.classifier import RAEEClassifier
+
+    if not path.is_file():
+        raise OSError(f"there is no file {str(path)!r}; check the path.")
+    if path.suffix == _SAVED:
+        return RAEEClassifier.load(path)
+
+    import joblib
+    from sklearn.utils.validation import check_is_fitted
+
+    try:
+        clf = joblib.load(path)
+    except Exception as error:  # a file that is no pickle can raise anything
+        raise ValueError(
+            f"{path} cannot be read as a model ({type(error).__name__}: {error}); "
+            "make one with: skraee fit"
+        ) from error
+    if not isinstance(clf, RAEEClassifier):
+        raise ValueError(
+            f"{path} holds a {type(clf).__name__}, not a fitted RAEEClassifier; make "
+            "one with: skraee fit"
+        )
+    check_is_fitted(clf)
+    return clf
+
+
+def _tell(message: str) -> None:
+    print(f"skraee: {message}", file=sys.stderr)
+
+
+@contextmanager
+def _short_warnings() -> Iterator[None]:
+    """Show warnings without the source line that they come from."""
+    before = warnings.formatwarning
+    warnings.formatwarning = lambda message, *_, **__: f"skraee: warning: {message}\n"
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
+
+
+_COMMANDS = {"demo": _demo, "fit": _fit, "predict": _predict, "versions": _versions}

@@ -1,0 +1,1 @@
+"""Rows run to depths."""

@@ -1,0 +1,119 @@
+"""The template's first tokens, run once: what later batches read of them.
+
+All prompts of a template begin alike: special tokens, the words before the text. In a
+causal model nothing behind them changes their states, so one pass of a single row gives
+their keys and values in every layer. A batch then runs the tokens behind them only. The
+model's own forward finds the rest where it looks when it generates text: in a cache.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache, DynamicLayer
+
+from skraee.backbone.ambient import own_torch_state
+from skraee.engine.gates import layers_of
+from skraee.engine.rotation import changing_rotations
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from skraee.backbone.families import Family
+
+# Attention whose masks are made from the cache's length. Others lay out their keys in
+# ways of their own.
+_ATTENTION = {"eager", "sdpa"}
+
+
+def takes_prefix(model: PreTrainedModel, family: Family) -> bool:
+    """Whether the first tokens' keys and values are the same in every batch.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+    family : Family
+        Its row.
+    """
+    stack = model.get_submodule(family.stacks[0])
+    return (
+        family.kind == "causal"
+        and cache_argument(type(stack).forward) is not None
+        and model.config._attn_implementation in _ATTENTION
+        and not changing_rotations(stack, family)
+    )
+
+
+@own_torch_state()
+def run_prefix(model: PreTrainedModel, family: Family, ids: tuple[int, ...]) -> Cache:
+    """Run the tokens that all prompts begin with.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        With its head; never changed.
+    family : Family
+        Its row, of a causal model.
+    ids : tuple of int
+
+    Returns
+    -------
+    Cache
+        For any number of batches, in any number of threads: it is only read.
+    """
+    (stack,) = family.stacks
+    # Plain layers, which keep all tokens even where the model attends to the last
+    # few alone: a text's first tokens see more of the prefix than its later ones.
+    noted = [DynamicLayer() for _ in layers_of(model, family, stack)]
+    module = model.get_submodule(stack)
+    name = cache_argument(type(module).forward)
+    assert name is not None  # as takes_prefix has seen
+    module(
+        input_ids=torch.tensor([ids], device=model.device),
+        use_cache=True,
+        **{name: Cache(layers=noted)},
+    )
+    return Cache(layers=[_Shared(layer.keys, layer.values) for layer in noted])
+
+
+@cache
+def cache_argument(forward: Callable[..., Any]) -> str | None:
+    """Return the name under which a forward takes its cache, if it takes one.
+
+    transformers 5.24 renamed ``past_key_values`` to ``cache``.
+
+    Parameters
+    ----------
+    forward : callable
+        Of the stack's class: each is asked once.
+    """
+    taken = inspect.signature(forward).parameters
+    return next((name for name in ("cache", "past_key_values") if name in taken), None)
+
+
+class _Shared(DynamicLayer):
+    """Keys and values (1, heads, tokens, d) of one layer, for rows of any number.
+
+    Its length, from which models make masks and positions, stays that of the prefix.
+    """
+
+    def __init__(self, keys: Tensor, values: Tensor) -> None:
+        super().__init__()
+        self.lazy_initialization(keys, values)
+        self.keys = keys
+        self.values = values
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Return the prefix before the tokens of each row that runs; keep nothing."""
+        return _behind(self.keys, key_states), _behind(self.values, value_states)
+
+
+def _behind(prefix: Tensor, states: Tensor) -> Tensor:
+    return torch.cat([prefix.expand(len(states), -1, -1, -1), states], dim=2)

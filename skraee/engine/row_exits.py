@@ -1,0 +1,209 @@
+"""Exits of rows: a batch on its way, of which each row leaves where its policy says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from skraee.engine.batch import Batch
+from skraee.engine.exit_policy import ExitPolicy, Exits
+from skraee.engine.gates import Keep
+from skraee.engine.last_layer import Ending
+
+IntArray = npt.NDArray[np.int64]
+Float32Array = npt.NDArray[np.float32]
+
+
+class Scorer(Protocol):
+    """Turns states into class scores."""
+
+    def begin(self, batch: Batch) -> Scoring:
+        """Start a batch."""
+
+
+class Scoring(Protocol):
+    """One batch of a scorer.
+
+    Attributes
+    ----------
+    sees_every_depth : bool
+        Whether `read` must be called at each depth with all rows that run: where
+        scores hang on the depths passed.
+    """
+
+    sees_every_depth: bool
+
+    def read(self, depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
+        """Return (n, ...) of rows at a depth all that their scores follow from."""
+
+    def scores(self, read: Tensor, *, in_decoder: bool) -> Tensor:
+        """Return the scores (n, C), float32, of what was read."""
+
+
+class RunningScoring:
+    """A scoring that reads the scores themselves, as it sees every depth."""
+
+    sees_every_depth = True
+
+    def scores(self, read: Tensor, *, in_decoder: bool) -> Tensor:
+        """Return what was read."""
+        return read
+
+
+class AtOnce(RunningScoring):
+    """A scoring whose scores are wanted at each depth, not at the end.
+
+    Parameters
+    ----------
+    scoring : Scoring
+    batch : Batch
+    """
+
+    def __init__(self, scoring: Scoring, batch: Batch) -> None:
+        self._scoring = scoring
+        self._batch = batch
+
+    def read(self, depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
+        """Return the scores (n, C) of the rows."""
+        read = self._scoring.read(depth, hidden, rows)
+        return self._scoring.scores(read, in_decoder=self._batch.in_decoder(depth))
+
+
+class RowExits:
+    """Visitor that notes what is read of each row where it leaves.
+
+    Parameters
+    ----------
+    batch : Batch
+        Where exits are planned, its deepest rows stand first.
+    policy : ExitPolicy
+    scoring : Scoring
+        Of this batch.
+    last : int
+        The full depth m.
+    decide : callable
+        The keys of all rows, the states at `policy.decide_at` -> their Exits.
+    planned : Exits or None
+        Of its rows; None where the policy decides inside the pass.
+
+    Attributes
+    ----------
+    exits : Exits
+        Where each row leaves, once the pass is over.
+    """
+
+    def __init__(
+        self,
+        batch: Batch,
+        policy: ExitPolicy,
+        scoring: Scoring,
+        last: int,
+        decide: Callable[[Float32Array], Exits],
+        planned: Exits | None = None,
+    ) -> None:
+        n_rows = len(batch.numbers)
+        self.batch = batch
+        self.exits = planned or Exits.at(np.full(n_rows, last))
+        self._policy = policy
+        self._scoring = AtOnce(scoring, batch) if policy.reads_scores else scoring
+        self._last = last
+        self._ask = decide
+        self._decides_at = -1 if policy.decide_at is None else policy.decide_at
+        self._running = np.arange(n_rows)
+        self._lost = np.zeros(n_rows, dtype=bool)
+        self._passed: list[Tensor] = []  # what was read on the way to the decision
+        self._noted: list[tuple[int, IntArray, Tensor]] = []
+
+    def visit(self, depth: int, hidden: Tensor, rows: Tensor) -> Keep:
+        """Read the rows that leave here, and say which go on."""
+        if depth <= self._decides_at:
+            self._passed.append(self._scoring.read(depth, hidden, rows))
+            return self._decide(hidden, rows) if depth == self._decides_at else None
+        read = None
+        if self._scoring.sees_every_depth:
+            read = self._scoring.read(depth, hidden, rows)
+        leaves = self._leaving(depth, read)
+        if not leaves.any():
+            return None
+        here = _places(leaves, hidden.device)
+        if read is None:
+            found = self._scoring.read(depth, hidden[here], rows[here])
+        else:
+            found = read[here]
+        self._note(depth, self._running[leaves], found)
+        self._running = self._running[~leaves]
+        n_running = len(self._running)
+        if not leaves[:n_running].any():
+            return n_running
+        return torch.from_numpy(np.flatnonzero(~leaves)).to(hidden.device)
+
+    def ending_at(self, depth: int, rows: Tensor) -> Ending | None:
+        """Say which of the rows that run surely go no further than this depth."""
+        if self._scoring.sees_every_depth or depth <= self._decides_at:
+            return None
+        going_on = int(np.count_nonzero(self.exits.depths[self._running] > depth))
+        return self.batch.ending(rows, going_on)
+
+    def scores(self) -> Tensor:
+        """Score what was noted, in one call for each stack: (b, C), float32.
+
+        NaN where a row's key is not finite.
+        """
+        found: Tensor | None = None
+        for in_decoder in (False, True):
+            here = [n for n in self._noted if self.batch.in_decoder(n[0]) == in_decoder]
+            if not here:
+                continue
+            read = torch.cat([read for _, _, read in here])
+            scores = self._scoring.scores(read, in_decoder=in_decoder)
+            if found is None:
+                found = scores.new_zeros(len(self.batch.numbers), scores.shape[1])
+            rows = np.concatenate([rows for _, rows, _ in here])
+            found[torch.from_numpy(rows).to(found.device)] = scores
+        assert found is not None
+        found[torch.from_numpy(self._lost).to(found.device)] = torch.nan
+        return found
+
+    def _leaving(self, depth: int, scores: Tensor | None) -> npt.NDArray[np.bool_]:
+        """Return which of the rows that run leave at a depth."""
+        leaves: npt.NDArray[np.bool_] = self.exits.depths[self._running] <= depth
+        if scores is not None and self._policy.reads_scores and depth < self._last:
+            accepted = self._policy.accepts(depth, scores)
+            if accepted is not None:
+                leaves = leaves | accepted.cpu().numpy()
+        return leaves
+
+    def _decide(self, hidden: Tensor, rows: Tensor) -> Keep:
+        """Ask for the exits; note the rows whose exit was passed, deepest first."""
+        keys = self.batch.read(self._decides_at, hidden, rows).float().cpu().numpy()
+        self._lost = ~np.isfinite(keys).all(axis=1)  # nothing can decide about them
+        if not self._lost.all():
+            known = self._ask(keys[~self._lost])
+            self.exits.depths[~self._lost] = known.depths
+            self.exits.undecided[~self._lost] = known.undecided
+        depths = self.exits.depths
+        depths[self._lost] = 0
+        for passed, read in enumerate(self._passed):
+            at = np.flatnonzero(depths == passed)
+            if len(at):
+                self._note(passed, at, read[torch.from_numpy(at).to(read.device)])
+        deeper = np.argsort(-depths, kind="stable")
+        self._running = deeper[depths[deeper] > self._decides_at]
+        return torch.from_numpy(self._running).to(hidden.device)
+
+    def _note(self, depth: int, rows: IntArray, read: Tensor) -> None:
+        self.exits.depths[rows] = depth
+        self._noted.append((depth, rows, read))
+
+
+def _places(chosen: npt.NDArray[np.bool_], device: torch.device) -> slice | Tensor:
+    """Return where any `chosen` hold: a slice, which copies nothing, or places."""
+    at = np.flatnonzero(chosen)
+    if at[-1] - at[0] + 1 == len(at):
+        return slice(int(at[0]), int(at[-1]) + 1)
+    return torch.from_numpy(at).to(device)

@@ -1,0 +1,326 @@
+"""Checks of what the constructor was given; run by fit and predict, never before."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from skraee.backbone.handle import as_backbone
+from skraee.backbone.precision import resolve_device, resolve_dtype
+from skraee.engine.batching import check_batch_tokens
+from skraee.estimator.metric import scorer_for
+from skraee.retrieval.keys import check_encoder
+from skraee.sweep.store import store_for
+from skraee.text.template import as_template
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
+_CHOICES: dict[str, tuple[Any, ...]] = {
+    "readout": ("lm_head", "ridge"),
+    "exit_by": ("retrieval", "confidence"),
+    "below_tau": ("top3", "skip"),
+    "database": ("all", "correct"),
+    "metric": ("sqeuclidean", "euclidean", "cosine"),
+    "index": ("hnsw", "exact"),
+}
+
+
+def check_parameters(estimator: BaseEstimator) -> None:
+    """Refuse values that neither data nor a backbone could make right.
+
+    No model is loaded, so what is wrong is said at once.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        One of ours; it has some of the parameters.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For the first parameter that is out of its range.
+    """
+    given = estimator.get_params(deep=False)
+    for name, check in _CHECKS.items():
+        if name in given:
+            check(name, given[name])
+    for name, allowed in _CHOICES.items():
+        if name in given:
+            check_choice(name, given[name], allowed)
+
+
+def warn_of_unused(estimator: BaseEstimator) -> None:
+    """Warn of settings that were changed and that a budget makes useless.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        With a `budget`, or without one.
+
+    Warns
+    -----
+    UserWarning
+        If tau or below_tau was changed and a budget decides.
+    """
+    given = estimator.get_params(deep=False)
+    if given.get("budget") is None:
+        return
+    defaults = inspect.signature(type(estimator)).parameters
+    for name in ("tau", "below_tau"):
+        if given[name] != defaults[name].default:
+            warnings.warn(
+                f"{name}={given[name]!r} is not used: with budget={given['budget']} "
+                "fit chooses what decides about exits; leave one of them at its "
+                "default.",
+                UserWarning,
+                stacklevel=4,
+            )
+
+
+def check_whole(name: str, value: Any, *, least: int, most: int | None = None) -> None:
+    """Refuse what is no whole number of a range.
+
+    Parameters
+    ----------
+    name : str
+        Of the parameter.
+    value : object
+        What was given.
+    least, most : int
+        Ends of the range.
+
+    Raises
+    ------
+    TypeError
+        If it is not a whole number.
+    ValueError
+        If it is out of the range.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(
+            f"{name} must be a whole number, got {value!r} of type "
+            f"{type(value).__name__}."
+        )
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}.")
+    if most is not None and value > most:
+        raise ValueError(
+            f"{name} must be at most {most}, the number of layers of this backbone, "
+            f"got {value}."
+        )
+
+
+def check_real(
+    name: str, value: Any, rule: str, is_right: Callable[[float], bool]
+) -> None:
+    """Refuse what is no number, or one that breaks a rule.
+
+    Parameters
+    ----------
+    name : str
+        Of the parameter.
+    value : object
+        What was given.
+    rule : str
+        What is allowed, in words: "above 0".
+    is_right : callable
+        Whether a number keeps it.
+
+    Raises
+    ------
+    TypeError
+        If it is no number.
+    ValueError
+        If it breaks the rule.
+    """
+    if isinstance(value, bool) or not isinstance(
+        value, int | float | np.integer | np.floating
+    ):
+        raise TypeError(
+            f"{name} must be a number, got {value!r} of type {type(value).__name__}."
+        )
+    if not is_right(float(value)):
+        raise ValueError(f"{name} must {rule}, got {value}.")
+
+
+def check_share(name: str, value: Any) -> None:
+    """Refuse what is no number between 0 and 1.
+
+    Parameters
+    ----------
+    name : str
+        Of the parameter.
+    value : object
+        What was given.
+    """
+    check_real(name, value, "lie between 0 and 1", lambda share: 0 <= share <= 1)
+
+
+def check_choice(name: str, value: Any, allowed: Sequence[Any]) -> None:
+    """Refuse what is none of some values.
+
+    Parameters
+    ----------
+    name : str
+        Of the parameter.
+    value : object
+        What was given.
+    allowed : sequence
+        The values.
+
+    Raises
+    ------
+    ValueError
+        If it is none of them.
+    """
+    if not any(value is one or _equals(value, one) for one in allowed):
+        options = ", ".join(map(repr, allowed))
+        raise ValueError(f"{name} must be one of {options}, got {value!r}.")
+
+
+def _equals(value: Any, allowed: Any) -> bool:
+    # Not ==, which arrays answer item by item.
+    return isinstance(value, str) and isinstance(allowed, str) and value == allowed
+
+
+def check_length(name: str, value: Any) -> None:
+    """Refuse what is no number of tokens; None is no limit.
+
+    Parameters
+    ----------
+    name : str
+        Of the parameter.
+    value : object
+        What was given.
+    """
+    if value is not None:
+        check_whole(name, value, least=1)
+
+
+def check_sequence(name: str, values: Any) -> None:
+    """Refuse what is no sequence of numbers.
+
+    Parameters
+    ----------
+    name : str
+        Of the parameter.
+    values : object
+        What was given.
+    """
+    if isinstance(values, str) or not isinstance(values, Sequence | np.ndarray):
+        raise TypeError(
+            f"{name} must be a sequence of numbers, got {values!r} of type "
+            f"{type(values).__name__}."
+        )
+
+
+def _check_ks(name: str, values: Any) -> None:
+    _check_not_empty(name, values)
+    for value in values:
+        check_whole(f"every k of {name}", value, least=1)
+
+
+def _check_taus(name: str, values: Any) -> None:
+    _check_not_empty(name, values)
+    for value in values:
+        check_share(f"every tau of {name}", value)
+
+
+def _check_not_empty(name: str, values: Any) -> None:
+    check_sequence(name, values)
+    if len(values) == 0:
+        raise ValueError(f"{name} must hold at least one value, got {values!r}.")
+
+
+def _check_budget(name: str, value: Any) -> None:
+    if value is None:
+        return
+    check_share(name, value)
+    if value == 0:
+        raise ValueError(f"{name} must be above 0, got {value}; None sets no limit.")
+
+
+def _check_budgets(name: str, values: Any) -> None:
+    if values is None:
+        return
+    _check_not_empty(name, values)
+    for value in values:
+        _check_budget(f"every budget of {name}", value)
+
+
+def _check_class_weight(name: str, value: Any) -> None:
+    if not isinstance(value, Mapping):
+        if value is not None and not (isinstance(value, str) and value == "balanced"):
+            raise ValueError(
+                f"{name} must be None, 'balanced' or a dict of class to weight, got "
+                f"{value!r}."
+            )
+        return
+    for label, weight in value.items():
+        check_real(
+            f"the weight of {label!r} in {name}",
+            weight,
+            "be finite and at least 0",
+            lambda number: 0 <= number < np.inf,
+        )
+
+
+def _check_n_jobs(name: str, value: Any) -> None:
+    if value is None:
+        return
+    check_whole(name, value, least=-sys.maxsize)
+    if value == 0:
+        raise ValueError(
+            f"{name} must be a number of threads, -1 for all cores or None for one, "
+            f"got 0."
+        )
+
+
+def _check_random_state(name: str, value: Any) -> None:
+    if value is None or isinstance(value, np.random.RandomState):
+        return
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(
+            f"{name} must be None, a whole number or a numpy RandomState, got "
+            f"{value!r} of type {type(value).__name__}."
+        )
+    if not 0 <= value < 2**32:
+        raise ValueError(f"{name} must lie between 0 and 2**32 - 1, got {value}.")
+
+
+def _check_verbose(name: str, value: Any) -> None:
+    if not isinstance(value, bool | np.bool_):
+        check_whole(name, value, least=0)
+
+
+# Checks of the parameters that have a range; an estimator has some of them.
+_CHECKS: dict[str, Callable[[str, Any], object]] = {
+    "backbone": lambda _, backbone: as_backbone(backbone),
+    "template": lambda _, template: as_template(template),
+    "encoder": lambda _, encoder: check_encoder(encoder),
+    "k": partial(check_whole, least=1),
+    "tau": check_share,
+    "ks": _check_ks,
+    "taus": _check_taus,
+    "budget": _check_budget,
+    "budgets": _check_budgets,
+    "min_exit": partial(check_whole, least=0),
+    "max_length": check_length,
+    "class_weight": _check_class_weight,
+    "batch_tokens": lambda _, tokens: check_batch_tokens(tokens, torch.device("cpu")),
+    "device": lambda _, device: resolve_device(device),
+    "dtype": lambda _, dtype: resolve_dtype(dtype, torch.device("cpu")),
+    "memory": lambda _, memory: store_for(memory),
+    "n_jobs": _check_n_jobs,
+    "random_state": _check_random_state,
+    "verbose": _check_verbose,
+    "scoring": lambda _, scoring: scorer_for(scoring),
+}

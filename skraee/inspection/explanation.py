@@ -1,0 +1,163 @@
+"""Why a text stopped where it did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from skraee.exits.policies import ExitChoice
+from skraee.exits.voting import neighbor_weights
+from skraee.retrieval.database import Database
+
+
+@dataclass(frozen=True)
+class Neighbor:
+    """A stored text that voted.
+
+    Attributes
+    ----------
+    position : int
+        Its position among the texts given to fit.
+    label : object
+        Its class.
+    distance : float
+        In the metric of the keys.
+    weight : float
+        Equation 5: the smallest distance divided by its own.
+    votes : dict of int to float
+        Depth -> probability of the right class there: what it votes with.
+    text : str or None
+        Its words, where they were given to `explain`.
+    """
+
+    position: int
+    label: Any
+    distance: float
+    weight: float
+    votes: dict[int, float]
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The answer to one text, its exit, and the neighbours that chose it.
+
+    Attributes
+    ----------
+    text : str
+    label : object
+        The answer.
+    proba : dict
+        Class -> probability at the exit.
+    exit_layer : int
+        Depth at which the text stopped.
+    n_layers : int
+        Layers m of the backbone.
+    layers_run : int
+        More than `exit_layer` where the key comes from a deeper layer.
+    undecided : bool
+        Whether no neighbour had a vote, so that the whole model ran.
+    neighbors : tuple of Neighbor
+        Nearest first.
+    """
+
+    text: str
+    label: Any
+    proba: dict[Any, float]
+    exit_layer: int
+    n_layers: int
+    layers_run: int
+    undecided: bool
+    neighbors: tuple[Neighbor, ...]
+
+    @classmethod
+    def of(
+        cls,
+        text: str,
+        *,
+        proba: npt.NDArray[np.floating],
+        choice: ExitChoice,
+        database: Database,
+        votes: npt.NDArray[np.floating],
+        classes: npt.NDArray[Any],
+        texts: Sequence[str] | None,
+        key_depth: int = 0,
+    ) -> Self:
+        """Put together what predict found for a single text.
+
+        Parameters
+        ----------
+        text : str
+        proba : ndarray of shape (C,)
+        choice : ExitChoice
+            Of one query.
+        database : Database
+        votes : ndarray of shape (k, m + 1)
+            What the neighbours vote with.
+        classes : ndarray of shape (C,)
+        texts : sequence of str or None
+            The texts of fit.
+        key_depth : int, default=0
+            Layer from which the key comes.
+
+        Returns
+        -------
+        Explanation
+        """
+        weights = neighbor_weights(choice.distances)[0]
+        neighbors = []
+        for i, row in enumerate(choice.rows[0]):
+            position = int(database.positions[row])
+            depths = np.flatnonzero(votes[i])
+            neighbors.append(
+                Neighbor(
+                    position=position,
+                    label=classes[database.labels[row]],
+                    distance=float(choice.distances[0, i]),
+                    weight=float(weights[i]),
+                    votes={int(depth): float(votes[i, depth]) for depth in depths},
+                    text=None if texts is None else str(texts[position]),
+                )
+            )
+        return cls(
+            text=text,
+            label=classes[proba.argmax()],
+            proba=dict(zip(classes.tolist(), proba.tolist(), strict=True)),
+            exit_layer=int(choice.exits[0]),
+            n_layers=database.n_layers,
+            layers_run=max(int(choice.exits[0]), key_depth),
+            undecided=bool(choice.undecided[0]),
+            neighbors=tuple(neighbors),
+        )
+
+    def __str__(self) -> str:
+        proba = ", ".join(f"{name} {p:.2f}" for name, p in self.proba.items())
+        lines = [
+            f"{_shortened(self.text)!r} -> {self.label} ({proba})",
+            f"  answered at layer {self.exit_layer} of {self.n_layers}"
+            + (": no neighbour voted" if self.undecided else "")
+            + (
+                f" ({self.layers_run} ran, for its key)"
+                if self.layers_run > self.exit_layer
+                else ""
+            ),
+        ]
+        for neighbor in self.neighbors:
+            best = sorted(neighbor.votes.items(), key=lambda vote: -vote[1])[:3]
+            votes = ", ".join(f"{depth}: {p:.2f}" for depth, p in sorted(best))
+            shown = f"text {neighbor.position}"
+            if neighbor.text is not None:
+                shown = repr(_shortened(neighbor.text))
+            lines.append(
+                f"  weight {neighbor.weight:.2f}  {neighbor.label}  {shown}"
+                f"  votes {{{votes}}}"
+            )
+        return "\n".join(lines)
+
+
+def _shortened(text: str, width: int = 60) -> str:
+    return text if len(text) <= width else text[: width - 3] + "..."

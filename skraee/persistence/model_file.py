@@ -1,0 +1,341 @@
+"""Fitted estimators as files that hold no code.
+
+The file of format 1 is a ZIP (:mod:`skraee.persistence.archive`) with these members:
+
+===========================  ========================================================
+``manifest.json``            everything below that is no array, by these names
+                             (``plain_values.py``), and the SHA-256 of the rest
+``attributes/*.npy``         ``classes_``, ``layer_scores_`` and other fitted arrays;
+                             those of Python objects stand in the manifest
+``database/*.npy``           ``keys``, ``proba``, ``labels`` and, where not all texts
+                             were kept, ``kept`` of the database
+``standardizer/*.npy``       ``mean`` and ``variance``, for an encoder that is a depth
+``ridge/*.npy``              the closed-form readout: ``coef``, ``intercept``,
+                             ``weight``, ``sharpness`` and ``penalty``
+``readout/*.npy``            ``sharpness`` of label words read by confidence, and the
+                             ``records`` of texts whose states the store has
+``probes.npy``               what the backbone answered to the probe sentences
+===========================  ========================================================
+
+The manifest has these entries:
+
+``skraee_format``
+    The number of the format. It is read first.
+``versions``
+    Of the packages that it was written with; for messages.
+``estimator``, ``parameters``
+    Name of the class, and its constructor's parameters.
+``attributes``
+    Fitted attributes, as far as they are no arrays.
+``backbone``
+    What leads to it (name and revision, or a toy's recipe), its dtype, the hashes of
+    its weights (as loaded, in this dtype), tokenizer and configuration.
+``reading``
+    Template, max_length, encoder (a named one with revision and hashes as above), the
+    label words' tokens, and what is read of a text: states, keys.
+``setting``
+    Parameters that cannot change after fit.
+``database``, ``standardizer``, ``ridge``
+    Their settings.
+``probes``
+    The sentences. Each file brings its own, so they may change at any time.
+``members``
+    Name -> SHA-256.
+
+How to change the format:
+
+1. A constructor parameter or fitted attribute that is new needs nothing: it is saved,
+   an older file loads with its default, and an older skraee refuses the name.
+2. For any other change raise `archive.FORMAT` and correct the table above;
+   ``test_layout_is_that_of_the_format`` shows whether you have to.
+3. Turn an older manifest and its arrays into new ones at the start of `load`, one step
+   for each number, and keep a file of the older format in ``tests/data``.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import fields
+from pathlib import PurePath
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from skraee.backbone.handle import Backbone, as_backbone
+from skraee.backbone.precision import Device
+from skraee.engine.batching import BatchTokens
+from skraee.estimator.fitted import Fitted
+from skraee.exceptions import FileFormatError
+from skraee.persistence import archive
+from skraee.persistence.archive import Arrays
+from skraee.persistence.plain_values import from_plain, to_plain
+from skraee.readout.ridge import RidgeReadout
+from skraee.retrieval.database import Database
+from skraee.retrieval.encoder import Encoder, as_encoder
+from skraee.retrieval.keys import Standardizer
+from skraee.sweep.provenance import Origin
+from skraee.sweep.sweeper import Recipe
+from skraee.text.template import Template
+
+# Parts of what fit left that may be missing.
+_PARTS: dict[str, type] = {"standardizer": Standardizer, "ridge": RidgeReadout}
+
+Path = str | os.PathLike[str]
+Manifest = dict[str, Any]
+
+
+class Savable(Protocol):
+    """What a file holds: an estimator, and what fit left in it."""
+
+    _fitted: Fitted
+    device: Device
+    batch_tokens: BatchTokens
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the constructor's parameters."""
+
+    @classmethod
+    def _get_param_names(cls) -> list[str]: ...
+
+
+Estimator = TypeVar("Estimator", bound=Savable)
+
+
+def save(estimator: Savable, path: Path) -> None:
+    """Write a fitted estimator to a file.
+
+    Parameters
+    ----------
+    estimator : Savable
+        Fitted.
+    path : str or Path
+
+    Raises
+    ------
+    TypeError
+        If a parameter or the classes cannot be written without code.
+    PicklingError
+        If the backbone or encoder was made of objects and no name leads to it.
+    """
+    check_is_fitted(estimator)
+    parameters = _parameters(estimator)
+    attributes, arrays = _attributes(estimator)
+    fitted = estimator._fitted
+    described, more = _fitted_parts(fitted)
+    origin = fitted.recipe.origin or Origin.of(
+        fitted.recipe.open(estimator.device, estimator.batch_tokens),
+        fitted.token_ids,
+        fitted.ridge,
+    )
+    described["backbone"] |= origin.hashes
+    manifest = {
+        "versions": origin.versions,
+        "estimator": type(estimator).__name__,
+        "parameters": parameters,
+        "attributes": attributes,
+        **described,
+        "probes": [list(sample) for sample in origin.samples],
+    }
+    archive.write(path, manifest, {**arrays, **more, "probes": origin.proba})
+
+
+def load(
+    cls: type[Estimator], path: Path, backbone: Any = None, encoder: Any = None
+) -> Estimator:
+    """Read an estimator from a file; no backbone is loaded and no code is run.
+
+    Parameters
+    ----------
+    cls : type
+        Class of the estimator.
+    path : str or Path
+    backbone : str, Path or Backbone, optional
+        Where the backbone is now, if it is no more where it was.
+    encoder : str, Path or Encoder, optional
+        The same for the sentence encoder.
+
+    Returns
+    -------
+    Savable
+        Of the class `cls`.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is damaged, of a newer format, or holds something else.
+    TypeError, ValueError
+        If an encoder is given that is none, or to a file that has none.
+    """
+    moved = None if backbone is None else as_backbone(backbone)
+    other = None if encoder is None else _as_named_encoder(encoder)
+    manifest, arrays = archive.read(path)
+    with archive.telling_damage(path):
+        _check_fits(cls, manifest, path)
+        parameters = {k: from_plain(v) for k, v in manifest["parameters"].items()}
+        if moved is not None:
+            parameters["backbone"] = backbone
+        if encoder is not None:
+            parameters["encoder"] = encoder
+        estimator = cls(**parameters)
+        saved = manifest["reading"]["encoder"]
+        used = from_plain(saved)
+        had_one = isinstance(used, Encoder)
+        if had_one and other is not None:
+            used = other.instead_of(saved["encoder"])
+        estimator._fitted = _fitted(manifest, arrays, path, moved, used)
+        attributes = {k: from_plain(v) for k, v in manifest["attributes"].items()}
+        estimator.__dict__.update(attributes | _within(arrays, "attributes/"))
+    if other is not None and not had_one:
+        raise ValueError(
+            f"{os.fspath(path)!r} was fitted with encoder={used!r}, which is no "
+            "sentence encoder that could have moved; leave out encoder=."
+        )
+    return estimator
+
+
+def _parameters(estimator: Savable) -> Manifest:
+    parameters = estimator.get_params(deep=False)
+    if not isinstance(parameters["memory"], str | PurePath | None):
+        parameters["memory"] = "process"  # a joblib.Memory is of this process
+    return {name: to_plain(name, value) for name, value in parameters.items()}
+
+
+def _attributes(estimator: Savable) -> tuple[Manifest, Arrays]:
+    """Return what fit has set, apart from `_fitted`."""
+    names = vars(estimator).keys() - estimator.get_params(deep=False).keys()
+    found = {name: vars(estimator)[name] for name in sorted(names) if name[0] != "_"}
+    arrays = {name: value for name, value in found.items() if _is_plain_array(value)}
+    plain = {
+        name: to_plain(name, value)
+        for name, value in found.items()
+        if name not in arrays
+    }
+    return plain, {f"attributes/{name}": array for name, array in arrays.items()}
+
+
+def _fitted_parts(fitted: Fitted) -> tuple[Manifest, Arrays]:
+    recipe = fitted.recipe
+    backbone = to_plain("backbone", recipe.backbone)["backbone"]
+    database, arrays = _taken_apart("database", fitted.database)
+    settings: dict[str, Manifest | None] = dict.fromkeys(_PARTS)
+    for name in _PARTS:
+        if (thing := getattr(fitted, name)) is not None:
+            settings[name], more = _taken_apart(name, thing)
+            arrays |= more
+    for name in ("sharpness", "records"):
+        if (array := getattr(fitted, name)) is not None:
+            arrays[f"readout/{name}"] = array
+    described = {
+        "backbone": {**backbone, "dtype": recipe.dtype},
+        "reading": {
+            "template": recipe.template.text,
+            "max_length": to_plain("max_length", recipe.max_length),
+            "encoder": to_plain("encoder", recipe.encoder),
+            "token_ids": list(fitted.token_ids),
+            "by_states": recipe.by_states,
+            "by_keys": recipe.by_keys,
+        },
+        "setting": {k: to_plain(k, v) for k, v in fitted.setting.items()},
+        "database": database,
+        **settings,
+    }
+    return described, arrays
+
+
+def _taken_apart(name: str, thing: Any) -> tuple[Manifest, Arrays]:
+    """Return the settings of a dataclass, and its arrays."""
+    values = {f.name: getattr(thing, f.name) for f in fields(thing) if f.init}
+    arrays = {key: value for key, value in values.items() if _is_plain_array(value)}
+    settings = {
+        key: to_plain(key, value) for key, value in values.items() if key not in arrays
+    }
+    return settings, {f"{name}/{key}": array for key, array in arrays.items()}
+
+
+def _is_plain_array(value: Any) -> bool:
+    return type(value) is np.ndarray and value.dtype != object
+
+
+def _check_fits(cls: type[Any], manifest: Manifest, path: Path) -> None:
+    if manifest["estimator"] != cls.__name__:
+        raise FileFormatError(
+            f"{os.fspath(path)!r} holds a {manifest['estimator']}; read it with "
+            f"{manifest['estimator']}.load."
+        )
+    unknown = sorted(manifest["parameters"].keys() - set(cls._get_param_names()))
+    if unknown:
+        raise FileFormatError(
+            f"{os.fspath(path)!r} was written by skraee "
+            f"{manifest['versions']['skraee']} with parameters that are not known "
+            f"here, {', '.join(unknown)}; update with: pip install --upgrade skraee."
+        )
+
+
+def _as_named_encoder(encoder: Any) -> Encoder:
+    found = as_encoder(encoder)
+    if not isinstance(found, Encoder):
+        raise TypeError(
+            "encoder= of load says where a sentence encoder is, so it must be a name, "
+            f"a folder or an Encoder, got {type(encoder).__name__}."
+        )
+    return found
+
+
+def _fitted(
+    manifest: Manifest,
+    arrays: Arrays,
+    path: Path,
+    moved: Backbone | None,
+    encoder: Any,
+) -> Fitted:
+    reading, described = manifest["reading"], manifest["backbone"]
+    token_ids = tuple(reading["token_ids"])
+    parts = {
+        name: _put_together(kind, {**manifest[name], **_within(arrays, f"{name}/")})
+        for name, kind in _PARTS.items()
+        if manifest[name] is not None
+    }
+    origin = Origin(
+        versions=manifest["versions"],
+        hashes={name: described[name] for name in Origin.HASHES},
+        samples=tuple(map(tuple, manifest["probes"])),
+        token_ids=token_ids,
+        proba=arrays["probes"],
+        ridge=parts.get("ridge"),
+        path=os.fspath(path),
+    )
+    recipe = Recipe(
+        backbone=from_plain({"backbone": described}) if moved is None else moved,
+        template=Template(reading["template"]),
+        max_length=reading["max_length"],
+        dtype=described["dtype"],
+        encoder=encoder,
+        origin=origin,
+        by_states=reading["by_states"],
+        by_keys=reading["by_keys"],
+    )
+    return Fitted(
+        recipe,
+        token_ids,
+        _put_together(
+            Database, {**manifest["database"], **_within(arrays, "database/")}
+        ),
+        setting={k: from_plain(v) for k, v in manifest["setting"].items()},
+        **parts,
+        **_within(arrays, "readout/"),
+    )
+
+
+def _put_together(kind: Any, values: dict[str, Any]) -> Any:
+    """Make a dataclass of all its fields; a default is no substitute for one."""
+    named = {f.name: values.pop(f.name) for f in fields(kind) if f.init}
+    return kind(**named, **values)
+
+
+def _within(arrays: Arrays, folder: str) -> dict[str, Any]:
+    return {
+        name.removeprefix(folder): array
+        for name, array in arrays.items()
+        if name.startswith(folder)
+    }

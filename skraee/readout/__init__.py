@@ -1,0 +1,1 @@
+"""States to class scores, solved in closed form."""

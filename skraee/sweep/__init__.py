@@ -1,0 +1,1 @@
+"""Layer sweeps and keys, each text once."""

@@ -1,0 +1,239 @@
+"""What a backbone was when an estimator was saved, held to when it is next used."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from skraee.backbone.handle import Backbone, LoadedBackbone
+from skraee.backbone.identity import Identity
+from skraee.backbone.precision import Device, name_of
+from skraee.engine.engine import Engine
+from skraee.engine.states import States
+from skraee.exceptions import (
+    BackboneChangedError,
+    BackboneDriftWarning,
+    BackboneMissingError,
+)
+from skraee.readout.scorers import StateKind
+from skraee.sweep.layer_sweep import softmax
+from skraee.text.prompt import PromptEncoder
+from skraee.versions import installed
+
+#: What decides how a backbone computes, and reads what is saved.
+PACKAGES = ("skraee", "scikit-learn", "torch", "transformers", "tokenizers", "numpy")
+
+# Probes: any text will do, as long as each file keeps its own.
+_SENTENCES = (
+    "the film was good and the story is quite clever",
+    "the waiter was cold, and so was the meal",
+    "It opened on 3 May; nobody came.",
+    "not so bad, but I would not read it again!",
+)
+
+# Other attention kernels, batches and threads moved these probabilities by up to 9e-7
+# in float32 and 1.5e-2 in bfloat16 (toys and Gemma 3 270M on a CPU).
+_TOLERANCE = {"float32": 1e-3}
+_HALF_TOLERANCE = 5e-2
+
+_probing = threading.Lock()
+
+
+class Probed(Protocol):
+    """A backbone in memory and what it is asked with."""
+
+    @property
+    def backbone(self) -> LoadedBackbone:
+        """The model."""
+
+    @property
+    def prompts(self) -> PromptEncoder:
+        """The template, filled."""
+
+    @property
+    def state_kinds(self) -> tuple[StateKind, ...]:
+        """What a readout knows of a text at each depth."""
+
+
+class DepthReadout(Protocol):
+    """What reads classes from the states of every depth."""
+
+    def scores(self, states: States) -> npt.NDArray[np.float32]:
+        """Return the scores (n, m + 1, C) of states (n, m + 1, P, H)."""
+
+
+@dataclass(eq=False)
+class Origin:
+    """The backbone of a saved estimator: its hashes, and what it answered.
+
+    Attributes
+    ----------
+    versions : dict
+        Package -> version.
+    hashes : dict
+        ``fingerprint`` of the weights, ``tokenizer_hash`` and ``config_hash``.
+    samples : tuple of tuple of str
+        The probe sentences, one for each field of the template.
+    token_ids : tuple of C int
+        Tokens of the label words.
+    proba : ndarray of shape (n_probes, m + 1, C)
+        Their probabilities at every depth.
+    ridge : DepthReadout or None
+        What reads them, if it is not the model's own head.
+    path : str
+        The file it comes from, for messages.
+    """
+
+    HASHES: ClassVar = ("fingerprint", "tokenizer_hash", "config_hash")
+
+    versions: dict[str, str]
+    hashes: dict[str, str]
+    samples: tuple[tuple[str, ...], ...]
+    token_ids: tuple[int, ...]
+    proba: npt.NDArray[np.float32]
+    ridge: DepthReadout | None = None
+    path: str = ""
+    _probed: Identity | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        reader: Probed,
+        token_ids: tuple[int, ...],
+        ridge: DepthReadout | None = None,
+    ) -> Self:
+        """Note down the backbone that is in memory.
+
+        Parameters
+        ----------
+        reader : Probed
+        token_ids : tuple of C int
+            Tokens of the label words.
+        ridge : DepthReadout, optional
+            What reads the classes in their place.
+        """
+        n_fields = len(reader.prompts.template.fields)
+        n = len(_SENTENCES)
+        samples = tuple(
+            tuple(_SENTENCES[(i + j) % n] for j in range(n_fields)) for i in range(n)
+        )
+        return cls(
+            versions=installed(PACKAGES),
+            hashes=_hashes(reader.backbone),
+            samples=samples,
+            token_ids=token_ids,
+            proba=_answers(reader, samples, token_ids, ridge),
+            ridge=ridge,
+        )
+
+    def load(self, backbone: Backbone, dtype: str, device: Device) -> LoadedBackbone:
+        """Load the backbone and check that weights and tokenizer are as they were.
+
+        Parameters
+        ----------
+        backbone : Backbone
+        dtype : str
+        device : str or torch.device
+
+        Raises
+        ------
+        BackboneMissingError
+            If it cannot be loaded.
+        BackboneChangedError
+            If it is another one.
+        """
+        try:
+            loaded = backbone.load(dtype, device)
+        except OSError as error:
+            raise BackboneMissingError(
+                f"{backbone!r}, with which the estimator in {self.path!r} was fitted, "
+                f"cannot be loaded; if it has moved, say where to: {self._way_out()}."
+            ) from error
+        self._check_hashes(backbone, _hashes(loaded))
+        return loaded
+
+    def check_answers(self, reader: Probed) -> None:
+        """Run the probes, and warn if they are answered otherwise than then.
+
+        They run once, and again where the backbone has changed meanwhile.
+
+        Parameters
+        ----------
+        reader : Probed
+
+        Warns
+        -----
+        BackboneDriftWarning
+            If a probability is off by more than rounding explains.
+        """
+        with _probing:
+            if self._probed == reader.backbone.identity:
+                return
+            found = _answers(reader, self.samples, self.token_ids, self.ridge)
+            self._probed = reader.backbone.identity
+        drift = float(np.abs(found - self.proba).max())
+        tolerance = _TOLERANCE.get(name_of(reader.backbone.dtype), _HALF_TOLERANCE)
+        if not drift <= tolerance:  # also where a probability is not a number
+            warnings.warn(
+                "the backbone answers differently than when this was fitted: "
+                f"probabilities of probe sentences are off by up to {drift:.2g} "
+                f"({tolerance:g} is rounding){self._changes(reader)}; predictions may "
+                "differ, so fit again, or go back to those versions.",
+                BackboneDriftWarning,
+                stacklevel=2,
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_probed": None}
+
+    def _check_hashes(self, backbone: Backbone, found: dict[str, str]) -> None:
+        # Not the configuration's: it holds the version of transformers. Whether a
+        # change of it matters, the probes tell.
+        for name, what in (("fingerprint", "weights"), ("tokenizer_hash", "tokenizer")):
+            if found[name] != self.hashes[name]:
+                raise BackboneChangedError(
+                    f"{backbone!r} has another {what} than the one with which the "
+                    f"estimator in {self.path!r} was fitted; name the right one, "
+                    f"{self._way_out()}, or fit again."
+                )
+
+    def _way_out(self) -> str:
+        return f"RAEEClassifier.load({self.path!r}, backbone='name or folder')"
+
+    def _changes(self, reader: Probed) -> str:
+        now = installed(PACKAGES)
+        changes = [
+            f"{name} was {version}, is {now[name]}"
+            for name, version in self.versions.items()
+            if now.get(name) != version
+        ]
+        if _hashes(reader.backbone)["config_hash"] != self.hashes["config_hash"]:
+            changes.append("its configuration has changed")
+        return f"; {', '.join(changes)}" if changes else ""
+
+
+def _hashes(loaded: LoadedBackbone) -> dict[str, str]:
+    found = loaded.fingerprint, loaded.tokenizer.fingerprint, loaded.config_hash
+    return dict(zip(Origin.HASHES, found, strict=True))
+
+
+def _answers(
+    reader: Probed,
+    samples: tuple[tuple[str, ...], ...],
+    token_ids: tuple[int, ...],
+    ridge: DepthReadout | None,
+) -> npt.NDArray[np.float32]:
+    """Sweep samples with the backbone itself, whatever is known of them."""
+    # An engine of its own: it is not the user's texts that take this time.
+    engine = Engine(reader.backbone)
+    prompts = reader.prompts.encode(samples, warn=False)
+    if ridge is None:
+        return softmax(engine.sweep(prompts, reader.backbone.head(token_ids)).logits)
+    states = engine.sweep(prompts, None, states=reader.state_kinds).states
+    assert states is not None
+    return softmax(ridge.scores(states))
