@@ -117,3 +117,7 @@ def test_report_names_what_stands_out(package):
 
 def test_functions_are_short(package):
     assert tenth_largest([function.size for function in package.functions]) <= 20
+
+
+def test_root_has_few_files(package):
+    assert len(package.root_files) <= 10, package.root_files
