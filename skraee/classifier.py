@@ -28,6 +28,7 @@ from skraee.backbone.handle import Backbone, as_backbone
 from skraee.backbone.precision import Device, resolve_device
 from skraee.engine.batching import BatchTokens
 from skraee.engine.clock import Clock, Timings
+from skraee.engine.cost import depth_costs
 from skraee.engine.exit_policy import ExitPolicy
 from skraee.estimator.contract import Answer, Arrays, TextClassifierMixin, gathered
 from skraee.estimator.fitted import Fitted, Prediction, warn_of_undecided
@@ -851,7 +852,7 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         self.n_layers_ = reader.n_layers
         self.n_samples_fit_ = n_samples
         self.layer_scores_ = scores
-        self.cost_ = reader.backbone.costs
+        self.cost_ = depth_costs(reader.backbone)
         for name in ("lambda_", "threshold_", "k_", "tau_", "budget_"):
             self.__dict__.pop(name, None)  # of an earlier fit
         self.__dict__.update(chosen)

@@ -14,8 +14,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from skraee import toy
-from skraee.backbone.handle import LoadedBackbone
+from skraee.backbone.loaded import LoadedBackbone
 from skraee.engine.engine import Engine
+from skraee.engine.head import label_head
 from tests.model_zoo import VOCAB, tiny_model
 from tests.test_engine import LABEL_IDS, prompts_for, soft
 
@@ -93,4 +94,4 @@ def into_hub_cache(cache: Path, folder: Path, name: str, branch: str = "main") -
 def label_proba(backbone: LoadedBackbone) -> np.ndarray:
     """Sweep a few prompts: label probabilities at every depth."""
     prompts = prompts_for(backbone.family.kind)
-    return soft(Engine(backbone).sweep(prompts, backbone.head(LABEL_IDS)).logits)
+    return soft(Engine(backbone).sweep(prompts, label_head(backbone, LABEL_IDS)).logits)

@@ -14,11 +14,13 @@ from torch import nn
 
 from skraee import RAEEClassifier, toy
 from skraee.backbone import handle
-from skraee.backbone.handle import Backbone, LoadedBackbone, clear_backbones
+from skraee.backbone.handle import Backbone, clear_backbones
+from skraee.backbone.loaded import LoadedBackbone
 from skraee.engine import agreement, engine, gates
-from skraee.engine.agreement import check_agreement
+from skraee.engine.agreement import believed, check_agreement
 from skraee.engine.batch import Batch
 from skraee.engine.engine import Engine
+from skraee.engine.head import label_head
 from skraee.exceptions import BackboneMismatchError
 from skraee.text.tokenizer import TextTokenizer
 from tests.checkpoints import label_proba, small_tokenizer
@@ -26,6 +28,11 @@ from tests.model_zoo import MODELS, tiny_model
 from tests.test_engine import LABEL_IDS, loaded, own_answer, prompts_for, soft
 
 X, Y = toy.reviews(40)
+
+
+def opened(model: Any, tokenizer: Any) -> LoadedBackbone:
+    """Load a model and look at it, as estimators do."""
+    return believed(Backbone(model, tokenizer).load())
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +68,7 @@ def test_look_at_every_family_in_every_dtype_finds_no_fault(
 @pytest.mark.parametrize("name", ["bert", "distilbert", "deberta-v2", "llama", "opt"])
 def test_look_at_a_stack_without_a_head_finds_no_fault(name: str) -> None:
     stack = tiny_model(name).base_model
-    assert not Backbone(stack, small_tokenizer()).load().has_head
+    assert not opened(stack, small_tokenizer()).has_head
 
 
 @pytest.mark.parametrize("name", ["bert", "gemma3_text", "t5"])
@@ -71,8 +78,7 @@ def test_look_leaves_nothing_behind(name: str) -> None:
     check_agreement(backbone)
     now = [len(module._forward_hooks) for module in backbone.model.modules()]
     assert now == hooks
-    assert not backbone._heads
-    assert not backbone._prefixes
+    assert not backbone._derived
 
 
 def test_look_takes_models_that_have_few_positions() -> None:
@@ -93,11 +99,11 @@ def test_each_load_looks_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agreement, "check_agreement", looks.append)
     model, tokenizer = toy_objects()
     for _ in range(2):
-        found = Backbone(model, tokenizer).load()
+        found = opened(model, tokenizer)
     assert looks == [found]
     with torch.no_grad():
         model.bert.embeddings.word_embeddings.weight.mul_(1.5)
-    again = Backbone(model, tokenizer).load()
+    again = opened(model, tokenizer)
     assert looks == [found, again]
 
 
@@ -334,7 +340,7 @@ def test_a_hook_is_refused_wherever_it_is(path: str, when: str) -> None:
     with pytest.raises(ValueError, match=r"has the forward hook .*lambda.*remove it"):
         Backbone(model, tokenizer)
     handle.remove()
-    Backbone(model, tokenizer).load()
+    opened(model, tokenizer)
 
 
 def test_what_comes_after_construction_is_refused_at_the_next_load() -> None:
@@ -356,7 +362,7 @@ def test_hooks_with_which_the_library_notes_states_are_no_fault() -> None:
     model, tokenizer = toy_objects()
     model(torch.tensor([[5, 6]]), output_hidden_states=True)
     assert model.bert.encoder.layer[0]._forward_hooks
-    Backbone(model, tokenizer).load()
+    opened(model, tokenizer)
 
 
 class Adapted(nn.Module):
@@ -389,16 +395,16 @@ def test_adapters_inside_answer_as_the_models_own_forward(
 ) -> None:
     model, tokenizer = toy_objects(kind)
     torch.manual_seed(0)
-    plain = label_proba(Backbone(model, tokenizer).load())
+    plain = label_proba(opened(model, tokenizer))
     output = model.get_output_embeddings()
     for path, module in list(model.named_modules()):
         is_output = module is output
         if isinstance(module, nn.Linear) and (which == "all" or not is_output):
             owner, _, name = path.rpartition(".")
             setattr(model.get_submodule(owner), name, Adapted(module))
-    found = Backbone(model, tokenizer).load()
+    found = opened(model, tokenizer)
     prompts = prompts_for(kind)
-    swept = soft(Engine(found).sweep(prompts, found.head(LABEL_IDS)).logits)
+    swept = soft(Engine(found).sweep(prompts, label_head(found, LABEL_IDS)).logits)
     expected = [own_answer(found, prompt) for prompt in prompts]
     np.testing.assert_allclose(swept[:, -1], expected, atol=1e-5)
     assert np.abs(swept - plain).max() > 0.01
@@ -416,7 +422,7 @@ def test_a_subclass_whose_forward_does_more_is_refused() -> None:
     model, tokenizer = toy_objects()
     model.__class__ = Scaled
     # The head is the model's own forward, so that this is right.
-    Backbone(model, tokenizer).load()
+    opened(model, tokenizer)
 
     class Noisy(transformers.BertForMaskedLM):
         def forward(self, input_ids: Any = None, **keywords: Any) -> Any:
@@ -429,7 +435,7 @@ def test_a_subclass_whose_forward_does_more_is_refused() -> None:
     with pytest.raises(
         BackboneMismatchError, match=r"Noisy .*states of depth 0 are off"
     ):
-        Backbone(model, tokenizer).load()
+        opened(model, tokenizer)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -524,4 +530,4 @@ def test_a_layer_that_minds_wide_batches_is_refused() -> None:
     layer = model.bert.encoder.layer[1]
     layer.output.dropout = Narrow()
     with pytest.raises(BackboneMismatchError):
-        Backbone(model, small_tokenizer()).load()
+        opened(model, small_tokenizer())

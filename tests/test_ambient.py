@@ -29,6 +29,8 @@ from skraee import (
     toy,
 )
 from skraee.backbone.ambient import own_torch_state
+from skraee.engine.cost import depth_costs
+from skraee.engine.head import final_norms, label_head
 from tests.checkpoints import saved_toy, small_tokenizer
 from tests.model_zoo import MODELS, tiny_model
 from tests.test_batch_independence import WAYS
@@ -176,7 +178,7 @@ def test_every_way_gives_the_same_bits_in_any_state(name: str) -> None:
         with kept(ambient):
             engine = Engine(backbone)
             found = {way: run(engine, prompts, exits) for way, run in WAYS.items()}
-            costs = backbone.costs
+            costs = depth_costs(backbone)
         expected = expected or {**found, "costs": {"costs": costs}}
         np.testing.assert_array_equal(costs, expected["costs"]["costs"])
         for way, arrays in found.items():
@@ -361,8 +363,8 @@ def test_what_inference_mode_loads_serves_training_too(kind: Any) -> None:
     clear_backbones()
     with torch.inference_mode():
         backbone = toy.backbone(kind).load()
-        closings = backbone.closings
-        heads = [backbone.head((5, 6)), backbone.head(None)]
+        closings = final_norms(backbone)
+        heads = [label_head(backbone, (5, 6)), label_head(backbone, None)]
         exact = toy.backbone(kind).load("bfloat16").in_float32
     modules = [backbone.model, exact.model, *closings, *(head._head for head in heads)]
     for module in modules:

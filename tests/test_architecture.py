@@ -121,3 +121,7 @@ def test_functions_are_short(package):
 
 def test_root_has_few_files(package):
     assert len(package.root_files) <= 10, package.root_files
+
+
+def test_modules_import_each_other_one_way(package):
+    assert [", ".join(map(str, cycle)) for cycle in package.cycles()] == []

@@ -12,7 +12,7 @@ import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from skraee import Encoder, RAEEClassifier, toy
-from skraee.backbone.handle import LoadedBackbone
+from skraee.backbone.loaded import LoadedBackbone
 from skraee.baselines import (
     AdaInferClassifier,
     CALMClassifier,
@@ -24,6 +24,7 @@ from skraee.baselines import (
 from skraee.engine.engine import Engine
 from skraee.engine.exit_policy import AtGivenDepths, ExitPolicy
 from skraee.engine.gates import Flight
+from skraee.engine.head import label_head
 from skraee.engine.row_exits import Scorer
 from skraee.exits.policies import ByConfidence
 from skraee.readout.scorers import LabelScorer, SharpenedScorer
@@ -44,7 +45,7 @@ Way = Callable[[Engine, Sequence[Prompt], np.ndarray], Answers]
 def swept(engine: Engine, prompts: Sequence[Prompt], exits: np.ndarray) -> Answers:
     found = engine.sweep(
         prompts,
-        engine.backbone.head(LABEL_IDS),
+        label_head(engine.backbone, LABEL_IDS),
         text_means=True,
         state_depth=1,
         states=("read", "text", "around"),
@@ -54,13 +55,13 @@ def swept(engine: Engine, prompts: Sequence[Prompt], exits: np.ndarray) -> Answe
 
 def collected(engine: Engine) -> Scorer:
     """Score where rows leave, once for a batch."""
-    return LabelScorer(engine.backbone.head(LABEL_IDS))
+    return LabelScorer(label_head(engine.backbone, LABEL_IDS))
 
 
 def on_the_way(engine: Engine) -> Scorer:
     """Score every depth."""
     sharpness = np.linspace(0.5, 1.5, engine.n_layers + 1)
-    return SharpenedScorer(engine.backbone.head(LABEL_IDS), sharpness)
+    return SharpenedScorer(label_head(engine.backbone, LABEL_IDS), sharpness)
 
 
 def run(scorer: Callable[[Engine], Scorer], policy: Callable[..., ExitPolicy]) -> Way:

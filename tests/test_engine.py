@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from skraee.backbone.families import FAMILIES, family_of
-from skraee.backbone.handle import LoadedBackbone
+from skraee.backbone.loaded import LoadedBackbone
 from skraee.engine.batching import run_batches
 from skraee.engine.engine import Engine
 from skraee.engine.gates import layers_of
-from skraee.engine.head import LabelHead
+from skraee.engine.head import LabelHead, label_head
 from skraee.text.prompt import Prompt
 from tests.model_zoo import MODELS, VOCAB, tiny_model
 from tests.runs import run_deciding, run_to
@@ -159,7 +159,7 @@ def own_answer(backbone: LoadedBackbone, prompt: Prompt) -> np.ndarray:
 
 def sweep(backbone: LoadedBackbone, prompts: list[Prompt], **kwargs: Any) -> np.ndarray:
     engine = Engine(backbone, **kwargs)
-    return soft(engine.sweep(prompts, backbone.head(LABEL_IDS)).logits)
+    return soft(engine.sweep(prompts, label_head(backbone, LABEL_IDS)).logits)
 
 
 def test_zoo_covers_every_supported_family() -> None:
@@ -192,9 +192,9 @@ def test_head_over_the_vocabulary_is_that_of_the_label_words(name: str) -> None:
     backbone = loaded(name)
     states = torch.randn(6, 16, generator=torch.Generator().manual_seed(0))
     for stack in range(len(backbone.family.stacks)):
-        whole = backbone.head(None)(states, stack)
+        whole = label_head(backbone, None)(states, stack)
         assert whole.dtype == torch.float32
-        some = backbone.head(LABEL_IDS)(states, stack)
+        some = label_head(backbone, LABEL_IDS)(states, stack)
         torch.testing.assert_close(whole[:, LABEL_IDS], some, atol=1e-5, rtol=1e-5)
 
 
@@ -211,7 +211,7 @@ def test_head_over_the_vocabulary_computes_in_the_models_dtype_without_a_copy() 
         matrix.mul_(0.5)
     torch.testing.assert_close(after, 2 * before, atol=0, rtol=0)
     assert before.dtype == torch.float32
-    some = backbone.head(LABEL_IDS)(states)
+    some = label_head(backbone, LABEL_IDS)(states)
     torch.testing.assert_close(before[:, LABEL_IDS], some, atol=0.02, rtol=0.02)
     assert (before[:, LABEL_IDS] != some).any()
 
@@ -222,7 +222,7 @@ def test_run_to_equals_the_sweeps_row_at_each_depth(name: str) -> None:
     engine = Engine(backbone)
     prompts = prompts_for(backbone.family.kind, lengths=(9, 4, 14, 6, 9, 7, 5, 12))
     rng = np.random.default_rng(0)
-    head = backbone.head(LABEL_IDS)
+    head = label_head(backbone, LABEL_IDS)
     swept = engine.sweep(prompts, head).logits
     for _ in range(3):
         depths = rng.integers(0, engine.n_layers + 1, size=len(prompts))
@@ -237,7 +237,7 @@ def test_run_deciding_equals_the_sweep_and_the_decisions(name: str) -> None:
     backbone = loaded(name)
     engine = Engine(backbone)
     prompts = prompts_for(backbone.family.kind, lengths=(9, 4, 14, 6, 9, 7, 5, 12))
-    head = backbone.head(LABEL_IDS)
+    head = label_head(backbone, LABEL_IDS)
     swept = engine.sweep(prompts, head, state_depth=2)
     assert swept.key_states is not None
     wanted = np.random.default_rng(1).integers(0, engine.n_layers + 1, len(prompts))
@@ -288,7 +288,7 @@ def test_run_to_runs_each_text_through_its_layers_and_no_more(name: str) -> None
     for stack in backbone.family.stacks:
         for layer in dict.fromkeys(layers_of(backbone.model, backbone.family, stack)):
             hooks.append(layer.register_forward_pre_hook(count, with_kwargs=True))
-    run_to(engine, prompts, depths, backbone.head(LABEL_IDS))
+    run_to(engine, prompts, depths, label_head(backbone, LABEL_IDS))
     for hook in hooks:
         hook.remove()
     expected = [int((depths > layer).sum()) for layer in range(engine.n_layers)]
@@ -315,8 +315,8 @@ def test_run_to_feeds_forward_only_what_is_read_of_rows_that_end(name: str) -> N
     layers = layers_of(backbone.model, family, first)
     modules = dict.fromkeys(x.get_submodule(family.feed_forward[0]) for x in layers)
     hooks = [module.register_forward_pre_hook(count) for module in modules]
-    run_to(engine, prompts, depths, backbone.head(LABEL_IDS))
-    engine.sweep(prompts, backbone.head(LABEL_IDS))
+    run_to(engine, prompts, depths, label_head(backbone, LABEL_IDS))
+    engine.sweep(prompts, label_head(backbone, LABEL_IDS))
     for hook in hooks:
         hook.remove()
     n = len(layers)
@@ -347,7 +347,7 @@ def test_text_means_average_the_embedding_output(name: str) -> None:
     engine = Engine(backbone)
     prompts = prompts_for(backbone.family.kind)
     found = engine.text_means(prompts)
-    in_sweep = engine.sweep(prompts, backbone.head(LABEL_IDS), text_means=True)
+    in_sweep = engine.sweep(prompts, label_head(backbone, LABEL_IDS), text_means=True)
     np.testing.assert_array_equal(found, in_sweep.text_means)
     for mean, prompt in zip(found, prompts, strict=True):
         expected = embedding_output(backbone, prompt)

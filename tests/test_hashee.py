@@ -17,11 +17,12 @@ from sklearn.metrics import mutual_info_score
 from sklearn.model_selection import cross_val_score
 
 from skraee import Backbone, toy
-from skraee.backbone.handle import LoadedBackbone
+from skraee.backbone.loaded import LoadedBackbone
 from skraee.baselines import HashEEClassifier
 from skraee.baselines.hashing import Counts, by_cluster, by_rank, layers_of_buckets
 from skraee.baselines.token_layers import TokenEngine
 from skraee.engine.gates import layers_of
+from skraee.engine.head import label_head
 from skraee.text.prompt import Prompt
 from tests.checkpoints import small_tokenizer
 from tests.model_zoo import MODELS, tiny_model
@@ -97,7 +98,7 @@ def packed(
 ) -> np.ndarray:
     engine = TokenEngine(backbone, layers, **options)
     depths = np.full(len(prompts), engine.n_layers)
-    return soft(run_to(engine, prompts, depths, backbone.head(LABEL_IDS)))
+    return soft(run_to(engine, prompts, depths, label_head(backbone, LABEL_IDS)))
 
 
 @pytest.mark.parametrize("name", ABLE)
@@ -252,7 +253,7 @@ def test_scores_that_are_not_finite_are_computed_again_with_tokens_stopping(
     half = loaded("bert")
     half.__dict__["in_float32"] = backbone
     monkeypatch.setitem(half.__dict__, "dtype", torch.bfloat16)
-    head = backbone.head(LABEL_IDS)
+    head = label_head(backbone, LABEL_IDS)
     calls = 0
 
     def broken_once(states: torch.Tensor, stack: int = 0) -> torch.Tensor:

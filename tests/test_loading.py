@@ -23,9 +23,12 @@ from transformers.utils import logging as library_logging
 
 from skraee.backbone import loading
 from skraee.backbone.families import family_of
-from skraee.backbone.handle import Backbone, LoadedBackbone, clear_backbones
+from skraee.backbone.handle import Backbone, clear_backbones
+from skraee.backbone.loaded import LoadedBackbone
 from skraee.backbone.quiet import quiet_loading
+from skraee.engine.cost import depth_costs
 from skraee.engine.engine import Engine
+from skraee.engine.head import label_head
 from tests.checkpoints import (
     COMMIT,
     change_settings,
@@ -262,14 +265,14 @@ def test_checkpoint_of_the_stack_alone_loads_without_a_head_and_runs(
     assert torch.equal(torch.get_rng_state(), before)
     assert not found.has_head
     with pytest.raises(ValueError, match=r"no language-model head .*readout='ridge'"):
-        found.head([3, 4])
+        label_head(found, [3, 4])
     kinds: Any = ("read", "text", "around")
     np.testing.assert_allclose(
         Engine(found).sweep(prompts, None, states=kinds).states,
         Engine(expected).sweep(prompts, None, states=kinds).states,
         atol=1e-6,
     )
-    np.testing.assert_array_equal(found.costs, expected.costs)
+    np.testing.assert_array_equal(depth_costs(found), depth_costs(expected))
 
 
 def test_a_head_that_is_lacking_rightly_is_no_matter_for_the_terminal(
@@ -590,7 +593,7 @@ def test_elasticbert_loads_headless_and_runs(
     found = load(tmp_path)
     assert not found.has_head
     with pytest.raises(ValueError, match=r"elasticbert checkpoint has no language-"):
-        found.head([3, 4])
+        label_head(found, [3, 4])
     engine, prompts = Engine(found), prompts_for("masked")
     assert engine.n_layers == 3
     for depth in range(4):

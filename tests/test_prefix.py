@@ -14,12 +14,13 @@ import transformers as tf
 
 from skraee import RAEEClassifier, clear_backbones, toy
 from skraee.backbone.families import FAMILIES
-from skraee.backbone.handle import _KEPT_PREFIXES, LoadedBackbone
+from skraee.backbone.loaded import LoadedBackbone
 from skraee.engine import engine as engine_module
 from skraee.engine import prefix as prefix_module
 from skraee.engine.engine import Engine
 from skraee.engine.gates import layers_of
-from skraee.engine.prefix import cache_argument
+from skraee.engine.head import label_head
+from skraee.engine.prefix import cache_argument, prefix_cache, takes_prefix
 from skraee.text.prompt import Prompt, common_prefix
 from tests.model_zoo import MODELS, VOCAB
 from tests.runs import run_deciding, run_to
@@ -28,6 +29,11 @@ from tests.test_engine import LABEL_IDS, loaded, prompts_for, soft
 KINDS = {name: FAMILIES[make().model_type].kind for name, (_, make) in MODELS.items()}
 CAUSAL = [name for name, kind in KINDS.items() if kind == "causal"]
 LENGTHS = (9, 4, 14, 6, 9, 1, 5, 12)
+
+
+def prefixes_of(backbone: LoadedBackbone) -> dict[tuple[int, ...], Any]:
+    """Return what a backbone keeps of its prompts' first tokens."""
+    return backbone.derived("prefixes", dict)
 
 
 def prompts_behind(
@@ -57,7 +63,7 @@ def engines(backbone: LoadedBackbone, **options: Any) -> tuple[Engine, Engine]:
 
 
 def assert_same_sweeps(backbone: LoadedBackbone, prompts: list[Prompt]) -> None:
-    head = backbone.head(LABEL_IDS)
+    head = label_head(backbone, LABEL_IDS)
     ours, plain = engines(backbone)
     for depth in range(ours.n_layers + 1):
         found = ours.sweep(prompts, head, text_means=True, state_depth=depth)
@@ -94,13 +100,13 @@ def passes(
 def test_sweep_equals_the_one_that_runs_every_token(name: str, n_prefix: int) -> None:
     backbone = loaded(name)
     assert_same_sweeps(backbone, prompts_behind(n_prefix))
-    assert [len(ids) for ids in backbone._prefixes] == [n_prefix]
+    assert [len(ids) for ids in prefixes_of(backbone)] == [n_prefix]
 
 
 @pytest.mark.parametrize("name", CAUSAL)
 def test_run_to_mixed_depths_equals_the_run_of_every_token(name: str) -> None:
     backbone = loaded(name)
-    head = backbone.head(LABEL_IDS)
+    head = label_head(backbone, LABEL_IDS)
     prompts = prompts_behind(7)
     rng = np.random.default_rng(0)
     for tokens in ("auto", 30, 1):
@@ -114,7 +120,7 @@ def test_run_to_mixed_depths_equals_the_run_of_every_token(name: str) -> None:
 @pytest.mark.parametrize("name", CAUSAL)
 def test_run_deciding_equals_the_run_of_every_token(name: str) -> None:
     backbone = loaded(name)
-    head = backbone.head(LABEL_IDS)
+    head = label_head(backbone, LABEL_IDS)
     prompts = prompts_behind(7)
     ours, plain = engines(backbone)
     states = plain.states_at(prompts, 1)
@@ -137,16 +143,16 @@ def test_prompts_of_two_templates_do_not_mix() -> None:
     these, others = prompts_behind(6), prompts_behind(6, seed=1)
     for prompts in (these, others, these, these + others, others + these):
         assert_same_sweeps(backbone, prompts)
-    assert set(backbone._prefixes) == {these[0].ids[:6], others[0].ids[:6]}
+    assert set(prefixes_of(backbone)) == {these[0].ids[:6], others[0].ids[:6]}
 
 
 def test_what_is_kept_is_only_read() -> None:
     backbone = loaded("gemma3_text")
     ids = prompts_behind(8)[0].ids[:8]
-    cache = backbone.prefix(ids)
+    cache = prefix_cache(backbone, ids)
     before = [(layer.keys.clone(), layer.values.clone()) for layer in cache.layers]
     assert_same_sweeps(backbone, prompts_behind(8))
-    assert backbone.prefix(ids) is cache
+    assert prefix_cache(backbone, ids) is cache
     for layer, (keys, values) in zip(cache.layers, before, strict=True):
         assert torch.equal(layer.keys, keys)
         assert torch.equal(layer.values, values)
@@ -155,7 +161,7 @@ def test_what_is_kept_is_only_read() -> None:
 
 def test_threads_with_two_templates_find_what_one_finds() -> None:
     backbone = loaded("gemma3_text")
-    head = backbone.head(LABEL_IDS)
+    head = label_head(backbone, LABEL_IDS)
     work = [prompts_behind(6, seed=i % 2) for i in range(16)]
     expected = [engines(backbone)[1].sweep(p, head).logits for p in work[:2]]
     with ThreadPoolExecutor(8) as pool:
@@ -169,7 +175,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_gives_the_same(
     fails: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backbone = loaded("gemma3_text")
-    head = backbone.head(LABEL_IDS)
+    head = label_head(backbone, LABEL_IDS)
     prompts = prompts_behind(6, lengths=(8,) * 13)
     expected = engines(backbone)[1].sweep(prompts, head).logits
     owner, name = (
@@ -212,7 +218,7 @@ def tokens_run(backbone: LoadedBackbone, run: Any) -> list[tuple[int, int]]:
 @pytest.mark.parametrize("name", CAUSAL)
 def test_layers_run_the_tokens_behind_the_prefix_only(name: str) -> None:
     backbone = loaded(name)
-    head = backbone.head(LABEL_IDS)
+    head = label_head(backbone, LABEL_IDS)
     engine, plain = engines(backbone)
     prompts = prompts_behind(6, lengths=(8, 8, 8))
     depths = np.array([1, engine.n_layers, 0])
@@ -231,7 +237,7 @@ def test_prefix_is_run_once_for_all_batches_and_calls(
     passes: Counter[tuple[int, ...]],
 ) -> None:
     backbone = loaded("llama")
-    head = backbone.head(LABEL_IDS)
+    head = label_head(backbone, LABEL_IDS)
     prompts = prompts_behind(6)
     for tokens in (1, 20, "auto"):
         engine = Engine(backbone, batch_tokens=tokens)
@@ -251,12 +257,15 @@ def test_a_few_prefixes_are_kept_those_used_last(
     passes: Counter[tuple[int, ...]],
 ) -> None:
     backbone = loaded("llama")
-    ids = [prompts_behind(4, seed=i)[0].ids[:4] for i in range(_KEPT_PREFIXES + 1)]
+    ids = [
+        prompts_behind(4, seed=i)[0].ids[:4]
+        for i in range(prefix_module._KEPT_PREFIXES + 1)
+    ]
     for one in (*ids[:-1], ids[0], ids[-1], ids[0]):
-        backbone.prefix(one)
-    assert list(backbone._prefixes) == [*ids[2:-1], ids[-1], ids[0]]
+        prefix_cache(backbone, one)
+    assert list(prefixes_of(backbone)) == [*ids[2:-1], ids[-1], ids[0]]
     assert set(passes.values()) == {1}
-    backbone.prefix(ids[1])
+    prefix_cache(backbone, ids[1])
     assert passes[ids[1]] == 2
 
 
@@ -264,9 +273,9 @@ def test_float32_repeat_has_prefixes_of_its_own() -> None:
     backbone = replace(loaded("llama"), dtype=torch.bfloat16)
     backbone.model.to(torch.bfloat16)
     ids = prompts_behind(4)[0].ids[:4]
-    assert backbone.prefix(ids).layers[0].keys.dtype == torch.bfloat16
-    assert backbone.in_float32.prefix(ids).layers[0].keys.dtype == torch.float32
-    assert backbone.prefix(ids).layers[0].keys.dtype == torch.bfloat16
+    assert prefix_cache(backbone, ids).layers[0].keys.dtype == torch.bfloat16
+    assert prefix_cache(backbone.in_float32, ids).layers[0].keys.dtype == torch.float32
+    assert prefix_cache(backbone, ids).layers[0].keys.dtype == torch.bfloat16
 
 
 # Where it is left alone
@@ -281,7 +290,7 @@ def test_empty_text_at_the_end_is_read_at_the_last_word() -> None:
     assert common_prefix([*prompts, empty]) == prefix[:5]
     assert_same_sweeps(backbone, [*prompts, empty])
     assert_same_sweeps(backbone, [empty])
-    assert list(backbone._prefixes) == [prefix[:5]]
+    assert list(prefixes_of(backbone)) == [prefix[:5]]
 
 
 def test_prefix_that_is_read_itself_is_run_with_the_text(
@@ -314,8 +323,8 @@ def test_models_that_look_to_the_right_run_every_token(name: str) -> None:
     ]
     same = [replace(p, ids=(5, 6, *p.ids[2:])) for p in prompts]
     assert_same_sweeps(backbone, same)
-    assert not backbone.takes_prefix
-    assert not backbone._prefixes
+    assert not takes_prefix(backbone)
+    assert not prefixes_of(backbone)
 
 
 @pytest.mark.parametrize(
@@ -338,14 +347,14 @@ def test_rotation_that_changes_with_the_length_runs_every_token(
     config.rope_parameters = rotation
     made = loaded("llama")
     model = tf.LlamaForCausalLM(config).eval()
-    assert made.takes_prefix
-    assert not replace(made, model=model, _prefixes={}).takes_prefix
+    assert takes_prefix(made)
+    assert not takes_prefix(replace(made, model=model, _derived={}))
 
 
 def test_attention_with_masks_of_its_own_runs_every_token() -> None:
     backbone = loaded("llama")
     backbone.model.config._attn_implementation = "flash_attention_2"
-    assert not backbone.takes_prefix
+    assert not takes_prefix(backbone)
 
 
 # From an estimator's side

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from skraee import Backbone, Encoder, RAEEClassifier
-from skraee.backbone.handle import LoadedBackbone
+from skraee.backbone.loaded import LoadedBackbone
 from skraee.baselines.block_search import losses_without
 from skraee.baselines.lm_loss import Exercise
 from skraee.engine.batching import run_batches

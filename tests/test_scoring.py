@@ -13,10 +13,11 @@ import pytest
 import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from skraee.backbone.handle import LoadedBackbone
+from skraee.backbone.loaded import LoadedBackbone
 from skraee.engine.engine import Engine
 from skraee.engine.exit_policy import AtGivenDepths
 from skraee.engine.gates import layers_of
+from skraee.engine.head import final_norms, label_head
 from skraee.engine.row_exits import RowExits
 from skraee.engine.states import unpacked
 from skraee.exits.policies import ByConfidence, first_confident
@@ -45,7 +46,7 @@ def fitted_readout(states: np.ndarray, seed: int = 0) -> RidgeReadout:
 def ridge_scorer(
     backbone: LoadedBackbone, readout: RidgeReadout, kinds: tuple[StateKind, ...] = ALL
 ) -> RidgeScorer:
-    return RidgeScorer(readout, backbone.closings, kinds, backbone.device)
+    return RidgeScorer(readout, final_norms(backbone), kinds, backbone.device)
 
 
 class Case:
@@ -205,7 +206,7 @@ def test_states_do_not_depend_on_the_batch(name: str) -> None:
 def test_a_sweep_for_states_gives_logits_and_keys_as_without_them() -> None:
     backbone = loaded("bert")
     engine, prompts = Engine(backbone), prompts_for("masked")
-    head = backbone.head(LABEL_IDS)
+    head = label_head(backbone, LABEL_IDS)
     plain = engine.sweep(prompts, head, text_means=True, state_depth=2)
     found = engine.sweep(prompts, head, text_means=True, state_depth=2, states=ALL)
     np.testing.assert_allclose(found.logits, plain.logits, atol=1e-5)
@@ -326,7 +327,7 @@ def test_label_words_are_scored_on_the_way_with_their_sharpness(name: str) -> No
     backbone = loaded(name)
     engine = Engine(backbone)
     prompts = prompts_for(backbone.family.kind, LENGTHS)
-    head = backbone.head(LABEL_IDS)
+    head = label_head(backbone, LABEL_IDS)
     sharpness = np.linspace(0.5, 2.0, engine.n_layers + 1)
     scores = engine.sweep(prompts, head).logits * sharpness[:, None]
     exits = np.random.default_rng(0).integers(0, engine.n_layers + 1, len(prompts))
@@ -432,7 +433,7 @@ def test_texts_that_overflow_on_the_way_are_scored_as_their_states_are(
 def test_keys_that_overflow_are_computed_again_and_decide() -> None:
     backbone = in_float16("llama", layer=0)
     engine, prompts = Engine(backbone), prompts_for("causal", LENGTHS)
-    head = backbone.head(LABEL_IDS)
+    head = label_head(backbone, LABEL_IDS)
     exact = Engine(backbone.in_float32)
     keys = exact.states_at(prompts, 1)
     swept = engine.sweep(prompts, head, state_depth=1).key_states

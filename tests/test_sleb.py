@@ -18,13 +18,14 @@ from sklearn.model_selection import cross_val_score
 
 from skraee import Backbone, toy
 from skraee.backbone.families import family_of
-from skraee.backbone.handle import LoadedBackbone
+from skraee.backbone.loaded import LoadedBackbone
 from skraee.baselines import SLEBClassifier, lm_loss, sleb
 from skraee.baselines.block_removal import removable_blocks, without_blocks
 from skraee.baselines.block_search import find_removal_order, losses_without
 from skraee.baselines.lm_loss import Exercise, LanguageModelLoss, exercises_for
 from skraee.engine.engine import Engine
 from skraee.engine.gates import layers_of
+from skraee.engine.head import label_head
 from skraee.text.prompt import Prompt
 from skraee.text.tokenizer import TextTokenizer
 from tests.checkpoints import small_tokenizer
@@ -143,7 +144,7 @@ def test_backbone_without_blocks_answers_as_if_they_returned_their_input(
         engine = Engine(rest)
         assert engine.n_layers == len(blocks(backbone)) - len(removed)
         depths = np.full(len(prompts), engine.n_layers)
-        found = soft(run_to(engine, prompts, depths, rest.head(LABEL_IDS)))
+        found = soft(run_to(engine, prompts, depths, label_head(rest, LABEL_IDS)))
         expected = []
         for prompt in prompts:
             with skipping(backbone, removed):
@@ -169,11 +170,11 @@ def test_backbone_without_blocks_goes_on_from_a_common_prefix(name: str) -> None
         for p in prompts_for("causal")
     ]
     whole = np.full(len(prompts), N_LAYERS)  # leaves a prefix of its own
-    run_to(Engine(backbone), prompts, whole, backbone.head(LABEL_IDS))
+    run_to(Engine(backbone), prompts, whole, label_head(backbone, LABEL_IDS))
     rest = without_blocks(backbone, [1, 3])
     depths = np.full(len(prompts), N_LAYERS - 2)
-    found = run_to(Engine(rest), prompts, depths, rest.head(LABEL_IDS))
-    assert list(rest._prefixes) == [first]
+    found = run_to(Engine(rest), prompts, depths, label_head(rest, LABEL_IDS))
+    assert list(rest.derived("prefixes", dict)) == [first]
     expected = []
     for prompt in prompts:
         with skipping(backbone, [1, 3]):

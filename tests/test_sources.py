@@ -23,6 +23,7 @@ from skraee.backbone.handle import Backbone, _restore, clear_backbones
 from skraee.backbone.identity import state_of_files, state_of_objects
 from skraee.baselines.block_removal import without_blocks
 from skraee.engine.engine import Engine
+from skraee.engine.head import label_head
 from skraee.exceptions import BackboneChangedError, BackboneDriftWarning
 from skraee.retrieval.encoder import clear_encoders
 from skraee.sweep.store import clear_sweeps
@@ -230,7 +231,7 @@ def test_running_changes_nothing_that_tells_what_a_model_is(name: str) -> None:
     backbone = loaded(name)
     before = state_of_objects(backbone.model, small_tokenizer())[:-1]
     prompts = prompts_for(backbone.family.kind)
-    Engine(backbone).sweep(prompts, backbone.head(LABEL_IDS))
+    Engine(backbone).sweep(prompts, label_head(backbone, LABEL_IDS))
     assert state_of_objects(backbone.model, small_tokenizer())[:-1] == before
     assert state_of_objects(tiny_model(name), small_tokenizer())[:-1] == before
 

@@ -20,6 +20,7 @@ from skraee import Template, clear_backbones, templates
 from skraee.engine.batching import check_batch_tokens
 from skraee.engine.engine import Engine
 from skraee.engine.exit_policy import AtGivenDepths
+from skraee.engine.head import label_head
 from skraee.readout.scorers import LabelScorer
 from skraee.text.prompt import Prompt, PromptEncoder
 
@@ -52,7 +53,7 @@ class Bench:
         self.backbone = backbone_of(shape, dtype, options.device)
         self.kind = self.backbone.family.kind
         self.engine = Engine(self.backbone)
-        self.head = self.backbone.head([11, 13])
+        self.head = label_head(self.backbone, [11, 13])
         if shape == GEMMA:
             self.prompts = prompts_of(mixed_texts(n_texts), self.backbone)
         else:

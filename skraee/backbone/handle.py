@@ -5,32 +5,27 @@ from __future__ import annotations
 import os
 import pickle
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from skraee.backbone import gguf, loading
 from skraee.backbone.ambient import own_torch_state
 from skraee.backbone.embeddings import (
-    n_positions,
-    n_token_ids,
     refuse_tokens_without_embedding,
 )
 from skraee.backbone.families import Family, family_of
-from skraee.backbone.fingerprint import config_hash_of, fingerprint_of
+from skraee.backbone.fingerprint import fingerprint_of
 from skraee.backbone.identity import (
     Identity,
     settings_hash_of,
     state_of_files,
     state_of_objects,
 )
+from skraee.backbone.loaded import LoadedBackbone, moved
 from skraee.backbone.naming import Uncopied, parse_name
 from skraee.backbone.objects import plain_model, refuse_changed
 from skraee.backbone.output_flags import without_output_flags
@@ -42,17 +37,11 @@ from skraee.backbone.precision import (
     resolve_dtype,
     warn_where_slow,
 )
-from skraee.engine.head import LabelHead, closings_of
 from skraee.exceptions import BackboneChangedError
 from skraee.text.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
-    from transformers.cache_utils import Cache
-
-# Prefixes that a backbone keeps: as many templates as are compared at a time. One token
-# of a model of 8e9 parameters takes 128 KiB.
-_KEPT_PREFIXES = 4
 
 _loaded: dict[tuple[Any, ...], LoadedBackbone] = {}
 _loading = threading.RLock()
@@ -259,7 +248,7 @@ class Backbone(Uncopied):
         if model.dtype != dtype or model.device != device:
             if self._model is not None:  # the user's own model stays as it is
                 model = deepcopy(model)
-            model = _moved(model, dtype, device)
+            model = moved(model, dtype, device)
         tokenizer = TextTokenizer.from_hf(hf_tokenizer)
         refuse_tokens_without_embedding(model, tokenizer)
         loaded = LoadedBackbone(
@@ -274,9 +263,6 @@ class Backbone(Uncopied):
             # The key of the registry is the id of these objects while they live.
             _source=(self._model, self._tokenizer),
         )
-        from skraee.engine.agreement import check_agreement
-
-        check_agreement(loaded)
         return loaded
 
     def _read(
@@ -351,137 +337,6 @@ class Backbone(Uncopied):
         return f"Backbone({self._name!r}{revision})"
 
 
-@dataclass(frozen=True, eq=False)
-class LoadedBackbone:
-    """A model in memory, ready to run; shared, never changed.
-
-    Attributes
-    ----------
-    model : PreTrainedModel
-        With its language-model head, in evaluation mode.
-    tokenizer : TextTokenizer
-    family : Family
-    dtype : torch.dtype
-    device : torch.device
-    fingerprint : str
-        Of the weights as loaded, so it depends on dtype.
-    settings_hash : str
-        Of configuration, modules and buffers.
-    """
-
-    model: PreTrainedModel
-    tokenizer: TextTokenizer
-    family: Family
-    dtype: torch.dtype
-    device: torch.device
-    fingerprint: str
-    settings_hash: str = ""
-    _state: Any = None
-    _source: tuple[Any, ...] = ()
-    _heads: dict[tuple[int, ...] | None, LabelHead] = field(default_factory=dict)
-    _prefixes: dict[tuple[int, ...], Cache] = field(default_factory=dict)
-
-    @cached_property
-    @own_torch_state()
-    def in_float32(self) -> LoadedBackbone:
-        """The same model in float32, for the rare text that overflows its dtype."""
-        model = _moved(deepcopy(self.model), torch.float32, self.device)
-        return replace(self, model=model, dtype=torch.float32, _prefixes={})
-
-    @cached_property
-    def costs(self) -> npt.NDArray[np.float64]:
-        """Share of a full pass that it takes to come to each depth: (m + 1,)."""
-        from skraee.engine.cost import depth_costs
-
-        return depth_costs(self)
-
-    @cached_property
-    def closings(self) -> list[torch.nn.Module]:
-        """For each stack what follows its last layer, in float32."""
-        return closings_of(self.model, self.family)
-
-    @property
-    def identity(self) -> Identity:
-        """What tells it from any other."""
-        return Identity(
-            self.fingerprint, self.tokenizer.fingerprint, self.settings_hash
-        )
-
-    @cached_property
-    def config_hash(self) -> str:
-        """SHA-256 of the configuration, in hexadecimal."""
-        return config_hash_of(self.model)
-
-    @property
-    def n_token_ids(self) -> int:
-        """Number of token ids that the model has an embedding for."""
-        return n_token_ids(self.model)
-
-    @property
-    def position_limit(self) -> int | None:
-        """Number of tokens that the model has positions for."""
-        limits = [self.family.positions(self.model.config), n_positions(self.model)]
-        return min((limit for limit in limits if limit is not None), default=None)
-
-    @property
-    def has_head(self) -> bool:
-        """Whether the checkpoint has a language-model head."""
-        return self.model.get_output_embeddings() is not None
-
-    def head(self, token_ids: Sequence[int] | None) -> LabelHead:
-        """Return the head for some tokens; made once for each choice of tokens.
-
-        Parameters
-        ----------
-        token_ids : sequence of int or None
-            Columns of the scores; None for the whole vocabulary.
-
-        Raises
-        ------
-        ValueError
-            If the checkpoint has no language-model head.
-        """
-        if not self.has_head:
-            raise ValueError(
-                f"this {self.model.config.model_type} checkpoint has no language-model "
-                "head to read label words with (readout='lm_head'); set "
-                "readout='ridge', or choose a backbone with one."
-            )
-        key = None if token_ids is None else tuple(token_ids)
-        if key not in self._heads:
-            self._heads[key] = LabelHead(self.model, self.family, key)
-        return self._heads[key]
-
-    @cached_property
-    def takes_prefix(self) -> bool:
-        """Whether prompts can go on from tokens that were run before."""
-        from skraee.engine.prefix import takes_prefix
-
-        return takes_prefix(self.model, self.family)
-
-    def prefix(self, ids: tuple[int, ...]) -> Cache:
-        """Return the keys and values of tokens that prompts begin with.
-
-        They are computed once, and kept while no more than a few others are asked for.
-
-        Parameters
-        ----------
-        ids : tuple of int
-            At least one.
-        """
-        from skraee.engine.prefix import run_prefix
-
-        # Taken out and put back, the last one used stands last. A thread that looks
-        # in between computes the same again.
-        cache = self._prefixes.pop(ids, None)
-        if cache is None:
-            cache = run_prefix(self.model, self.family, ids)
-        self._prefixes[ids] = cache
-        for oldest in list(self._prefixes)[:-_KEPT_PREFIXES]:
-            self._prefixes.pop(oldest, None)
-        return cache
-
-
 def as_backbone(backbone: object) -> Backbone:
     """Return a `Backbone` for what a user gave.
 
@@ -508,16 +363,6 @@ def clear_backbones() -> None:
     """Forget all loaded models; the next use loads them again."""
     with _loading:
         _loaded.clear()
-
-
-def _moved(
-    model: PreTrainedModel, dtype: torch.dtype, device: torch.device
-) -> PreTrainedModel:
-    # Not .to(dtype), which would round the rotary frequencies, float32 in any model.
-    for weight in model.parameters():
-        if weight.is_floating_point():
-            weight.data = weight.data.to(dtype)
-    return model.to(device)
 
 
 def _restore(

@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 from skraee.backbone.handle import Backbone, as_backbone
 from skraee.backbone.precision import Device
 from skraee.engine.batching import BatchTokens
+from skraee.engine.cost import depth_costs
 from skraee.estimator.contract import Answer, TextClassifierMixin
 from skraee.estimator.parameters import check_parameters
 from skraee.estimator.progress import progress
@@ -217,7 +218,7 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
             self._setting(),
             tuple(attributes),
         )
-        costs = reader.backbone.costs
+        costs = depth_costs(reader.backbone)
         for name in self._fitted.attributes if hasattr(self, "_fitted") else ():
             self.__dict__.pop(name, None)  # of an earlier fit
         self._fitted = fitted

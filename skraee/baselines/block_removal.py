@@ -11,10 +11,11 @@ from weakref import WeakKeyDictionary
 from torch import nn
 
 from skraee.engine.gates import layers_of
+from skraee.engine.head import is_head
 from skraee.engine.views import view_of
 
 if TYPE_CHECKING:
-    from skraee.backbone.handle import LoadedBackbone
+    from skraee.backbone.loaded import LoadedBackbone
 
 # Backbone -> blocks left out -> the rest, with what it keeps for calls.
 _without: WeakKeyDictionary[LoadedBackbone, dict[tuple[int, ...], LoadedBackbone]]
@@ -69,7 +70,8 @@ def without_blocks(backbone: LoadedBackbone, removed: Iterable[int]) -> LoadedBa
     if wanted not in known:
         view = _view_without(backbone, set(wanted))
         # The head is that of the whole model; what was run before is not.
-        known[wanted] = replace(backbone, model=view, _prefixes={}, _source=())
+        heads = {n: made for n, made in backbone._derived.items() if is_head(n)}
+        known[wanted] = replace(backbone, model=view, _derived=heads, _source=())
     return known[wanted]
 
 

@@ -24,7 +24,7 @@ from skraee.readout.ties import first_largest
 from skraee.text.prompt import Prompt
 
 if TYPE_CHECKING:
-    from skraee.backbone.handle import LoadedBackbone
+    from skraee.backbone.loaded import LoadedBackbone
 
 IntArray = npt.NDArray[np.int64]
 

@@ -17,6 +17,7 @@ from skraee.baselines.base import (
 )
 from skraee.engine.batching import BatchTokens
 from skraee.engine.exit_policy import ExitPolicy
+from skraee.engine.head import label_head
 from skraee.readout.scorers import LabelScorer
 from skraee.sweep.sweeper import Reader
 from skraee.text.label_words import LabelWords
@@ -114,6 +115,6 @@ class FullDepthClassifier(BaselineClassifier):
         prompts: list[Prompt],
         advance: Advance | None,
     ) -> Scored:
-        scorer = LabelScorer(reader.backbone.head(fitted.token_ids))
+        scorer = LabelScorer(label_head(reader.backbone, fitted.token_ids))
         run = reader.engine.run(prompts, ExitPolicy(), scorer, advance=advance)
         return run.scores, run.exits

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils import check_random_state
 
-from skraee.backbone.handle import Backbone, LoadedBackbone
+from skraee.backbone.handle import Backbone
+from skraee.backbone.loaded import LoadedBackbone
 from skraee.backbone.precision import Device
 from skraee.baselines.base import (
     Advance,
@@ -24,6 +25,7 @@ from skraee.baselines.token_layers import TokenEngine, check_leaves_tokens_out
 from skraee.engine.batching import BatchTokens
 from skraee.engine.exit_policy import ExitPolicy
 from skraee.engine.gates import layers_of
+from skraee.engine.head import label_head
 from skraee.estimator.parameters import check_whole
 from skraee.readout.scorers import LabelScorer
 from skraee.sweep.sweeper import Reader
@@ -186,7 +188,7 @@ class HashEEClassifier(BaselineClassifier):
     ) -> Scored:
         layers = [_layers_of(prompt, fitted.learned, reader) for prompt in prompts]
         engine = TokenEngine(reader.backbone, layers, self.batch_tokens)
-        scorer = LabelScorer(reader.backbone.head(fitted.token_ids))
+        scorer = LabelScorer(label_head(reader.backbone, fitted.token_ids))
         run = engine.run(prompts, ExitPolicy(), scorer, advance=advance)
         behind = reader.n_layers - _first_stack(reader.backbone)
         return run.scores, np.array([behind + own.mean() for own in layers])

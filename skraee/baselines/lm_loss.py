@@ -19,7 +19,7 @@ from skraee.text.prompt import Prompt, PromptEncoder
 from skraee.text.template import Template
 
 if TYPE_CHECKING:
-    from skraee.backbone.handle import LoadedBackbone
+    from skraee.backbone.loaded import LoadedBackbone
 
 IntArray = npt.NDArray[np.int64]
 

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skraee.backbone.handle import LoadedBackbone
+from skraee.backbone.loaded import LoadedBackbone
 from skraee.baselines.base import Float32Array, Task
 from skraee.engine.batch import Batch
+from skraee.engine.head import label_head
 from skraee.engine.row_exits import RunningScoring, Scorer, Scoring
 from skraee.sweep.store import Arrays, record_keys
 from skraee.sweep.sweeper import Part
@@ -58,7 +59,9 @@ class MeasuredScorer:
         self.first = int(first)
         self.n_columns = len(token_ids) + (2 if measure in ("labels", "vocab") else 1)
         self._token_ids = list(token_ids)
-        self._head = backbone.head(None if measure == "vocab" else tuple(token_ids))
+        self._head = label_head(
+            backbone, None if measure == "vocab" else tuple(token_ids)
+        )
         self._n_at_once = max(1, _AT_ONCE // int(backbone.model.config.vocab_size))
 
     def begin(self, batch: Batch) -> Scoring:

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from skraee.backbone.ambient import own_torch_state
-from skraee.backbone.handle import LoadedBackbone
+from skraee.backbone.loaded import LoadedBackbone
 from skraee.baselines.measures import entropy
 from skraee.engine.batch import Batch
 from skraee.engine.exit_policy import ExitPolicy
+from skraee.engine.head import final_norms
 from skraee.engine.row_exits import RunningScoring, Scoring
 from skraee.engine.states import States, unpacked
 from skraee.readout.scorers import DepthStates
@@ -256,7 +257,7 @@ class RampScorer:
 
     def __init__(self, ramps: Ramps, backbone: LoadedBackbone) -> None:
         self._parameters = ramps.tensors(backbone.device)
-        self._closings = backbone.closings
+        self._closings = final_norms(backbone)
 
     def begin(self, batch: Batch) -> Scoring:
         """Start a batch."""

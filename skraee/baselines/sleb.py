@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils import check_random_state
 
-from skraee.backbone.handle import Backbone, LoadedBackbone
+from skraee.backbone.handle import Backbone
+from skraee.backbone.loaded import LoadedBackbone
 from skraee.backbone.precision import Device
 from skraee.baselines.base import (
     Advance,
@@ -25,6 +26,7 @@ from skraee.baselines.lm_loss import exercises_for
 from skraee.engine.batching import BatchTokens
 from skraee.engine.engine import Engine
 from skraee.engine.exit_policy import ExitPolicy
+from skraee.engine.head import label_head
 from skraee.estimator.parameters import check_sequence, check_whole
 from skraee.readout.scorers import LabelScorer
 from skraee.retrieval.keys import joined
@@ -203,7 +205,7 @@ class SLEBClassifier(BaselineClassifier):
     ) -> Scored:
         rest = without_blocks(reader.backbone, fitted.learned)
         engine = Engine(rest, self.batch_tokens)
-        scorer = LabelScorer(rest.head(fitted.token_ids))
+        scorer = LabelScorer(label_head(rest, fitted.token_ids))
         run = engine.run(prompts, ExitPolicy(), scorer, advance=advance)
         return run.scores, run.exits
 

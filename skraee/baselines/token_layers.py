@@ -26,7 +26,7 @@ from skraee.engine.gates import EndingAt, Flight, Visit, modules_between
 from skraee.engine.last_layer import Needed
 
 if TYPE_CHECKING:
-    from skraee.backbone.handle import LoadedBackbone
+    from skraee.backbone.loaded import LoadedBackbone
 
 IntArray = npt.NDArray[np.int64]
 

@@ -10,6 +10,7 @@ from skraee.classifier import RAEEClassifier
 from skraee.demo.measure import Measured, System, fixed_depth, measure
 from skraee.demo.settings import DEFAULTS, K, Setting, Trial, candidates, try_settings
 from skraee.demo.task import Task
+from skraee.engine.head import label_head
 from skraee.inspection.explanation import Explanation
 from skraee.sweep.layer_sweep import LayerSweep
 from skraee.sweep.sweeper import Recipe
@@ -135,7 +136,7 @@ class Experiment:
         return clf.fit_sweep(self._sweeps[setting.encoder], self._task.fit.labels)
 
     def _single_layer(self, depth: int, name: str) -> System:
-        head = self._reader.backbone.head(self._token_ids)
+        head = label_head(self._reader.backbone, self._token_ids)
         return fixed_depth(name, self._reader, head, self._classes, depth)
 
     def _closed_form(self) -> System:

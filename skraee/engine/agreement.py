@@ -23,13 +23,13 @@ from skraee.engine.batch import Batch
 from skraee.engine.engine import Engine
 from skraee.engine.exit_policy import AtGivenDepths
 from skraee.engine.gates import Keep, layers_of
-from skraee.engine.head import LabelHead
+from skraee.engine.head import LabelHead, final_norms
 from skraee.engine.row_exits import Scoring
 from skraee.exceptions import BackboneMismatchError
 from skraee.text.prompt import Prompt
 
 if TYPE_CHECKING:
-    from skraee.backbone.handle import LoadedBackbone
+    from skraee.backbone.loaded import LoadedBackbone
 
 # Tokens of the probes: several lengths, so that there is padding.
 _LENGTHS = (40, 10, 7, 5, 3)
@@ -51,6 +51,22 @@ _WAY_OUT = (
 )
 
 
+def believed(backbone: LoadedBackbone) -> LoadedBackbone:
+    """Return a backbone that agreed when it was looked at, which is once.
+
+    Parameters
+    ----------
+    backbone : LoadedBackbone
+
+    Raises
+    ------
+    BackboneMismatchError
+        As in :func:`check_agreement`.
+    """
+    backbone.derived("agreement", lambda: check_agreement(backbone))
+    return backbone
+
+
 def check_agreement(backbone: LoadedBackbone) -> None:
     """Refuse a model whose layers, run one by one, are not the model.
 
@@ -64,7 +80,7 @@ def check_agreement(backbone: LoadedBackbone) -> None:
     BackboneMismatchError
         If its view and its own forward disagree; the message names the first depth.
     """
-    backbone = replace(backbone, _heads={}, _prefixes={})  # of probes nothing is kept
+    backbone = replace(backbone, _derived={})  # of probes nothing is kept
     prompts = _probes(backbone)
     with _telling(backbone, "cannot be run"):
         own = _own_pass(backbone, prompts)
@@ -238,7 +254,7 @@ def _ends(
     last = len(states) - 1
     depths = [Engine(backbone).n_encoder_layers, last][-len(own.closed) :]
     for stack, depth in enumerate(depths):
-        closed = backbone.closings[stack](_real(states[depth], lengths).float())
+        closed = final_norms(backbone)[stack](_real(states[depth], lengths).float())
         yield depth, closed, _real(own.closed[stack], lengths)
     if own.logits is not None:
         whole = _read(prompts, own.logits)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from skraee.backbone.loaded import LoadedBackbone
 from skraee.engine.engine import Engine
 from skraee.engine.gates import Keep
 from skraee.text.prompt import Prompt
-
-if TYPE_CHECKING:
-    from skraee.backbone.handle import LoadedBackbone
 
 # A short sentence with its template. Where all layers are alike any length gives the
 # same shares; a decoder that reads one position costs less beside a longer text.
@@ -22,7 +18,7 @@ _N_TOKENS = 32
 
 
 def depth_costs(backbone: LoadedBackbone) -> npt.NDArray[np.float64]:
-    """Count the share of a full pass that it takes to come to each depth.
+    """Return the share of a full pass that it takes to come to each depth.
 
     Parameters
     ----------
@@ -31,8 +27,12 @@ def depth_costs(backbone: LoadedBackbone) -> npt.NDArray[np.float64]:
     Returns
     -------
     costs : ndarray of shape (m + 1,)
-        From 0 at depth 0 to 1 at depth m, of the layers' matrix products.
+        From 0 at depth 0 to 1 at depth m, of the layers' matrix products. Counted once.
     """
+    return backbone.derived("costs", lambda: _counted(backbone))
+
+
+def _counted(backbone: LoadedBackbone) -> npt.NDArray[np.float64]:
     engine = Engine(backbone)
     counted = np.zeros(engine.n_layers + 1)
     prompt = Prompt((5,) * _N_TOKENS, _N_TOKENS - 1, ((0, _N_TOKENS),))

@@ -33,8 +33,8 @@ from skraee.engine.gates import (
     gated_stack,
     layers_of,
 )
-from skraee.engine.head import LabelHead
-from skraee.engine.prefix import cache_argument
+from skraee.engine.head import LabelHead, final_norms
+from skraee.engine.prefix import cache_argument, prefix_cache, takes_prefix
 from skraee.engine.rotation import rotations_of, sides_of
 from skraee.engine.row_exits import AtOnce, RowExits, Scorer
 from skraee.engine.states import States, packed, rounded, unpacked
@@ -42,7 +42,7 @@ from skraee.readout.scorers import DepthStates, StateKind
 from skraee.text.prompt import Prompt, common_prefix
 
 if TYPE_CHECKING:
-    from skraee.backbone.handle import LoadedBackbone
+    from skraee.backbone.loaded import LoadedBackbone
 
 Item = TypeVar("Item")
 Advance = Callable[[int], None]
@@ -144,7 +144,7 @@ class Engine:
         self.clock = NoClock() if clock is None else clock
         self.n_repeated = 0
         self._batch_tokens = check_batch_tokens(batch_tokens, backbone.device)
-        self._reuse_prefix = reuse_prefix and backbone.takes_prefix
+        self._reuse_prefix = reuse_prefix and takes_prefix(backbone)
         self._stack_layers = [
             len(layers_of(backbone.model, backbone.family, stack))
             for stack in backbone.family.stacks
@@ -197,7 +197,7 @@ class Engine:
         def run(batch: Batch) -> None:
             read: list[Tensor] = []
             of_depth: list[Tensor] = []
-            depth_states = DepthStates(batch, self.backbone.closings, states)
+            depth_states = DepthStates(batch, final_norms(self.backbone), states)
 
             def visit(depth: int, hidden: Tensor, rows: Tensor) -> Keep:
                 if depth == 0 and text_means:
@@ -525,7 +525,7 @@ class Engine:
             module = model.get_submodule(family.stacks[0])
             name = cache_argument(type(module).forward)
             assert name is not None  # else there is no prefix
-            cache[name] = self.backbone.prefix(batch.prefix)
+            cache[name] = prefix_cache(self.backbone, batch.prefix)
         out = stack(input_ids=batch.ids, attention_mask=batch.mask, **cache)
         flight.arrive(self.n_layers, out.last_hidden_state)
 

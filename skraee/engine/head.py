@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +10,14 @@ from torch import Tensor, nn
 
 from skraee.backbone.ambient import own_torch_state
 from skraee.backbone.families import Family
+from skraee.backbone.loaded import LoadedBackbone
 from skraee.engine.views import view_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+# What heads are derived under.
+_HEAD = ("head",)
 
 
 class LabelHead:
@@ -81,6 +85,51 @@ class _Given(nn.Module):
 
 
 @own_torch_state()
+def label_head(backbone: LoadedBackbone, token_ids: Sequence[int] | None) -> LabelHead:
+    """Return a backbone's head for some tokens; made once for each choice of tokens.
+
+    Parameters
+    ----------
+    backbone : LoadedBackbone
+    token_ids : sequence of int or None
+        Columns of the scores; None for the whole vocabulary.
+
+    Raises
+    ------
+    ValueError
+        If the checkpoint has no language-model head.
+    """
+    if not backbone.has_head:
+        raise ValueError(
+            f"this {backbone.model.config.model_type} checkpoint has no language-model "
+            "head to read label words with (readout='lm_head'); set readout='ridge', "
+            "or choose a backbone with one."
+        )
+    ids = None if token_ids is None else tuple(token_ids)
+
+    def make() -> LabelHead:
+        return LabelHead(backbone.model, backbone.family, ids)
+
+    return backbone.derived((*_HEAD, ids), make)
+
+
+def is_head(name: Hashable) -> bool:
+    """Whether a head is what was derived of a backbone under a name."""
+    return isinstance(name, tuple) and name[: len(_HEAD)] == _HEAD
+
+
+def final_norms(backbone: LoadedBackbone) -> list[nn.Module]:
+    """Return for each stack what follows its last layer, as float32 copies.
+
+    Parameters
+    ----------
+    backbone : LoadedBackbone
+    """
+    return backbone.derived(
+        "final norms", lambda: closings_of(backbone.model, backbone.family)
+    )
+
+
 def closings_of(model: nn.Module, family: Family) -> list[nn.Module]:
     """Return for each stack what follows its last layer, as float32 copies.
 

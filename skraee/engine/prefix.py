@@ -25,21 +25,53 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from skraee.backbone.families import Family
+    from skraee.backbone.loaded import LoadedBackbone
 
 # Attention whose masks are made from the cache's length. Others lay out their keys in
 # ways of their own.
 _ATTENTION = {"eager", "sdpa"}
 
 
-def takes_prefix(model: PreTrainedModel, family: Family) -> bool:
+# Prefixes that are kept of a backbone: as many templates as are compared at a time. One
+# token of a model of 8e9 parameters takes 128 KiB.
+_KEPT_PREFIXES = 4
+
+
+def takes_prefix(backbone: LoadedBackbone) -> bool:
     """Whether the first tokens' keys and values are the same in every batch.
 
     Parameters
     ----------
-    model : PreTrainedModel
-    family : Family
-        Its row.
+    backbone : LoadedBackbone
     """
+    return backbone.derived("takes prefix", lambda: _takes_prefix(backbone))
+
+
+def prefix_cache(backbone: LoadedBackbone, ids: tuple[int, ...]) -> Cache:
+    """Return the keys and values of tokens that prompts begin with.
+
+    They are computed once, and kept while no more than a few others are asked for.
+
+    Parameters
+    ----------
+    backbone : LoadedBackbone
+    ids : tuple of int
+        At least one.
+    """
+    kept: dict[tuple[int, ...], Cache] = backbone.derived("prefixes", dict)
+    # Taken out and put back, the last one used stands last. A thread that looks in
+    # between computes the same again.
+    cache = kept.pop(ids, None)
+    if cache is None:
+        cache = run_prefix(backbone.model, backbone.family, ids)
+    kept[ids] = cache
+    for oldest in list(kept)[:-_KEPT_PREFIXES]:
+        kept.pop(oldest, None)
+    return cache
+
+
+def _takes_prefix(backbone: LoadedBackbone) -> bool:
+    model, family = backbone.model, backbone.family
     stack = model.get_submodule(family.stacks[0])
     return (
         family.kind == "causal"

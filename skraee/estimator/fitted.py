@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from skraee.engine.engine import Run
 from skraee.engine.exit_policy import ExitPolicy
+from skraee.engine.head import final_norms, label_head
 from skraee.engine.row_exits import Scorer
 from skraee.engine.states import States
 from skraee.estimator.contract import Answer
@@ -90,11 +91,11 @@ class Fitted:
         if self.ridge is not None:
             return RidgeScorer(
                 self.ridge,
-                reader.backbone.closings,
+                final_norms(reader.backbone),
                 reader.state_kinds,
                 reader.backbone.device,
             )
-        head = reader.backbone.head(self.token_ids)
+        head = label_head(reader.backbone, self.token_ids)
         if self.sharpness is None:
             return LabelScorer(head)
         return SharpenedScorer(head, self.sharpness)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from skraee.engine.cost import depth_costs
 from skraee.engine.states import States, room_for
 from skraee.estimator.fitted import Fitted
 from skraee.exits.policies import Evidence
@@ -154,7 +155,7 @@ class Lesson:
         if self.before is not None:
             fitted = self.before.joined(fitted, settings.n_seen, learned.stored)
             keys = fitted.database.keys
-        costs = reader.backbone.costs
+        costs = depth_costs(reader.backbone)
         if reader.key_depth is not None:
             costs = np.maximum(costs, costs[reader.key_depth])
         evidence = Evidence(

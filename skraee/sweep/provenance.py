@@ -10,10 +10,12 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
-from skraee.backbone.handle import Backbone, LoadedBackbone
+from skraee.backbone.handle import Backbone
 from skraee.backbone.identity import Identity
+from skraee.backbone.loaded import LoadedBackbone
 from skraee.backbone.precision import Device, name_of
 from skraee.engine.engine import Engine
+from skraee.engine.head import label_head
 from skraee.engine.states import States
 from skraee.exceptions import (
     BackboneChangedError,
@@ -233,7 +235,9 @@ def _answers(
     engine = Engine(reader.backbone)
     prompts = reader.prompts.encode(samples, warn=False)
     if ridge is None:
-        return softmax(engine.sweep(prompts, reader.backbone.head(token_ids)).logits)
+        return softmax(
+            engine.sweep(prompts, label_head(reader.backbone, token_ids)).logits
+        )
     states = engine.sweep(prompts, None, states=reader.state_kinds).states
     assert states is not None
     return softmax(ridge.scores(states))

@@ -16,11 +16,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from skraee.backbone.handle import Backbone, LoadedBackbone
+from skraee.backbone.handle import Backbone
+from skraee.backbone.loaded import LoadedBackbone
 from skraee.backbone.precision import Device, name_of
+from skraee.engine import agreement
 from skraee.engine.batching import BatchTokens, distinct
 from skraee.engine.clock import Clock
 from skraee.engine.engine import Engine
+from skraee.engine.head import label_head
 from skraee.engine.states import States, room_for
 from skraee.readout.scorers import StateKind
 from skraee.retrieval.encoder import Encoder
@@ -144,8 +147,8 @@ class Recipe:
 
     def _load(self, device: Device) -> LoadedBackbone:
         if self.origin is None:
-            return self.backbone.load(self.dtype, device)
-        return self.origin.load(self.backbone, self.dtype, device)
+            return agreement.believed(self.backbone.load(self.dtype, device))
+        return agreement.believed(self.origin.load(self.backbone, self.dtype, device))
 
 
 @dataclass(frozen=True)
@@ -493,7 +496,7 @@ class Reader:
         by_states = self.recipe.by_states
         swept = self.engine.sweep(
             self.prompts_of(part, rows),
-            self.backbone.head(token_ids) if token_ids else None,
+            label_head(self.backbone, token_ids) if token_ids else None,
             text_means=self.recipe.by_keys and self.encoder is None,
             state_depth=self.key_depth,
             states=self.state_kinds if by_states else (),

@@ -1,0 +1,125 @@
+"""A model in memory, and what others derive from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+
+from skraee.backbone.ambient import own_torch_state
+from skraee.backbone.embeddings import n_positions, n_token_ids
+from skraee.backbone.families import Family
+from skraee.backbone.fingerprint import config_hash_of
+from skraee.backbone.identity import Identity
+from skraee.text.tokenizer import TextTokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedBackbone:
+    """A model in memory, ready to run; shared, never changed.
+
+    Attributes
+    ----------
+    model : PreTrainedModel
+        With its language-model head, in evaluation mode.
+    tokenizer : TextTokenizer
+    family : Family
+    dtype : torch.dtype
+    device : torch.device
+    fingerprint : str
+        Of the weights as loaded, so it depends on dtype.
+    settings_hash : str
+        Of configuration, modules and buffers.
+    """
+
+    model: PreTrainedModel
+    tokenizer: TextTokenizer
+    family: Family
+    dtype: torch.dtype
+    device: torch.device
+    fingerprint: str
+    settings_hash: str = ""
+    _state: Any = None
+    _source: tuple[Any, ...] = ()
+    _derived: dict[Hashable, Any] = field(default_factory=dict)
+
+    def derived(self, name: Hashable, make: Callable[[], T]) -> T:
+        """Return what was made of this backbone under a name; make it the first time.
+
+        Parameters
+        ----------
+        name : hashable
+        make : callable
+            Of two threads that make it at once the last one wins; both are right.
+        """
+        if name not in self._derived:
+            self._derived[name] = make()
+        made: T = self._derived[name]
+        return made
+
+    @cached_property
+    @own_torch_state()
+    def in_float32(self) -> LoadedBackbone:
+        """The same model in float32, for the rare text that overflows its dtype."""
+        model = moved(deepcopy(self.model), torch.float32, self.device)
+        return replace(self, model=model, dtype=torch.float32, _derived={})
+
+    @property
+    def identity(self) -> Identity:
+        """What tells it from any other."""
+        return Identity(
+            self.fingerprint, self.tokenizer.fingerprint, self.settings_hash
+        )
+
+    @cached_property
+    def config_hash(self) -> str:
+        """SHA-256 of the configuration, in hexadecimal."""
+        return config_hash_of(self.model)
+
+    @property
+    def n_token_ids(self) -> int:
+        """Number of token ids that the model has an embedding for."""
+        return n_token_ids(self.model)
+
+    @property
+    def position_limit(self) -> int | None:
+        """Number of tokens that the model has positions for."""
+        limits = [self.family.positions(self.model.config), n_positions(self.model)]
+        return min((limit for limit in limits if limit is not None), default=None)
+
+    @property
+    def has_head(self) -> bool:
+        """Whether the checkpoint has a language-model head."""
+        return self.model.get_output_embeddings() is not None
+
+
+def moved(
+    model: PreTrainedModel, dtype: torch.dtype, device: torch.device
+) -> PreTrainedModel:
+    """Bring a model's weights to a dtype, and all of it to a device.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        Changed in place.
+    dtype : torch.dtype
+    device : torch.device
+
+    Returns
+    -------
+    PreTrainedModel
+    """
+    # Not .to(dtype), which would round the rotary frequencies, float32 in any model.
+    for weight in model.parameters():
+        if weight.is_floating_point():
+            weight.data = weight.data.to(dtype)
+    return model.to(device)
