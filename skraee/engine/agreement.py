@@ -24,6 +24,7 @@ from skraee.engine.engine import Engine
 from skraee.engine.exit_policy import AtGivenDepths
 from skraee.engine.gates import Keep, layers_of
 from skraee.engine.head import LabelHead, final_norms
+from skraee.engine.rotation import rotations_of, sides_of
 from skraee.engine.row_exits import Scoring
 from skraee.exceptions import BackboneMismatchError
 from skraee.text.prompt import Prompt
@@ -81,7 +82,8 @@ def check_agreement(backbone: LoadedBackbone) -> None:
         If its view and its own forward disagree; the message names the first depth.
     """
     backbone = replace(backbone, _derived={})  # of probes nothing is kept
-    prompts = _probes(backbone)
+    with _telling(backbone, "cannot be run layer by layer"):
+        prompts = _probes(backbone)
     with _telling(backbone, "cannot be run"):
         own = _own_pass(backbone, prompts)
     # Where a model overflows its dtype, the engine runs a text again in float32.
@@ -138,9 +140,19 @@ def _probes(backbone: LoadedBackbone) -> list[Prompt]:
     marks = backbone.tokenizer.control_ids | {backbone.model.config.pad_token_id}
     plain = np.array(sorted(set(range(backbone.n_token_ids)) - marks))
     rng = np.random.default_rng(0)
-    longest = min(backbone.position_limit or max(_LENGTHS), max(_LENGTHS))
-    ids = [rng.choice(plain, size=min(length, longest)) for length in _LENGTHS]
+    ids = [rng.choice(plain, size=length) for length in _lengths(backbone)]
     return [_probe((*ids[0][:_N_SHARED], *own[_N_SHARED:])) for own in ids]
+
+
+def _lengths(backbone: LoadedBackbone) -> list[int]:
+    """Return the probes' lengths: such that they may share a batch."""
+    longest = min(backbone.position_limit or max(_LENGTHS), max(_LENGTHS))
+    lengths = [min(length, longest) for length in _LENGTHS]
+    sides = sides_of(rotations_of(backbone.model, backbone.family), lengths)
+    if sides is None:
+        return lengths
+    pairs = zip(lengths, sides, strict=True)
+    return [length for length, side in pairs if side == sides[-1]]
 
 
 def _probe(ids: Sequence[np.int64]) -> Prompt:
