@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from skraee.backbone.ambient import own_torch_state
 from skraee.backbone.output_flags import twin_of
 from skraee.engine.batch import Batch
 from skraee.engine.engine import Engine
@@ -68,6 +69,7 @@ def believed(backbone: LoadedBackbone) -> LoadedBackbone:
     return backbone
 
 
+@own_torch_state()
 def check_agreement(backbone: LoadedBackbone) -> None:
     """Refuse a model whose layers, run one by one, are not the model.
 

@@ -84,7 +84,6 @@ class _Given(nn.Module):
         )
 
 
-@own_torch_state()
 def label_head(backbone: LoadedBackbone, token_ids: Sequence[int] | None) -> LabelHead:
     """Return a backbone's head for some tokens; made once for each choice of tokens.
 
@@ -130,6 +129,7 @@ def final_norms(backbone: LoadedBackbone) -> list[nn.Module]:
     )
 
 
+@own_torch_state()
 def closings_of(model: nn.Module, family: Family) -> list[nn.Module]:
     """Return for each stack what follows its last layer, as float32 copies.
 
