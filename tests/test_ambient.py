@@ -63,13 +63,20 @@ def everything_at_once() -> Iterator[None]:
         yield
 
 
+def set_default_device(device: str | None) -> None:
+    torch.set_default_device(device)
+    # In torch 2.6, what asks for the device fails once it was set to None.
+    if getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", 0) is None:
+        del torch._GLOBAL_DEVICE_CONTEXT.device_context
+
+
 STATES: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
     "autocast float16": lambda: torch.autocast("cpu", dtype=torch.float16),
     "inference mode": torch.inference_mode,
     "no gradients": torch.no_grad,
     "gradients": torch.enable_grad,
-    "default meta": lambda: setting(torch.set_default_device, "meta", None),
+    "default meta": lambda: setting(set_default_device, "meta", None),
     "device meta": lambda: torch.device("meta"),
     "default float64": lambda: default_dtype(torch.float64),
     "default bfloat16": lambda: default_dtype(torch.bfloat16),
@@ -87,7 +94,7 @@ def state() -> dict[str, Any]:
         "of": torch.get_autocast_dtype("cpu"),
         "inference": torch.is_inference_mode_enabled(),
         "grad": torch.is_grad_enabled(),
-        "device": torch.get_default_device(),
+        "device": torch.empty(0).device,
         "dtype": torch.get_default_dtype(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "modes": torch._C._len_torch_function_stack(),
