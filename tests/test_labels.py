@@ -282,8 +282,9 @@ def test_labels_of_odd_types_are_learned_answered_and_scored(cls, pair, make):
     same.fit(X, Y)
     assert len(clf.classes_) == 2
     assert clf.score(X, y) == same.score(X, Y) > 0.8
-    found = clf.predict(X[:2]).tolist()
-    assert (np.array(found, dtype=object) == np.array(y[:2], dtype=object)).all()
+    found = clf.predict(X[:2])
+    expected = np.array(y[:2], dtype=object).astype(found.dtype)
+    assert (found == expected).all()
 
 
 def test_labels_in_nanoseconds_find_their_words():
