@@ -39,7 +39,7 @@ def classifier(kind: Any = "masked", **params: Any) -> RAEEClassifier:
         "template": toy.TEMPLATES[kind],
         "label_words": toy.LABEL_WORDS,
         "k": 5,
-        "memory": None,  # so that predict really runs; test_sweep_cache.py has the rest
+        "memory": None,  # so that predict really runs; sweep/test_store.py has the rest
     }
     return RAEEClassifier(**{**defaults, **params})
 

@@ -25,7 +25,7 @@ from skraee import (
 )
 from skraee.exceptions import UndecidedWarning
 from skraee.exits.policies import best_for_price, first_confident
-from tests.checkpoints import change_settings, saved
+from tests.support.checkpoints import change_settings, saved
 
 # Texts with a wrong label are often read wrongly at all depths.
 pytestmark = pytest.mark.filterwarnings("ignore::skraee.exceptions.UndecidedWarning")

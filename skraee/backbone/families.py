@@ -2,7 +2,7 @@
 
 Everything else that skraee does with a model is the model's own code, run through
 a view (:mod:`skraee.engine.gates`). To support a new family, add a row and its
-tiny configuration to ``tests/model_zoo.py``.
+tiny configuration to ``tests/support/models.py``.
 """
 
 from __future__ import annotations

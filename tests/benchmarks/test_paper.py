@@ -29,7 +29,7 @@ from skraee.baselines.lm_loss import exercises_for
 from skraee.retrieval import encoder as encoders
 from skraee.retrieval.neighbors import NeighborIndex
 from tests.benchmarks.tiny import save_encoder, save_tiny, write_task
-from tests.checkpoints import into_hub_cache
+from tests.support.checkpoints import into_hub_cache
 
 HUB = {
     "roberta": "FacebookAI/roberta-large",

@@ -11,7 +11,7 @@ from tokenizers import Regex, Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from skraee import templates, toy
-from tests.model_zoo import MODELS
+from tests.support.models import MODELS
 
 TASKS = ("sst2", "cola", "subj", "mpqa")  # whose prompts have known words
 AROUND = {"roberta": "<s> $A </s>", "t5": "$A </s>"}
