@@ -33,7 +33,7 @@ from skraee.engine.exit_policy import ExitPolicy
 from skraee.estimator.contract import Answer, Arrays, TextClassifierMixin, gathered
 from skraee.estimator.fitted import Fitted, Prediction, warn_of_undecided
 from skraee.estimator.learning import FitSettings, Lesson
-from skraee.estimator.parameters import check_parameters, check_whole, warn_of_unused
+from skraee.estimator.parameters import check_integer, check_parameters, warn_of_unused
 from skraee.estimator.progress import (
     CallbackSupportMixin,
     fit_progress,
@@ -62,7 +62,7 @@ from skraee.retrieval.keys import (
     learns_from_texts,
 )
 from skraee.sweep.layer_sweep import LayerSweep
-from skraee.sweep.sweeper import Reader, Recipe, WordTokens, is_depth
+from skraee.sweep.sweeper import Sweeper, SweepSettings, WordTokens, is_depth
 from skraee.text.inputs import Texts, check_texts, warn_of_empty
 from skraee.text.label_words import LabelWords, all_label_words
 from skraee.text.labels import check_classes, check_labels, warn_of_one_class
@@ -308,12 +308,12 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         self._check_words(classes)
         warn_of_empty(samples)
         warn_of_one_class(classes)
-        reader = self._open()
-        words = self._tokens(reader, classes)
-        reader = self._with_encoder(reader, samples)
-        with fit_progress(self, X, y, len(samples)) as advance:
-            sweep = reader.sweep(samples, words.all_ids, advance)
-            return self._store(reader, sweep, labels, classes, words, samples)
+        sweeper = self._open()
+        words = self._tokens(sweeper, classes)
+        sweeper = self._with_encoder(sweeper, samples)
+        with fit_progress(self, X, y, len(samples)) as on_progress:
+            sweep = sweeper.sweep(samples, words.all_ids, on_progress)
+            return self._store(sweeper, sweep, labels, classes, words, samples)
 
     @with_callbacks
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
@@ -357,14 +357,14 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         warn_of_empty(samples)
         if before is None:
             warn_of_one_class(classes)
-            reader = self._with_encoder(self._open(), samples)
+            sweeper = self._with_encoder(self._open(), samples)
         else:
             before.check_setting(self._setting())
-            reader = self._reopen(before)
-        words = self._tokens(reader, classes, warn=before is None)
-        with fit_progress(self, X, y, len(samples)) as advance:
-            sweep = reader.sweep(samples, words.all_ids, advance)
-            return self._store(reader, sweep, labels, classes, words, samples, before)
+            sweeper = self._reopen(before)
+        words = self._tokens(sweeper, classes, warn=before is None)
+        with fit_progress(self, X, y, len(samples)) as on_progress:
+            sweep = sweeper.sweep(samples, words.all_ids, on_progress)
+            return self._store(sweeper, sweep, labels, classes, words, samples, before)
 
     def exit_layers(self, X: Any) -> IntArray:
         """Return the depth at which each text stops.
@@ -426,9 +426,9 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         fitted, samples = self._check(X)
         if not samples:
             return np.zeros((0, self.n_layers_ + 1, len(self.classes_)))
-        reader = self._reopen(fitted)
-        with progress("sweep", len(samples), self.verbose) as advance:
-            swept = reader.sweep(samples, fitted.token_ids, advance)
+        sweeper = self._reopen(fitted)
+        with progress("sweep", len(samples), self.verbose) as on_progress:
+            swept = sweeper.sweep(samples, fitted.token_ids, on_progress)
         return fitted.layer_proba(swept)
 
     @available_if(by_retrieval)  # type: ignore[untyped-decorator]
@@ -456,7 +456,7 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         check_is_fitted(self)
         database = self._fitted.database
         k = self._k_and_tau()[0] if n_neighbors is None else n_neighbors
-        check_whole("n_neighbors", k, least=1)
+        check_integer("n_neighbors", k, least=1)
         width = min(k, len(database))
         nothing = np.zeros((0, width)), np.zeros((0, width), dtype=np.int64)
 
@@ -469,7 +469,7 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
     def sweep(self, X: Any) -> LayerSweep:
         """Run texts through the backbone as fit does, without labels.
 
-        For other engines: sweep parts of the data on many machines, join them with
+        For other engines: sweep chunks of the data on many machines, join them with
         :meth:`LayerSweep.concatenate` and give the whole to :meth:`fit_sweep`.
 
         Parameters
@@ -497,10 +497,10 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
                 "sklearn.frozen.FrozenEstimator."
             )
         warn_of_empty(samples)
-        reader = self._open()
-        words = self._tokens(reader)
-        with progress("sweep", len(samples), self.verbose) as advance:
-            return reader.sweep(samples, words.all_ids, advance)
+        sweeper = self._open()
+        words = self._tokens(sweeper)
+        with progress("sweep", len(samples), self.verbose) as on_progress:
+            return sweeper.sweep(samples, words.all_ids, on_progress)
 
     def fit_sweep(self, sweep: LayerSweep, y: Any) -> Self:
         """Fit on a sweep that was made before; the backbone does not run.
@@ -528,11 +528,11 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         self._check_weights(labels, classes)
         self._check_words(classes)
         warn_of_one_class(classes)
-        reader = self._open()
-        reader.check_sweep(sweep)
-        words = self._tokens(reader, classes)
-        reader = reader.with_encoder(reader.encoder)
-        return self._store(reader, sweep, labels, classes, words)
+        sweeper = self._open()
+        sweeper.check_sweep(sweep)
+        words = self._tokens(sweeper, classes)
+        sweeper = sweeper.with_encoder(sweeper.encoder)
+        return self._store(sweeper, sweep, labels, classes, words)
 
     def predict_iter(
         self, texts: Any, chunk_size: int = 1024
@@ -569,8 +569,8 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         >>> [len(labels) for labels in clf.predict_iter(iter(X[:5]), chunk_size=2)]
         [2, 2, 1]
         """
-        check_whole("chunk_size", chunk_size, least=1)
-        fields = self._check_fit().recipe.template.fields
+        check_integer("chunk_size", chunk_size, least=1)
+        fields = self._check_fit().sweep_settings.template.fields
         chunks = text_chunks(texts, fields, chunk_size)
         return (self.predict(chunk) for chunk in chunks)
 
@@ -595,13 +595,15 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         device = resolve_device(self.device)
         clock = Clock(torch.cuda.synchronize if device.type == "cuda" else None)
         fitted, samples = self._check(X)
-        reader = fitted.recipe.open(self.device, self.batch_tokens, clock=clock)
+        sweeper = fitted.sweep_settings.open(
+            self.device, self.batch_tokens, clock=clock
+        )
         alone = fitted.unshared()
-        run = Prediction(alone, self._policy(alone), reader)
+        run = Prediction(alone, self._policy(alone), sweeper)
         for _ in self._run(run, samples):
             pass
         seconds = clock.stop()
-        n_repeated = run.reader.engine.n_repeated
+        n_repeated = run.sweeper.engine.n_repeated
         return Timings(seconds, len(samples), tuple(run.undecided), n_repeated)
 
     @available_if(by_retrieval)  # type: ignore[untyped-decorator]
@@ -722,9 +724,9 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         """
         return persistence.load(cls, path, backbone, encoder)
 
-    def _open(self) -> Reader:
+    def _open(self) -> Sweeper:
         """Load the backbone as the parameters say."""
-        recipe = Recipe(
+        settings = SweepSettings(
             as_backbone(self.backbone),
             self._template(),
             self.max_length,
@@ -733,14 +735,14 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
             by_states=self.readout == "ridge",
             by_keys=self.exit_by == "retrieval",
         )
-        reader = recipe.open(self.device, self.batch_tokens, self.memory)
-        check_encoder(recipe.encoder, reader.n_layers)
-        check_whole("min_exit", self.min_exit, least=0, most=reader.n_layers)
-        return reader
+        sweeper = settings.open(self.device, self.batch_tokens, self.memory)
+        check_encoder(settings.encoder, sweeper.n_layers)
+        check_integer("min_exit", self.min_exit, least=0, most=sweeper.n_layers)
+        return sweeper
 
-    def _reopen(self, fitted: Fitted) -> Reader:
+    def _reopen(self, fitted: Fitted) -> Sweeper:
         """Load the backbone as fit had it."""
-        return fitted.recipe.open(self.device, self.batch_tokens, self.memory)
+        return fitted.sweep_settings.open(self.device, self.batch_tokens, self.memory)
 
     def _check_words(self, classes: npt.NDArray[Any] | None = None) -> None:
         """Refuse label words that no backbone could make right."""
@@ -749,23 +751,23 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
 
     def _tokens(
         self,
-        reader: Reader,
+        sweeper: Sweeper,
         classes: npt.NDArray[Any] | None = None,
         *,
         warn: bool = True,
     ) -> WordTokens:
         """Return the label words' tokens: all that are named, and the classes'."""
         by_states = self.readout == "ridge"
-        if by_states and (self.label_words is None or not reader.backbone.has_head):
+        if by_states and (self.label_words is None or not sweeper.backbone.has_head):
             return WordTokens()
-        tokens = reader.label_tokens(self.label_words, classes)
+        tokens = sweeper.label_tokens(self.label_words, classes)
         if warn and not by_states:
-            reader.warn_of_long_words(self.label_words, classes)
+            sweeper.warn_of_long_words(self.label_words, classes)
         return tokens
 
     def _texts_of_fit(self, texts: Any) -> list[str]:
         """Return the texts of fit, which the user gives again, fields joined."""
-        samples = check_texts(texts, self._fitted.recipe.template.fields)
+        samples = check_texts(texts, self._fitted.sweep_settings.template.fields)
         if len(samples) != self.n_samples_fit_:
             raise ValueError(
                 f"texts must be the {self.n_samples_fit_} texts that were given to "
@@ -773,11 +775,11 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
             )
         return joined(samples)
 
-    def _with_encoder(self, reader: Reader, samples: Texts) -> Reader:
-        """Return the reader with its encoder fitted to the training texts."""
+    def _with_encoder(self, sweeper: Sweeper, samples: Texts) -> Sweeper:
+        """Return the sweeper with its encoder fitted to the training texts."""
         if self.exit_by == "confidence":
-            return reader.with_encoder(reader.encoder)
-        return reader.with_encoder(fit_encoder(reader.encoder, joined(samples)))
+            return sweeper.with_encoder(sweeper.encoder)
+        return sweeper.with_encoder(fit_encoder(sweeper.encoder, joined(samples)))
 
     def _refuse_forgetful_database(self) -> None:
         needs_all = self.readout == "ridge" or self._has_budget()
@@ -824,7 +826,7 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
 
     def _store(
         self,
-        reader: Reader,
+        sweeper: Sweeper,
         sweep: LayerSweep,
         labels: npt.NDArray[Any],
         classes: npt.NDArray[Any],
@@ -834,7 +836,7 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
     ) -> Self:
         """Turn a sweep and labels into the database; nothing changes before the end."""
         codes = np.searchsorted(classes, labels)
-        lesson = Lesson(reader, sweep, codes, classes, words.ids, samples, before)
+        lesson = Lesson(sweeper, sweep, codes, classes, words.ids, samples, before)
         fitted, learned = lesson.learn(self._fit_settings(before))
         right = learned.proba.argmax(axis=2) == learned.codes[:, None]
         scores = right.mean(axis=0)
@@ -845,14 +847,14 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
                 scores = right[-len(sweep) :].mean(axis=0) - self.layer_scores_
                 scores = self.layer_scores_ + scores * len(sweep) / n_samples
         k, chosen = self._choose(learned)
-        if reader.recipe.by_keys:
+        if sweeper.settings.by_keys:
             fitted.database.build_index(k)
         self._fitted = fitted
         self.classes_ = classes
-        self.n_layers_ = reader.n_layers
+        self.n_layers_ = sweeper.n_layers
         self.n_samples_fit_ = n_samples
         self.layer_scores_ = scores
-        self.cost_ = depth_costs(reader.backbone)
+        self.cost_ = depth_costs(sweeper.backbone)
         for name in ("lambda_", "threshold_", "k_", "tau_", "budget_"):
             self.__dict__.pop(name, None)  # of an earlier fit
         self.__dict__.update(chosen)
@@ -902,7 +904,7 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
     def _check(self, X: Any) -> tuple[Fitted, Texts]:
         """Return what fit left and the texts; refuse what does not fit it."""
         fitted = self._check_fit()
-        fields = fitted.recipe.template.fields
+        fields = fitted.sweep_settings.template.fields
         return fitted, check_texts(X, fields, allow_empty=True)
 
     def _check_fit(self) -> Fitted:
@@ -922,7 +924,7 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
     def _by_neighbors(self, fitted: Fitted) -> ByNeighbors:
         """Return what neighbours decide by."""
         k, tau = self._k_and_tau()
-        encoder = fitted.recipe.encoder
+        encoder = fitted.sweep_settings.encoder
         shared: dict[str, Any] = {
             "database": fitted.database,
             "standardizer": fitted.standardizer,
@@ -941,16 +943,17 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         read: Callable[[Float32Array], Arrays],
         *nothing: npt.NDArray[Any],
     ) -> Arrays:
-        """Return what is read off the keys of X, part by part; nothing for no text."""
+        """Return what is read off the keys of X; `nothing` for no text."""
         fitted, samples = self._check(X)
-        reader = self._reopen(fitted)
+        sweeper = self._reopen(fitted)
         found = (
-            read(reader.keys(part)[part.inverse]) for part in reader.parts(samples)
+            read(sweeper.keys(chunk)[chunk.inverse])
+            for chunk in sweeper.chunks(samples)
         )
         return gathered(len(samples), found, nothing)
 
     def _answers(self, X: Any) -> tuple[int, Iterator[Answer]]:
-        """Choose, exit, read, part by part."""
+        """Choose, exit, read, chunk by chunk."""
         fitted, samples = self._check(X)
         run = Prediction(fitted, self._policy(fitted), self._reopen(fitted))
 
@@ -961,6 +964,6 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         return len(samples), answers()
 
     def _run(self, run: Prediction, samples: Texts) -> Iterator[Answer]:
-        with progress("predict", len(samples), self.verbose) as advance:
-            for part in run.reader.parts(samples):
-                yield run.answer(part, advance)
+        with progress("predict", len(samples), self.verbose) as on_progress:
+            for chunk in run.sweeper.chunks(samples):
+                yield run.answer(chunk, on_progress)

@@ -13,7 +13,7 @@ from skraee.backbone.handle import Backbone
 from skraee.backbone.precision import Device
 from skraee.classifier import RAEEClassifier
 from skraee.engine.batching import BatchTokens
-from skraee.estimator.metric import Scoring, score_answers
+from skraee.estimator.metric import ScoringParameter, score_answers
 from skraee.exits.leave_one_out import exits_for_each_k, other_neighbors
 from skraee.exits.policies import (
     Evidence,
@@ -124,7 +124,7 @@ class RAEEClassifierCV(RAEEClassifier):
         taus: Sequence[float] = (0.0, 0.5, 0.7, 0.9, 0.95),
         *,
         budgets: Sequence[float] | None = None,
-        scoring: Scoring = None,
+        scoring: ScoringParameter = None,
         label_words: LabelWords = None,
         encoder: Any = None,
         readout: Literal["lm_head", "ridge"] = "lm_head",

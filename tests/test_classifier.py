@@ -194,7 +194,7 @@ def test_predict_in_chunks_equals_predict_at_once(
 ) -> None:
     clf = classifier().fit(X, Y)
     expected, exits = clf.predict_proba(X_NEW, return_exit_layers=True)
-    monkeypatch.setattr("skraee.sweep.sweeper._PART", 7)
+    monkeypatch.setattr("skraee.sweep.sweeper.CHUNK_SIZE", 7)
     found, in_chunks = clf.predict_proba(X_NEW, return_exit_layers=True)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     np.testing.assert_array_equal(in_chunks, exits)
@@ -365,11 +365,11 @@ def test_hostile_texts_predict_at_the_templates_own_read_position(kind: str) -> 
     proba = clf.predict_proba(hostile)
     assert proba.shape == (len(hostile), 2)
     assert np.isfinite(proba).all()
-    reader = clf._open()
+    sweeper = clf._open()
     ends = {"masked": None, "causal": 1, "seq2seq": 2}
-    for prompt in reader.prompts.encode(check_texts(hostile), warn=False):
+    for prompt in sweeper.prompts.encode(check_texts(hostile), warn=False):
         if ends[kind] is None:
-            mask = reader.backbone.tokenizer.mask_id
+            mask = sweeper.backbone.tokenizer.mask_id
             assert [i for i, t in enumerate(prompt.ids) if t == mask] == [prompt.read]
         else:
             assert prompt.read == len(prompt.ids) - ends[kind]
@@ -386,7 +386,7 @@ def test_one_truncation_warning_for_many_chunks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clf = classifier(max_length=20).fit(X, Y)
-    monkeypatch.setattr("skraee.sweep.sweeper._PART", 2)
+    monkeypatch.setattr("skraee.sweep.sweeper.CHUNK_SIZE", 2)
     texts = [f"lovely {i} " * 20 for i in range(7)]
     for method in (clf.predict, clf.exit_layers, clf.layer_proba, clf.kneighbors):
         with pytest.warns(TruncationWarning, match=r"^7 text\(s\)") as caught:

@@ -36,7 +36,7 @@ class Family:
         into states: one, or encoder and decoder.
     layers : str
         Path of the layer list within a stack.
-    closing : tuple of str
+    final_norms : tuple of str
         The modules that a stack applies after its last layer, in their order: the
         final norm, a projection. They belong to the readout of every depth.
     positions : callable
@@ -61,7 +61,7 @@ class Family:
     kind: Kind
     stacks: tuple[str, ...]
     layers: str
-    closing: tuple[str, ...] = ()
+    final_norms: tuple[str, ...] = ()
     positions: Callable[[Any], int | None] = _max_position_embeddings
     between: tuple[str, ...] = ()
     shared_args: frozenset[str] = frozenset()

@@ -16,17 +16,16 @@ from torch import Tensor
 from skraee.backbone.handle import Backbone
 from skraee.backbone.precision import Device
 from skraee.baselines.base import (
-    Advance,
     BaselineClassifier,
     FittedBaseline,
     Scored,
-    Task,
+    TrainingTexts,
 )
 from skraee.baselines.measures import MeasuredScorer, at_every_depth
-from skraee.engine.batching import BatchTokens
+from skraee.engine.batching import BatchTokens, OnProgress
 from skraee.engine.exit_policy import ExitPolicy
-from skraee.estimator.parameters import check_choice, check_whole
-from skraee.sweep.sweeper import Reader
+from skraee.estimator.parameters import check_choice, check_integer
+from skraee.sweep.sweeper import Sweeper
 from skraee.text.label_words import LabelWords
 from skraee.text.prompt import Prompt
 from skraee.text.template import Template
@@ -156,12 +155,12 @@ class AdaInferClassifier(BaselineClassifier):
         super()._check_parameters()
         check_choice("features", self.features, ("vocab", "labels"))
         check_choice("target", self.target, ("final", "gold"))
-        check_whole("min_exit", self.min_exit, least=0)
-        check_whole("max_pairs", self.max_pairs, least=1)
+        check_integer("min_exit", self.min_exit, least=0)
+        check_integer("max_pairs", self.max_pairs, least=1)
 
-    def _learn(self, task: Task) -> tuple[Any, dict[str, Any]]:
-        check_whole("min_exit", self.min_exit, least=0, most=task.reader.n_layers)
-        scores = at_every_depth(task, self._scorer(task.reader, task.token_ids))
+    def _learn(self, task: TrainingTexts) -> tuple[Any, dict[str, Any]]:
+        check_integer("min_exit", self.min_exit, least=0, most=task.sweeper.n_layers)
+        scores = at_every_depth(task, self._scorer(task.sweeper, task.token_ids))
         scores = scores[:, self.min_exit :]
         answers = scores[:, :, : task.n_classes].argmax(axis=2)
         right = answers[:, -1] if self.target == "final" else task.codes
@@ -176,18 +175,18 @@ class AdaInferClassifier(BaselineClassifier):
 
     def _run(
         self,
-        reader: Reader,
+        sweeper: Sweeper,
         fitted: FittedBaseline,
         prompts: list[Prompt],
-        advance: Advance | None,
+        on_progress: OnProgress | None,
     ) -> Scored:
         policy = ByFeatures(fitted.learned, self.min_exit, fitted.n_classes)
-        scorer = self._scorer(reader, fitted.token_ids)
-        run = reader.engine.run(prompts, policy, scorer, advance=advance)
+        scorer = self._scorer(sweeper, fitted.token_ids)
+        run = sweeper.engine.run(prompts, policy, scorer, on_progress=on_progress)
         return run.scores[:, : fitted.n_classes], run.exits
 
-    def _scorer(self, reader: Reader, token_ids: tuple[int, ...]) -> MeasuredScorer:
-        return MeasuredScorer(reader.backbone, token_ids, self.features, self.min_exit)
+    def _scorer(self, sweeper: Sweeper, token_ids: tuple[int, ...]) -> MeasuredScorer:
+        return MeasuredScorer(sweeper.backbone, token_ids, self.features, self.min_exit)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ with it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -19,13 +19,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from skraee.backbone.handle import Backbone, as_backbone
 from skraee.backbone.precision import Device
-from skraee.engine.batching import BatchTokens
+from skraee.engine.batching import BatchTokens, OnProgress
 from skraee.engine.cost import depth_costs
 from skraee.estimator.contract import Answer, TextClassifierMixin
 from skraee.estimator.parameters import check_parameters
 from skraee.estimator.progress import progress
 from skraee.sweep.layer_sweep import softmax
-from skraee.sweep.sweeper import Part, Reader, Recipe, Sample
+from skraee.sweep.sweeper import Chunk, Sample, Sweeper, SweepSettings
 from skraee.text.inputs import Texts, check_texts, warn_of_empty
 from skraee.text.label_words import LabelWords, all_label_words
 from skraee.text.labels import check_labels, warn_of_one_class
@@ -33,7 +33,6 @@ from skraee.text.prompt import Prompt
 from skraee.text.template import Template
 from skraee.versions import DOCS
 
-Advance = Callable[[int], None]
 FloatArray = npt.NDArray[np.floating]
 Float32Array = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -42,12 +41,12 @@ Scored = tuple[Float32Array, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class TrainingTexts:
     """The training texts as a baseline learns from them.
 
     Attributes
     ----------
-    reader : Reader
+    sweeper : Sweeper
         The backbone in memory, its prompts and its engine.
     samples : Texts
         The n texts, field by field; some may be equal.
@@ -57,16 +56,16 @@ class Task:
         Number of classes C.
     token_ids : tuple of C int
         The label words' tokens; empty where the baseline reads none.
-    advance : callable or None
+    on_progress : callable or None
         To be told how many more texts are done.
     """
 
-    reader: Reader
+    sweeper: Sweeper
     samples: Texts
     codes: IntArray
     n_classes: int
     token_ids: tuple[int, ...]
-    advance: Advance | None
+    on_progress: OnProgress | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +74,7 @@ class FittedBaseline:
 
     Attributes
     ----------
-    recipe : Recipe
+    sweep_settings : SweepSettings
         How texts are read.
     token_ids : tuple of C int
         The label words' tokens, in the order of the classes.
@@ -88,7 +87,7 @@ class FittedBaseline:
         Names of the public attributes that only this fit has set.
     """
 
-    recipe: Recipe
+    sweep_settings: SweepSettings
     token_ids: tuple[int, ...]
     n_classes: int
     learned: Any
@@ -149,7 +148,7 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
     _fitted: FittedBaseline
 
     @abstractmethod
-    def _learn(self, task: Task) -> tuple[Any, dict[str, Any]]:
+    def _learn(self, task: TrainingTexts) -> tuple[Any, dict[str, Any]]:
         """Learn from the training texts; nothing of the estimator may change.
 
         Returns
@@ -163,10 +162,10 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
     @abstractmethod
     def _run(
         self,
-        reader: Reader,
+        sweeper: Sweeper,
         fitted: FittedBaseline,
         prompts: list[Prompt],
-        advance: Advance | None,
+        on_progress: OnProgress | None,
     ) -> Scored:
         """Answer prompts: scores (n, C), and the layers (n,) that each ran."""
 
@@ -204,26 +203,28 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
             all_label_words(self.label_words, classes)
         warn_of_empty(samples)
         warn_of_one_class(classes)
-        reader = self._open()
-        token_ids = self._tokens(reader, classes)
-        with progress("fit", len(samples), self.verbose) as advance:
+        sweeper = self._open()
+        token_ids = self._tokens(sweeper, classes)
+        with progress("fit", len(samples), self.verbose) as on_progress:
             learned, attributes = self._learn(
-                Task(reader, samples, codes, len(classes), token_ids, advance)
+                TrainingTexts(
+                    sweeper, samples, codes, len(classes), token_ids, on_progress
+                )
             )
         fitted = FittedBaseline(
-            reader.recipe,
+            sweeper.settings,
             token_ids,
             len(classes),
             learned,
             self._setting(),
             tuple(attributes),
         )
-        costs = depth_costs(reader.backbone)
+        costs = depth_costs(sweeper.backbone)
         for name in self._fitted.attributes if hasattr(self, "_fitted") else ():
             self.__dict__.pop(name, None)  # of an earlier fit
         self._fitted = fitted
         self.classes_ = classes
-        self.n_layers_ = reader.n_layers
+        self.n_layers_ = sweeper.n_layers
         self.cost_ = costs
         self.__dict__.update(attributes)
         return self
@@ -246,9 +247,9 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
         """Refuse values that no data could make right; subclasses check more."""
         check_parameters(self)
 
-    def _recipe(self) -> Recipe:
+    def _sweep_settings(self) -> SweepSettings:
         """Return how texts are read."""
-        return Recipe(
+        return SweepSettings(
             as_backbone(self.backbone),
             self._template(),
             self.max_length,
@@ -256,25 +257,25 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
             by_keys=False,
         )
 
-    def _open(self) -> Reader:
+    def _open(self) -> Sweeper:
         """Load the backbone as the parameters say; "auto" is resolved then."""
         memory = getattr(self, "memory", None)
-        reader = self._recipe().open(self.device, self.batch_tokens, memory)
-        return reader.with_encoder(None)
+        sweeper = self._sweep_settings().open(self.device, self.batch_tokens, memory)
+        return sweeper.with_encoder(None)
 
-    def _tokens(self, reader: Reader, classes: npt.NDArray[Any]) -> tuple[int, ...]:
+    def _tokens(self, sweeper: Sweeper, classes: npt.NDArray[Any]) -> tuple[int, ...]:
         """Return the tokens of the classes' label words, where they are read."""
         if not self._reads_label_words:
             return ()
-        if not reader.backbone.has_head:
+        if not sweeper.backbone.has_head:
             raise ValueError(
                 f"{type(self).__name__} reads label words, and this "
-                f"{reader.backbone.model.config.model_type} checkpoint has no "
+                f"{sweeper.backbone.model.config.model_type} checkpoint has no "
                 "language-model head; choose a backbone with one, or "
                 "DeeBERTClassifier, which needs none."
             )
-        tokens = reader.label_tokens(self.label_words, classes)
-        reader.warn_of_long_words(self.label_words, classes)
+        tokens = sweeper.label_tokens(self.label_words, classes)
+        sweeper.warn_of_long_words(self.label_words, classes)
         return tokens.ids
 
     def _setting(self) -> dict[str, Any]:
@@ -285,37 +286,39 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
         return 0 if self.random_state is None else self.random_state
 
     def _answers(self, X: Any) -> tuple[int, Iterator[Answer]]:
-        """Run the prompts of X, part by part."""
+        """Run the prompts of X, chunk by chunk."""
         check_is_fitted(self)
         self._check_parameters()
         fitted = self._fitted
         fitted.check_setting(self._setting())
-        samples = check_texts(X, fitted.recipe.template.fields, allow_empty=True)
-        reader = fitted.recipe.open(self.device, self.batch_tokens)
+        samples = check_texts(
+            X, fitted.sweep_settings.template.fields, allow_empty=True
+        )
+        sweeper = fitted.sweep_settings.open(self.device, self.batch_tokens)
 
         def answers() -> Iterator[Answer]:
-            with progress("predict", len(samples), self.verbose) as advance:
-                for part in reader.parts(samples):
-                    yield self._answer_part(reader, part, advance)
+            with progress("predict", len(samples), self.verbose) as on_progress:
+                for chunk in sweeper.chunks(samples):
+                    yield self._answer_chunk(sweeper, chunk, on_progress)
 
         return len(samples), answers()
 
-    def _answer_part(
-        self, reader: Reader, part: Part, advance: Advance | None
+    def _answer_chunk(
+        self, sweeper: Sweeper, chunk: Chunk, on_progress: OnProgress | None
     ) -> Answer:
-        prompts = reader.prompts_of(part, np.arange(len(part.samples)))
-        scores, exits = self._run(reader, self._fitted, prompts, advance)
-        if advance is not None:
-            advance(len(part.inverse) - len(prompts))
-        return softmax(scores[part.inverse]), exits[part.inverse]
+        prompts = sweeper.prompts_of(chunk, np.arange(len(chunk.samples)))
+        scores, exits = self._run(sweeper, self._fitted, prompts, on_progress)
+        if on_progress is not None:
+            on_progress(len(chunk.inverse) - len(prompts))
+        return softmax(scores[chunk.inverse]), exits[chunk.inverse]
 
 
-def prompts_of_all(reader: Reader, samples: Iterable[Sample]) -> list[Prompt]:
+def prompts_of_all(sweeper: Sweeper, samples: Iterable[Sample]) -> list[Prompt]:
     """Return the prompts of texts, one for each.
 
     Parameters
     ----------
-    reader : Reader
+    sweeper : Sweeper
     samples : iterable of n tuples of str
 
     Returns
@@ -323,7 +326,7 @@ def prompts_of_all(reader: Reader, samples: Iterable[Sample]) -> list[Prompt]:
     list of n Prompt
     """
     prompts: list[Prompt] = []
-    for part in reader.parts(samples):
-        made = reader.prompts_of(part, np.arange(len(part.samples)))
-        prompts += [made[number] for number in part.inverse]
+    for chunk in sweeper.chunks(samples):
+        made = sweeper.prompts_of(chunk, np.arange(len(chunk.samples)))
+        prompts += [made[number] for number in chunk.inverse]
     return prompts

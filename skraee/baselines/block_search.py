@@ -37,7 +37,7 @@ def find_removal_order(
     exercises: Sequence[Exercise],
     n_remove: int,
     batch_tokens: BatchTokens = "auto",
-    advance: Callable[[int], None] | None = None,
+    on_progress: Callable[[int], None] | None = None,
 ) -> tuple[list[int], list[float]]:
     """Remove, in each round, the block without which the loss is lowest.
 
@@ -51,7 +51,7 @@ def find_removal_order(
         Rounds; at most as many as there are removable blocks.
     batch_tokens : int or "auto", default="auto"
         Padded tokens per batch.
-    advance : callable, optional
+    on_progress : callable, optional
         Told how many more rounds are done.
 
     Returns
@@ -69,8 +69,8 @@ def find_removal_order(
         best = list(found)[int(first_largest(merits, rounding=_ROUNDING))]
         removed.append(best)
         losses.append(found[best])
-        if advance is not None:
-            advance(1)
+        if on_progress is not None:
+            on_progress(1)
     return removed, losses
 
 
@@ -142,7 +142,7 @@ def _losses_of_batch(
     answer_ids = _batch(answers, backbone, sees_padding=False).ids
 
     def read(encoded: Tensor) -> Way:
-        for name in family.closing:
+        for name in family.final_norms:
             encoded = getattr(model.get_submodule(encoder), name)(encoded)
         return Way(
             backbone,

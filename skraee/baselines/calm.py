@@ -18,24 +18,23 @@ from torch import Tensor
 from skraee.backbone.handle import Backbone
 from skraee.backbone.precision import Device
 from skraee.baselines.base import (
-    Advance,
     BaselineClassifier,
     FittedBaseline,
     Float32Array,
     IntArray,
     Scored,
-    Task,
+    TrainingTexts,
 )
 from skraee.baselines.measures import Measure, MeasuredScorer, at_every_depth
-from skraee.engine.batching import BatchTokens
+from skraee.engine.batching import BatchTokens, OnProgress
 from skraee.engine.exit_policy import ExitPolicy
-from skraee.estimator.parameters import check_choice, check_real, check_whole
-from skraee.sweep.sweeper import Reader
+from skraee.estimator.parameters import check_choice, check_integer, check_real
+from skraee.sweep.sweeper import Sweeper
 from skraee.text.label_words import LabelWords
 from skraee.text.prompt import Prompt
 from skraee.text.template import Template
 
-FloatArray = npt.NDArray[np.float64]
+Float64Array = npt.NDArray[np.float64]
 
 # CALM's confidence -> what is measured.
 _MEASURES: dict[str, Measure] = {
@@ -196,7 +195,7 @@ class CALMClassifier(BaselineClassifier):
                 "lie between 0 and 1 and be neither of them",
                 lambda share: 0 < share < 1,
             )
-        check_whole("min_exit", self.min_exit, least=0)
+        check_integer("min_exit", self.min_exit, least=0)
         if not self._is_calibrated():
             rule = "be a number, or 'calibrated'"
             if isinstance(self.threshold, str):
@@ -215,11 +214,11 @@ class CALMClassifier(BaselineClassifier):
             "min_exit": self.min_exit,
         }
 
-    def _learn(self, task: Task) -> tuple[Any, dict[str, Any]]:
-        first = self._first(task.reader)
+    def _learn(self, task: TrainingTexts) -> tuple[Any, dict[str, Any]]:
+        first = self._first(task.sweeper)
         if not self._is_calibrated():
             return None, {}
-        scores = at_every_depth(task, self._scorer(task.reader, task.token_ids))
+        scores = at_every_depth(task, self._scorer(task.sweeper, task.token_ids))
         scores = scores[:, first:]
         answers = scores[:, :, : task.n_classes].argmax(axis=2)
         losses = losses_of(answers, None if self.risk == "consistency" else task.codes)
@@ -238,31 +237,33 @@ class CALMClassifier(BaselineClassifier):
 
     def _run(
         self,
-        reader: Reader,
+        sweeper: Sweeper,
         fitted: FittedBaseline,
         prompts: list[Prompt],
-        advance: Advance | None,
+        on_progress: OnProgress | None,
     ) -> Scored:
         threshold = fitted.learned if self._is_calibrated() else self.threshold
         policy = ByMeasure(
             float(threshold),
-            self._first(reader),
+            self._first(sweeper),
             small_is_confident=self.measure == "entropy",
             column=fitted.n_classes,
         )
-        scorer = self._scorer(reader, fitted.token_ids)
-        run = reader.engine.run(prompts, policy, scorer, advance=advance)
+        scorer = self._scorer(sweeper, fitted.token_ids)
+        run = sweeper.engine.run(prompts, policy, scorer, on_progress=on_progress)
         return run.scores[:, : fitted.n_classes], run.exits
 
-    def _first(self, reader: Reader) -> int:
+    def _first(self, sweeper: Sweeper) -> int:
         """Return the smallest depth at which texts may stop."""
-        check_whole("min_exit", self.min_exit, least=0, most=reader.n_layers)
-        n_encoder = reader.engine.n_encoder_layers
+        check_integer("min_exit", self.min_exit, least=0, most=sweeper.n_layers)
+        n_encoder = sweeper.engine.n_encoder_layers
         return max(self.min_exit, n_encoder + 1) if n_encoder else self.min_exit
 
-    def _scorer(self, reader: Reader, token_ids: tuple[int, ...]) -> MeasuredScorer:
+    def _scorer(self, sweeper: Sweeper, token_ids: tuple[int, ...]) -> MeasuredScorer:
         measure = _MEASURES[self.measure]
-        return MeasuredScorer(reader.backbone, token_ids, measure, self._first(reader))
+        return MeasuredScorer(
+            sweeper.backbone, token_ids, measure, self._first(sweeper)
+        )
 
 
 @dataclass(frozen=True)
@@ -295,7 +296,7 @@ class ByMeasure(ExitPolicy):
         return measured >= self.threshold
 
 
-def candidates_for(measure: str, n_classes: int) -> FloatArray:
+def candidates_for(measure: str, n_classes: int) -> Float64Array:
     """Return the thresholds that calibration tries, the safest first.
 
     Parameters
@@ -312,11 +313,11 @@ def candidates_for(measure: str, n_classes: int) -> FloatArray:
     ends = (1.0, 0.0)
     if measure == "entropy":
         ends = (0.0, max(float(np.log(n_classes)), 0.01) * 1.001)
-    candidates: FloatArray = np.linspace(*ends, _N_CANDIDATES)
+    candidates: Float64Array = np.linspace(*ends, _N_CANDIDATES)
     return candidates
 
 
-def losses_of(answers: IntArray, codes: IntArray | None) -> FloatArray:
+def losses_of(answers: IntArray, codes: IntArray | None) -> Float64Array:
     """Return what is lost by stopping at each depth, against stopping at the last.
 
     Parameters
@@ -340,8 +341,8 @@ def losses_of(answers: IntArray, codes: IntArray | None) -> FloatArray:
 
 def calibrated(
     measured: Float32Array,
-    losses: FloatArray,
-    candidates: FloatArray,
+    losses: Float64Array,
+    candidates: Float64Array,
     *,
     delta: float,
     epsilon: float,
@@ -377,7 +378,7 @@ def calibrated(
     return float(candidates[n_passed - 1]) if n_passed else None
 
 
-def learn_then_test(losses: FloatArray, delta: float, epsilon: float) -> int:
+def learn_then_test(losses: Float64Array, delta: float, epsilon: float) -> int:
     """Test in their order that candidates' risks are at most delta, up to a failure.
 
     The p-value of a candidate is Hoeffding's: ``exp(-2 n max(0, delta - mean)**2)``.

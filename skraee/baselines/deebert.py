@@ -10,23 +10,22 @@ from sklearn.utils import check_random_state
 from skraee.backbone.handle import Backbone, as_backbone
 from skraee.backbone.precision import Device
 from skraee.baselines.base import (
-    Advance,
     BaselineClassifier,
     FittedBaseline,
     Scored,
-    Task,
+    TrainingTexts,
 )
 from skraee.baselines.ramps import ByEntropy, RampScorer, Training
-from skraee.engine.batching import BatchTokens
-from skraee.estimator.parameters import check_real, check_whole
+from skraee.engine.batching import BatchTokens, OnProgress
+from skraee.estimator.parameters import check_integer, check_real
 from skraee.readout.scorers import StateKind
-from skraee.sweep.sweeper import Reader, Recipe
+from skraee.sweep.sweeper import Sweeper, SweepSettings
 from skraee.text.prompt import Prompt
 from skraee.text.template import Template
 
 
-class RampRecipe(Recipe):
-    """A recipe of which the ramps read one position."""
+class RampSweepSettings(SweepSettings):
+    """A settings of which the ramps read one position."""
 
     @property
     def kinds(self) -> tuple[StateKind, ...]:
@@ -177,11 +176,11 @@ class DeeBERTClassifier(BaselineClassifier):
             check_real(name, value, "be above 0", lambda number: number > 0)
         rule = "be at least 0 and below 1"
         check_real("dropout", self.dropout, rule, lambda share: 0 <= share < 1)
-        check_whole("n_epochs", self.n_epochs, least=0)
-        check_whole("batch_size", self.batch_size, least=1)
+        check_integer("n_epochs", self.n_epochs, least=0)
+        check_integer("batch_size", self.batch_size, least=1)
 
-    def _recipe(self) -> Recipe:
-        return RampRecipe(
+    def _sweep_settings(self) -> SweepSettings:
+        return RampSweepSettings(
             as_backbone(self.backbone),
             self._template(),
             self.max_length,
@@ -190,8 +189,8 @@ class DeeBERTClassifier(BaselineClassifier):
             by_keys=False,
         )
 
-    def _learn(self, task: Task) -> tuple[Any, dict[str, Any]]:
-        swept = task.reader.sweep(task.samples, (), task.advance)
+    def _learn(self, task: TrainingTexts) -> tuple[Any, dict[str, Any]]:
+        swept = task.sweeper.sweep(task.samples, (), task.on_progress)
         assert swept.states is not None
         training = Training(
             n_epochs=self.n_epochs,
@@ -203,17 +202,17 @@ class DeeBERTClassifier(BaselineClassifier):
             train_last=self.train_last,
             seed=int(check_random_state(self._seed()).randint(2**31 - 1)),
         )
-        states, device = swept.states[:, 1:, 0], task.reader.backbone.device
+        states, device = swept.states[:, 1:, 0], task.sweeper.backbone.device
         return training.run(states, task.codes, task.n_classes, device), {}
 
     def _run(
         self,
-        reader: Reader,
+        sweeper: Sweeper,
         fitted: FittedBaseline,
         prompts: list[Prompt],
-        advance: Advance | None,
+        on_progress: OnProgress | None,
     ) -> Scored:
-        scorer = RampScorer(fitted.learned, reader.backbone)
+        scorer = RampScorer(fitted.learned, sweeper.backbone)
         policy = ByEntropy(self.threshold)
-        run = reader.engine.run(prompts, policy, scorer, advance=advance)
+        run = sweeper.engine.run(prompts, policy, scorer, on_progress=on_progress)
         return run.scores, run.exits

@@ -9,17 +9,16 @@ import numpy as np
 from skraee.backbone.handle import Backbone
 from skraee.backbone.precision import Device
 from skraee.baselines.base import (
-    Advance,
     BaselineClassifier,
     FittedBaseline,
     Scored,
-    Task,
+    TrainingTexts,
 )
-from skraee.engine.batching import BatchTokens
+from skraee.engine.batching import BatchTokens, OnProgress
 from skraee.engine.exit_policy import ExitPolicy
 from skraee.engine.head import label_head
 from skraee.readout.scorers import LabelScorer
-from skraee.sweep.sweeper import Reader
+from skraee.sweep.sweeper import Sweeper
 from skraee.text.label_words import LabelWords
 from skraee.text.prompt import Prompt
 from skraee.text.template import Template
@@ -105,16 +104,16 @@ class FullDepthClassifier(BaselineClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _learn(self, task: Task) -> tuple[Any, dict[str, Any]]:
+    def _learn(self, task: TrainingTexts) -> tuple[Any, dict[str, Any]]:
         return None, {}
 
     def _run(
         self,
-        reader: Reader,
+        sweeper: Sweeper,
         fitted: FittedBaseline,
         prompts: list[Prompt],
-        advance: Advance | None,
+        on_progress: OnProgress | None,
     ) -> Scored:
-        scorer = LabelScorer(label_head(reader.backbone, fitted.token_ids))
-        run = reader.engine.run(prompts, ExitPolicy(), scorer, advance=advance)
+        scorer = LabelScorer(label_head(sweeper.backbone, fitted.token_ids))
+        run = sweeper.engine.run(prompts, ExitPolicy(), scorer, on_progress=on_progress)
         return run.scores, run.exits

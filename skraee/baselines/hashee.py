@@ -12,23 +12,22 @@ from skraee.backbone.handle import Backbone
 from skraee.backbone.loaded import LoadedBackbone
 from skraee.backbone.precision import Device
 from skraee.baselines.base import (
-    Advance,
     BaselineClassifier,
     FittedBaseline,
     IntArray,
     Scored,
-    Task,
+    TrainingTexts,
     prompts_of_all,
 )
 from skraee.baselines.hashing import Counts, by_cluster, by_rank, layers_of_buckets
 from skraee.baselines.token_layers import TokenEngine, check_leaves_tokens_out
-from skraee.engine.batching import BatchTokens
+from skraee.engine.batching import BatchTokens, OnProgress
 from skraee.engine.exit_policy import ExitPolicy
 from skraee.engine.gates import layers_of
 from skraee.engine.head import label_head
-from skraee.estimator.parameters import check_whole
+from skraee.estimator.parameters import check_integer
 from skraee.readout.scorers import LabelScorer
-from skraee.sweep.sweeper import Reader
+from skraee.sweep.sweeper import Sweeper
 from skraee.text.label_words import LabelWords
 from skraee.text.prompt import Prompt
 from skraee.text.template import Template
@@ -164,39 +163,39 @@ class HashEEClassifier(BaselineClassifier):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        check_whole("n_buckets", self.n_buckets, least=1)
+        check_integer("n_buckets", self.n_buckets, least=1)
         if self.hash_by not in _HASHES:
             options = ", ".join(map(repr, _HASHES))
             raise ValueError(f"hash_by must be one of {options}, got {self.hash_by!r}.")
 
-    def _learn(self, task: Task) -> tuple[IntArray, dict[str, Any]]:
-        backbone = task.reader.backbone
+    def _learn(self, task: TrainingTexts) -> tuple[IntArray, dict[str, Any]]:
+        backbone = task.sweeper.backbone
         check_leaves_tokens_out(backbone)
         layers = layers_of_buckets(self.n_buckets, _first_stack(backbone))
         table = layers[self._buckets(task)]
         table[list(backbone.tokenizer.control_ids)] = layers[-1]
-        if task.advance is not None:
-            task.advance(len(task.samples))
+        if task.on_progress is not None:
+            task.on_progress(len(task.samples))
         return table, {"token_layers_": table}
 
     def _run(
         self,
-        reader: Reader,
+        sweeper: Sweeper,
         fitted: FittedBaseline,
         prompts: list[Prompt],
-        advance: Advance | None,
+        on_progress: OnProgress | None,
     ) -> Scored:
-        layers = [_layers_of(prompt, fitted.learned, reader) for prompt in prompts]
-        engine = TokenEngine(reader.backbone, layers, self.batch_tokens)
-        scorer = LabelScorer(label_head(reader.backbone, fitted.token_ids))
-        run = engine.run(prompts, ExitPolicy(), scorer, advance=advance)
-        behind = reader.n_layers - _first_stack(reader.backbone)
+        layers = [_layers_of(prompt, fitted.learned, sweeper) for prompt in prompts]
+        engine = TokenEngine(sweeper.backbone, layers, self.batch_tokens)
+        scorer = LabelScorer(label_head(sweeper.backbone, fitted.token_ids))
+        run = engine.run(prompts, ExitPolicy(), scorer, on_progress=on_progress)
+        behind = sweeper.n_layers - _first_stack(sweeper.backbone)
         return run.scores, np.array([behind + own.mean() for own in layers])
 
-    def _buckets(self, task: Task) -> IntArray:
+    def _buckets(self, task: TrainingTexts) -> IntArray:
         """Return each token's bucket (V,), 0 to B - 1."""
         last = self.n_buckets - 1
-        embeddings = task.reader.backbone.model.get_input_embeddings().weight
+        embeddings = task.sweeper.backbone.model.get_input_embeddings().weight
         if self.hash_by == "random":
             random = check_random_state(self._seed())
             drawn: IntArray = random.randint(self.n_buckets, size=len(embeddings))
@@ -214,20 +213,20 @@ class HashEEClassifier(BaselineClassifier):
         return buckets
 
 
-def _count(task: Task) -> Counts:
+def _count(task: TrainingTexts) -> Counts:
     """Count the texts' own tokens."""
     texts = [
         [token for start, stop in prompt.spans for token in prompt.ids[start:stop]]
-        for prompt in prompts_of_all(task.reader, task.samples)
+        for prompt in prompts_of_all(task.sweeper, task.samples)
     ]
     return Counts.of(texts, task.codes, task.n_classes)
 
 
-def _layers_of(prompt: Prompt, table: IntArray, reader: Reader) -> IntArray:
+def _layers_of(prompt: Prompt, table: IntArray, sweeper: Sweeper) -> IntArray:
     """Return the layers (T,) that a prompt's tokens run."""
     layers: npt.NDArray[np.int64] = table[list(prompt.ids)]
-    if reader.backbone.family.kind != "seq2seq":  # a T5 is read in its decoder
-        layers[prompt.read] = reader.n_layers
+    if sweeper.backbone.family.kind != "seq2seq":  # a T5 is read in its decoder
+        layers[prompt.read] = sweeper.n_layers
     return layers
 
 

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from skraee.backbone.loaded import LoadedBackbone
-from skraee.baselines.base import Float32Array, Task
+from skraee.baselines.base import Float32Array, TrainingTexts
 from skraee.engine.batch import Batch
 from skraee.engine.head import label_head
 from skraee.engine.row_exits import RunningScoring, Scorer, Scoring
 from skraee.sweep.store import Arrays, record_keys
-from skraee.sweep.sweeper import Part
+from skraee.sweep.sweeper import Chunk
 
 #: "labels", "vocab": top1 - top2 and top1 of the softmax over the label words or the
 #: whole vocabulary (2 columns); "state": cosine of a depth's state and the one before;
@@ -70,12 +70,12 @@ class MeasuredScorer:
 
     def over_vocabulary(self, states: Tensor, stack: int) -> Tensor:
         """Score states (n, H) by the whole vocabulary: (n, C + 2)."""
-        parts = []
+        chunks = []
         for some in torch.split(states, self._n_at_once):
             logits = self._head(some, stack)
             chosen = logits[:, self._token_ids]
-            parts.append(torch.cat([chosen, gap_and_top(logits)], dim=1))
-        return torch.cat(parts)
+            chunks.append(torch.cat([chosen, gap_and_top(logits)], dim=1))
+        return torch.cat(chunks)
 
     def over_labels(self, states: Tensor, stack: int) -> Tensor:
         """Score states (n, H) by the label words: (n, C)."""
@@ -154,12 +154,12 @@ def entropy(logits: Tensor) -> Tensor:
     return -terms.sum(dim=1, keepdim=True)
 
 
-def at_every_depth(task: Task, scorer: MeasuredScorer) -> Float32Array:
+def at_every_depth(task: TrainingTexts, scorer: MeasuredScorer) -> Float32Array:
     """Score all depths of the training texts; run what the memory does not know.
 
     Parameters
     ----------
-    task : Task
+    task : TrainingTexts
         Its n texts.
     scorer : MeasuredScorer
 
@@ -167,40 +167,42 @@ def at_every_depth(task: Task, scorer: MeasuredScorer) -> Float32Array:
     -------
     scores : ndarray of shape (n, m + 1, n_columns), float32
     """
-    parts = task.reader.parts(task.samples)
-    found = [_part_at_every_depth(task, scorer, part)[part.inverse] for part in parts]
+    chunks = task.sweeper.chunks(task.samples)
+    found = [
+        _part_at_every_depth(task, scorer, chunk)[chunk.inverse] for chunk in chunks
+    ]
     return np.concatenate(found)
 
 
 def _part_at_every_depth(
-    task: Task, scorer: MeasuredScorer, part: Part
+    task: TrainingTexts, scorer: MeasuredScorer, chunk: Chunk
 ) -> Float32Array:
-    reader = task.reader
-    depends_on = [scorer.measure, scorer.first, *task.token_ids, *reader.context()]
-    names = record_keys("measures", depends_on, part.samples)
+    sweeper = task.sweeper
+    depends_on = [scorer.measure, scorer.first, *task.token_ids, *sweeper.context()]
+    names = record_keys("measures", depends_on, chunk.samples)
     records: list[Arrays | None] = [None] * len(names)
-    if reader.store is not None:
-        records = reader.store.read(names)
+    if sweeper.store is not None:
+        records = sweeper.store.read(names)
     rows = np.array([i for i, r in enumerate(records) if r is None], np.int64)
-    if task.advance is not None:
-        task.advance(len(part.inverse) - len(rows))
+    if task.on_progress is not None:
+        task.on_progress(len(chunk.inverse) - len(rows))
     if len(rows):
-        made = _run_at_every_depth(task, scorer, part, rows)
+        made = _run_at_every_depth(task, scorer, chunk, rows)
         for row, record in zip(rows, made, strict=True):
             records[row] = record
-        if reader.store is not None:
-            reader.store.write({names[i]: r for i, r in zip(rows, made, strict=True)})
+        if sweeper.store is not None:
+            sweeper.store.write({names[i]: r for i, r in zip(rows, made, strict=True)})
     known = [record for record in records if record is not None]
-    part.note_cuts(range(len(known)), [bool(record["is_cut"]) for record in known])
+    chunk.note_cuts(range(len(known)), [bool(record["is_cut"]) for record in known])
     return np.stack([record["scores"] for record in known])
 
 
 def _run_at_every_depth(
-    task: Task, scorer: Scorer, part: Part, rows: np.ndarray
+    task: TrainingTexts, scorer: Scorer, chunk: Chunk, rows: np.ndarray
 ) -> list[Arrays]:
-    reader = task.reader
-    prompts = reader.prompts_of(part, rows)
-    scores = reader.engine.scores_at_every_depth(prompts, scorer, task.advance)
+    sweeper = task.sweeper
+    prompts = sweeper.prompts_of(chunk, rows)
+    scores = sweeper.engine.scores_at_every_depth(prompts, scorer, task.on_progress)
     return [
         {"scores": found, "is_cut": np.array(prompt.is_cut)}
         for found, prompt in zip(scores, prompts, strict=True)

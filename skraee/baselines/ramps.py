@@ -257,12 +257,12 @@ class RampScorer:
 
     def __init__(self, ramps: Ramps, backbone: LoadedBackbone) -> None:
         self._parameters = ramps.tensors(backbone.device)
-        self._closings = final_norms(backbone)
+        self._final_norms = final_norms(backbone)
 
     def begin(self, batch: Batch) -> Scoring:
         """Start a batch."""
         return _RampScoring(
-            self._parameters, DepthStates(batch, self._closings, ("read",))
+            self._parameters, DepthStates(batch, self._final_norms, ("read",))
         )
 
 

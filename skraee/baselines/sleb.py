@@ -13,24 +13,23 @@ from skraee.backbone.handle import Backbone
 from skraee.backbone.loaded import LoadedBackbone
 from skraee.backbone.precision import Device
 from skraee.baselines.base import (
-    Advance,
     BaselineClassifier,
     FittedBaseline,
     IntArray,
     Scored,
-    Task,
+    TrainingTexts,
 )
 from skraee.baselines.block_removal import removable_blocks, without_blocks
 from skraee.baselines.block_search import find_removal_order
 from skraee.baselines.lm_loss import exercises_for
-from skraee.engine.batching import BatchTokens
+from skraee.engine.batching import BatchTokens, OnProgress
 from skraee.engine.engine import Engine
 from skraee.engine.exit_policy import ExitPolicy
 from skraee.engine.head import label_head
-from skraee.estimator.parameters import check_sequence, check_whole
+from skraee.estimator.parameters import check_integer, check_sequence
 from skraee.readout.scorers import LabelScorer
 from skraee.retrieval.keys import joined
-from skraee.sweep.sweeper import Reader
+from skraee.sweep.sweeper import Sweeper
 from skraee.text.inputs import check_texts
 from skraee.text.label_words import LabelWords
 from skraee.text.prompt import Prompt
@@ -175,18 +174,18 @@ class SLEBClassifier(BaselineClassifier):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         if self.n_remove is not None:
-            check_whole("n_remove", self.n_remove, least=0)
+            check_integer("n_remove", self.n_remove, least=0)
         if self.removal_order is not None:
             check_sequence("removal_order", self.removal_order)
             for block in self.removal_order:
-                check_whole("every block of removal_order", block, least=0)
+                check_integer("every block of removal_order", block, least=0)
         if self.calibration_texts is not None:
             check_texts(self.calibration_texts)
-        check_whole("n_calibration", self.n_calibration, least=1)
+        check_integer("n_calibration", self.n_calibration, least=1)
 
-    def _learn(self, task: Task) -> tuple[tuple[int, ...], dict[str, Any]]:
-        backbone = task.reader.backbone
-        n_remove = self._n_remove(backbone, task.reader.n_layers)
+    def _learn(self, task: TrainingTexts) -> tuple[tuple[int, ...], dict[str, Any]]:
+        backbone = task.sweeper.backbone
+        n_remove = self._n_remove(backbone, task.sweeper.n_layers)
         if self.removal_order is None:
             removed, losses = self._search(task, n_remove)
         else:
@@ -198,15 +197,15 @@ class SLEBClassifier(BaselineClassifier):
 
     def _run(
         self,
-        reader: Reader,
+        sweeper: Sweeper,
         fitted: FittedBaseline,
         prompts: list[Prompt],
-        advance: Advance | None,
+        on_progress: OnProgress | None,
     ) -> Scored:
-        rest = without_blocks(reader.backbone, fitted.learned)
+        rest = without_blocks(sweeper.backbone, fitted.learned)
         engine = Engine(rest, self.batch_tokens)
         scorer = LabelScorer(label_head(rest, fitted.token_ids))
-        run = engine.run(prompts, ExitPolicy(), scorer, advance=advance)
+        run = engine.run(prompts, ExitPolicy(), scorer, on_progress=on_progress)
         return run.scores, run.exits
 
     def _setting(self) -> dict[str, Any]:
@@ -244,24 +243,26 @@ class SLEBClassifier(BaselineClassifier):
             )
         return order[:n_remove]
 
-    def _search(self, task: Task, n_remove: int) -> tuple[list[int], list[float]]:
+    def _search(
+        self, task: TrainingTexts, n_remove: int
+    ) -> tuple[list[int], list[float]]:
         """Find the blocks to remove."""
         random = check_random_state(self._seed())
         texts = self._texts(task, random)
-        backbone = task.reader.backbone
+        backbone = task.sweeper.backbone
         exercises = exercises_for(backbone, texts, random, self.max_length)
         done = np.linspace(0, len(task.samples), n_remove + 1).astype(int)
         shares = iter(np.diff(done).tolist())
 
-        def advance(n_rounds: int) -> None:
-            if task.advance is not None:
-                task.advance(next(shares))
+        def on_progress(n_rounds: int) -> None:
+            if task.on_progress is not None:
+                task.on_progress(next(shares))
 
         return find_removal_order(
-            backbone, exercises, n_remove, self.batch_tokens, advance
+            backbone, exercises, n_remove, self.batch_tokens, on_progress
         )
 
-    def _texts(self, task: Task, random: np.random.RandomState) -> list[str]:
+    def _texts(self, task: TrainingTexts, random: np.random.RandomState) -> list[str]:
         """Return the calibration texts."""
         if self.calibration_texts is not None:
             return [text for (text,) in check_texts(self.calibration_texts)]

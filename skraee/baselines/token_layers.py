@@ -22,7 +22,7 @@ from skraee.engine.batch import Batch
 from skraee.engine.batching import BatchTokens
 from skraee.engine.clock import Clock
 from skraee.engine.engine import Engine
-from skraee.engine.gates import EndingAt, Flight, Visit, modules_between
+from skraee.engine.gates import EndingAt, RunningRows, Visit, modules_between
 from skraee.engine.last_layer import Needed
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class TokenEngine(Engine):
         check_leaves_tokens_out(backbone)
         self._layers = layers
 
-    def _flight(
+    def _rows_of(
         self, batch: Batch, visit: Visit, ending_at: EndingAt | None
     ) -> TokenFlight:
         layers = torch.zeros(batch.ids.shape, dtype=torch.int64)
@@ -109,7 +109,7 @@ def check_leaves_tokens_out(backbone: LoadedBackbone) -> None:
     )
 
 
-class TokenFlight(Flight):
+class TokenFlight(RunningRows):
     """One batch on its way, of which a token runs no more than its own layers.
 
     Parameters
@@ -117,7 +117,7 @@ class TokenFlight(Flight):
     visit : callable
     rows : Tensor of shape (n_rows,)
     ending_at : callable or None
-        As in :class:`~skraee.engine.gates.Flight`.
+        As in :class:`~skraee.engine.gates.RunningRows`.
     layers : Tensor of shape (n_rows, T), int
         Layers that each token runs.
     """

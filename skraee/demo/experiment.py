@@ -13,7 +13,7 @@ from skraee.demo.task import Task
 from skraee.engine.head import label_head
 from skraee.inspection.explanation import Explanation
 from skraee.sweep.layer_sweep import LayerSweep
-from skraee.sweep.sweeper import Recipe
+from skraee.sweep.sweeper import SweepSettings
 from skraee.text.template import Template
 
 _SEED = 0
@@ -39,7 +39,7 @@ class Experiment:
     def __init__(self, backbone: Backbone, task: Task) -> None:
         self._backbone = backbone
         self._task = task
-        recipe = Recipe(backbone, Template(task.prompt.template))
+        recipe = SweepSettings(backbone, Template(task.prompt.template))
         self._reader = recipe.open("auto", "auto")
         self._classes = np.unique(task.fit.labels)
         words = task.prompt.label_words

@@ -15,10 +15,10 @@ from skraee.engine.batching import distinct
 from skraee.engine.exit_policy import AtGivenDepths
 from skraee.engine.head import LabelHead
 from skraee.readout.scorers import LabelScorer
-from skraee.sweep.sweeper import Reader
+from skraee.sweep.sweeper import Sweeper
 
-IntArray = npt.NDArray[np.integer]
-FloatArray = npt.NDArray[np.float64]
+IntegerArray = npt.NDArray[np.integer]
+Float64Array = npt.NDArray[np.float64]
 
 #: Time is measured on so many of the test texts, in so many rounds; medians count.
 N_TIMED = 100
@@ -42,7 +42,7 @@ class System:
     """
 
     name: str
-    answer: Callable[[list[str]], tuple[npt.NDArray[Any], IntArray]]
+    answer: Callable[[list[str]], tuple[npt.NDArray[Any], IntegerArray]]
     least_layers: int = 0
 
 
@@ -65,9 +65,9 @@ class Measured:
 
     name: str
     right: npt.NDArray[np.bool_]
-    exits: IntArray
+    exits: IntegerArray
     layers_run: float
-    seconds: FloatArray
+    seconds: Float64Array
     n_timed: int
 
     @property
@@ -75,7 +75,7 @@ class Measured:
         """Texts per second in the median round."""
         return self.n_timed / float(np.median(self.seconds))
 
-    def speedups(self, other: Measured) -> FloatArray:
+    def speedups(self, other: Measured) -> Float64Array:
         """Return how many times as fast as another system it was, in each round.
 
         Parameters
@@ -122,7 +122,7 @@ def measure(
     ]
 
 
-def is_steady(rounds: FloatArray) -> bool:
+def is_steady(rounds: Float64Array) -> bool:
     """Return whether rounds differ by no more than a third.
 
     Parameters
@@ -135,7 +135,7 @@ def is_steady(rounds: FloatArray) -> bool:
 
 def fixed_depth(
     name: str,
-    reader: Reader,
+    reader: Sweeper,
     head: LabelHead,
     classes: npt.NDArray[Any],
     depth: int,
@@ -148,7 +148,7 @@ def fixed_depth(
     ----------
     name : str
         What to call it.
-    reader : Reader
+    reader : Sweeper
         The backbone in memory.
     head : LabelHead
         Scores the classes.
@@ -160,7 +160,7 @@ def fixed_depth(
     System
     """
 
-    def answer(texts: list[str]) -> tuple[npt.NDArray[Any], IntArray]:
+    def answer(texts: list[str]) -> tuple[npt.NDArray[Any], IntegerArray]:
         samples, inverse = distinct([(text,) for text in texts])
         prompts = reader.prompts.encode(samples)
         exits = np.full(len(prompts), depth)
@@ -172,7 +172,7 @@ def fixed_depth(
 
 def _rounds(
     systems: Sequence[System], texts: list[str], clock: Callable[[], float]
-) -> FloatArray:
+) -> Float64Array:
     """Return the seconds (n_systems, n_rounds) of systems that take turns.
 
     Every other round goes backwards, so that a machine that slows down or speeds up

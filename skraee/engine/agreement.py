@@ -23,7 +23,7 @@ from skraee.backbone.output_flags import twin_of
 from skraee.engine.batch import Batch
 from skraee.engine.engine import Engine
 from skraee.engine.exit_policy import AtGivenDepths
-from skraee.engine.gates import Keep, layers_of
+from skraee.engine.gates import GoingOn, layers_of
 from skraee.engine.head import LabelHead, final_norms
 from skraee.engine.rotation import rotations_of, sides_of
 from skraee.engine.row_exits import Scoring
@@ -244,7 +244,7 @@ def _states(backbone: LoadedBackbone, prompts: Sequence[Prompt]) -> list[Tensor]
     """Return the view's states of every depth: (n, T, H)."""
     found: list[Tensor] = []
 
-    def visit(depth: int, hidden: Tensor, rows: Tensor) -> Keep:
+    def visit(depth: int, hidden: Tensor, rows: Tensor) -> GoingOn:
         found.append(hidden)
         return None
 

@@ -11,6 +11,9 @@ import torch
 BatchTokens = int | Literal["auto"]
 Item = TypeVar("Item", bound=Hashable)
 
+#: Told how many more texts are done.
+OnProgress = Callable[[int], None]
+
 # Padded tokens per batch. On a CPU more than this gains nothing (Gemma 3 270M,
 # float32 and bfloat16); a GPU wants enough work for its cores.
 _AUTO_TOKENS = {"cpu": 4096, "cuda": 65536}
@@ -72,7 +75,7 @@ def run_batches(
     lengths: Sequence[int],
     batch_tokens: int,
     run: Callable[[np.ndarray], None],
-    advance: Callable[[int], None] | None = None,
+    on_progress: Callable[[int], None] | None = None,
     *,
     same_length: bool = False,
     sides: Sequence[Hashable] | None = None,
@@ -91,7 +94,7 @@ def run_batches(
     run : callable
         ``run(rows)`` runs the rows of one batch (their numbers, ndarray of int) and
         keeps what it finds. After a lack of memory it sees these rows again.
-    advance : callable, optional
+    on_progress : callable, optional
         Told how many rows each finished batch had.
     same_length : bool, default=False
         Whether batches of one length are worth smaller batches: they need no mask
@@ -116,8 +119,8 @@ def run_batches(
             rows = _of_one_length(rows, lengths, batch_tokens // _ENOUGH)
         if _fits(rows, run):
             start += len(rows)
-            if advance is not None:
-                advance(len(rows))
+            if on_progress is not None:
+                on_progress(len(rows))
         elif len(rows) > 1:
             batch_tokens = len(rows) * longest // 2
         else:

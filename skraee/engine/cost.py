@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from skraee.backbone.loaded import LoadedBackbone
 from skraee.engine.engine import Engine
-from skraee.engine.gates import Keep
+from skraee.engine.gates import GoingOn
 from skraee.text.prompt import Prompt
 
 # A short sentence with its template. Where all layers are alike any length gives the
@@ -38,7 +38,7 @@ def _counted(backbone: LoadedBackbone) -> npt.NDArray[np.float64]:
     prompt = Prompt((5,) * _N_TOKENS, _N_TOKENS - 1, ((0, _N_TOKENS),))
     with FlopCounterMode(display=False) as counter:
 
-        def visit(depth: int, hidden: Tensor, rows: Tensor) -> Keep:
+        def visit(depth: int, hidden: Tensor, rows: Tensor) -> GoingOn:
             counted[depth] = counter.get_total_flops()
             return None
 

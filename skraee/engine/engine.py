@@ -1,7 +1,7 @@
 """Runs prompts through a backbone to given depths, and no further.
 
 All work goes one way: prompts are made distinct, sorted by length and cut into
-batches; a batch is a :class:`~skraee.engine.gates.Flight` through gated views of
+batches; a batch is a :class:`~skraee.engine.gates.RunningRows` through gated views of
 the model's stacks; at every depth a visitor reads what it came for and says which
 rows go on. What differs between fit and predict is the visitor.
 """
@@ -21,14 +21,19 @@ from torch import Tensor
 
 from skraee.backbone.ambient import own_torch_state
 from skraee.engine.batch import Batch, Collector
-from skraee.engine.batching import BatchTokens, check_batch_tokens, run_batches
+from skraee.engine.batching import (
+    BatchTokens,
+    OnProgress,
+    check_batch_tokens,
+    run_batches,
+)
 from skraee.engine.clock import Clock, NoClock
 from skraee.engine.exit_policy import ExitPolicy, Exits
 from skraee.engine.gates import (
+    AllRowsLeft,
     EndingAt,
-    Flight,
-    Keep,
-    Landed,
+    GoingOn,
+    RunningRows,
     Visit,
     gated_stack,
     layers_of,
@@ -45,7 +50,6 @@ if TYPE_CHECKING:
     from skraee.backbone.loaded import LoadedBackbone
 
 Item = TypeVar("Item")
-Advance = Callable[[int], None]
 RunAgain = Callable[["Engine", "list[Prompt]"], "Float32Array"]
 IntArray = npt.NDArray[np.int64]
 Float32Array = npt.NDArray[np.float32]
@@ -56,7 +60,7 @@ _WORTHWHILE = 1 / 16
 
 
 @dataclass(frozen=True)
-class Sweep:
+class Readings:
     """What a sweep reads.
 
     Attributes
@@ -168,8 +172,8 @@ class Engine:
         text_means: bool = False,
         state_depth: int | None = None,
         states: Sequence[StateKind] = (),
-        advance: Advance | None = None,
-    ) -> Sweep:
+        on_progress: OnProgress | None = None,
+    ) -> Readings:
         """Run every prompt to depth m once and read every depth on the way.
 
         Parameters
@@ -183,12 +187,12 @@ class Engine:
             A depth whose read-position states to keep.
         states : sequence of {"read", "text", "around"}, default=()
             What to keep of every depth for a readout.
-        advance : callable, optional
+        on_progress : callable, optional
             Told how many prompts each finished batch had.
 
         Returns
         -------
-        Sweep
+        Readings
         """
         n = len(prompts)
         means, key_states, kept = Collector(n), Collector(n), Collector(n)
@@ -199,7 +203,7 @@ class Engine:
             of_depth: list[Tensor] = []
             depth_states = DepthStates(batch, final_norms(self.backbone), states)
 
-            def visit(depth: int, hidden: Tensor, rows: Tensor) -> Keep:
+            def visit(depth: int, hidden: Tensor, rows: Tensor) -> GoingOn:
                 if depth == 0 and text_means:
                     means.put(batch.numbers, batch.text_mean(hidden))
                 if states:
@@ -210,15 +214,15 @@ class Engine:
                 return None
 
             ending_at = None if states else batch.all_ending_at(self.n_layers)
-            self._fly(batch, visit, ending_at)
+            self._pass(batch, visit, ending_at)
             if states:
                 kept.put(batch.numbers, torch.stack(of_depth, dim=1))
             if head is not None:
                 with self.clock.part("head"):
                     logits.put(batch.numbers, self._score_sweep(head, read))
 
-        self._run(prompts, run, advance)
-        sweep = Sweep(
+        self._run(prompts, run, on_progress)
+        sweep = Readings(
             logits.found() if head is not None else _no_logits(n, self.n_layers),
             means.found_or_none(),
             key_states.found_or_none(),
@@ -229,7 +233,7 @@ class Engine:
 
     def _repair_sweep(
         self,
-        sweep: Sweep,
+        sweep: Readings,
         prompts: Sequence[Prompt],
         head: LabelHead | None,
         state_depth: int | None,
@@ -252,7 +256,7 @@ class Engine:
             self._repair(sweep.key_states, prompts, _at(state_depth))
 
     def text_means(
-        self, prompts: Sequence[Prompt], advance: Advance | None = None
+        self, prompts: Sequence[Prompt], on_progress: OnProgress | None = None
     ) -> Float32Array:
         """Average the depth-0 states over each text's own tokens; no layer runs.
 
@@ -264,17 +268,20 @@ class Engine:
         means = Collector(len(prompts))
 
         def run(batch: Batch) -> None:
-            def visit(depth: int, hidden: Tensor, rows: Tensor) -> Keep:
+            def visit(depth: int, hidden: Tensor, rows: Tensor) -> GoingOn:
                 means.put(batch.numbers, batch.text_mean(hidden))
                 return 0
 
-            self._fly(batch, visit, part="key")
+            self._pass(batch, visit, part="key")
 
-        self._run(prompts, run, advance, runs_layers=False)
+        self._run(prompts, run, on_progress, runs_layers=False)
         return self._repair(means.found(), prompts, Engine.text_means)
 
     def states_at(
-        self, prompts: Sequence[Prompt], depth: int, advance: Advance | None = None
+        self,
+        prompts: Sequence[Prompt],
+        depth: int,
+        on_progress: OnProgress | None = None,
     ) -> Float32Array:
         """Run all prompts to one depth and return their read-position states.
 
@@ -285,15 +292,15 @@ class Engine:
         states = Collector(len(prompts))
 
         def run(batch: Batch) -> None:
-            def visit(at: int, hidden: Tensor, rows: Tensor) -> Keep:
+            def visit(at: int, hidden: Tensor, rows: Tensor) -> GoingOn:
                 if at < depth:
                     return None
                 states.put(batch.numbers, batch.read(at, hidden, rows).float())
                 return 0
 
-            self._fly(batch, visit, batch.all_ending_at(depth))
+            self._pass(batch, visit, batch.all_ending_at(depth))
 
-        self._run(prompts, run, advance)
+        self._run(prompts, run, on_progress)
         return self._repair(states.found(), prompts, _at(depth))
 
     def run(
@@ -302,7 +309,7 @@ class Engine:
         policy: ExitPolicy,
         scorer: Scorer,
         keys: Float32Array | None = None,
-        advance: Advance | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Run:
         """Run each prompt to where a policy stops it, and score it there.
 
@@ -316,7 +323,7 @@ class Engine:
         scorer : Scorer
         keys : ndarray of shape (n, d), optional
             What the policy decides by before the pass.
-        advance : callable, optional
+        on_progress : callable, optional
             Told how many prompts each finished batch had.
 
         Returns
@@ -328,7 +335,7 @@ class Engine:
             if keys is None:
                 keys = np.zeros((len(prompts), 0), dtype=np.float32)
             planned = self._decide(policy, keys)
-        return self._run_planned(prompts, policy, scorer, planned, advance)
+        return self._run_planned(prompts, policy, scorer, planned, on_progress)
 
     def _run_planned(
         self,
@@ -336,7 +343,7 @@ class Engine:
         policy: ExitPolicy,
         scorer: Scorer,
         planned: Exits | None,
-        advance: Advance | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Run:
         scores = Collector(len(prompts))
         exits = np.zeros(len(prompts), dtype=np.int64)
@@ -351,13 +358,15 @@ class Engine:
                 partial(self._decide, policy),
                 None if planned is None else planned.take(batch.numbers),
             )
-            self._fly(batch, self._timed(rows), rows.ending_at)
+            self._pass(batch, self._timed(rows), rows.ending_at)
             with self.clock.part("head"):
                 scores.put(batch.numbers, rows.scores())
             exits[batch.numbers] = rows.exits.depths
             undecided[batch.numbers] = rows.exits.undecided
 
-        self._run(prompts, run, advance, None if planned is None else planned.depths)
+        self._run(
+            prompts, run, on_progress, None if planned is None else planned.depths
+        )
         found = Run(scores.found(), exits, undecided)
         if len(bad := _not_finite(found.scores)):
             exact, those = self._in_float32(bad), _those(prompts, bad)
@@ -370,7 +379,7 @@ class Engine:
             return policy.depths(keys, self.n_layers)
 
     def _timed(self, rows: RowExits) -> Visit:
-        def visit(depth: int, hidden: Tensor, running: Tensor) -> Keep:
+        def visit(depth: int, hidden: Tensor, running: Tensor) -> GoingOn:
             with self.clock.part("head"):
                 return rows.visit(depth, hidden, running)
 
@@ -383,15 +392,15 @@ class Engine:
         ----------
         prompts : sequence of n Prompt
         visit : callable
-            See :class:`~skraee.engine.gates.Flight`.
+            See :class:`~skraee.engine.gates.RunningRows`.
         """
-        self._run(prompts, lambda batch: self._fly(batch, visit), None)
+        self._run(prompts, lambda batch: self._pass(batch, visit), None)
 
     def scores_at_every_depth(
         self,
         prompts: Sequence[Prompt],
         scorer: Scorer,
-        advance: Advance | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Float32Array:
         """Run all prompts to depth m and score them at each.
 
@@ -399,7 +408,7 @@ class Engine:
         ----------
         prompts : sequence of n Prompt
         scorer : Scorer
-        advance : callable, optional
+        on_progress : callable, optional
 
         Returns
         -------
@@ -411,15 +420,15 @@ class Engine:
             scoring = AtOnce(scorer.begin(batch), batch)
             passed: list[Tensor] = []
 
-            def visit(depth: int, hidden: Tensor, rows: Tensor) -> Keep:
+            def visit(depth: int, hidden: Tensor, rows: Tensor) -> GoingOn:
                 with self.clock.part("head"):
                     passed.append(scoring.read(depth, hidden, rows))
                 return None
 
-            self._fly(batch, visit)
+            self._pass(batch, visit)
             scores.put(batch.numbers, torch.stack(passed, dim=1))
 
-        self._run(prompts, run, advance)
+        self._run(prompts, run, on_progress)
         found = scores.found()
         if len(bad := _not_finite(found)):
             exact = self._in_float32(bad)
@@ -453,7 +462,7 @@ class Engine:
         self,
         prompts: Sequence[Prompt],
         run: Callable[[Batch], None],
-        advance: Advance | None,
+        on_progress: OnProgress | None,
         depths: IntArray | None = None,
         runs_layers: bool = True,
     ) -> None:
@@ -484,7 +493,7 @@ class Engine:
             [length + held for length in lengths],
             self._batch_tokens,
             run_rows,
-            advance,
+            on_progress,
             same_length=family.kind != "causal",
             sides=sides_of(rotations_of(model, family), lengths),
         )
@@ -495,7 +504,7 @@ class Engine:
         n_tokens = sum(len(prompt.ids) for prompt in prompts)
         return prefix if len(prefix) * len(prompts) >= _WORTHWHILE * n_tokens else ()
 
-    def _fly(
+    def _pass(
         self,
         batch: Batch,
         visit: Visit,
@@ -504,22 +513,24 @@ class Engine:
     ) -> None:
         if getattr(self.backbone.model.config, "chunk_size_feed_forward", 0):
             ending_at = None  # such layers cut their tokens into chunks themselves
-        with self.clock.part(part), suppress(Landed):
+        with self.clock.part(part), suppress(AllRowsLeft):
             if len(self._stack_layers) == 1:
-                self._fly_one_stack(batch, visit, ending_at)
+                self._pass_one_stack(batch, visit, ending_at)
             else:
-                self._fly_encoder_decoder(batch, visit, ending_at)
+                self._pass_encoder_decoder(batch, visit, ending_at)
 
-    def _flight(self, batch: Batch, visit: Visit, ending_at: EndingAt | None) -> Flight:
+    def _rows_of(
+        self, batch: Batch, visit: Visit, ending_at: EndingAt | None
+    ) -> RunningRows:
         """Return how a batch goes through the first stack."""
-        return Flight(visit, batch.rows, ending_at)
+        return RunningRows(visit, batch.rows, ending_at)
 
-    def _fly_one_stack(
+    def _pass_one_stack(
         self, batch: Batch, visit: Visit, ending_at: EndingAt | None
     ) -> None:
         model, family = self.backbone.model, self.backbone.family
-        flight = self._flight(batch, visit, ending_at)
-        stack = gated_stack(model, family, family.stacks[0], flight, 0)
+        running = self._rows_of(batch, visit, ending_at)
+        stack = gated_stack(model, family, family.stacks[0], running, 0)
         cache: dict[str, Any] = {"use_cache": False} if family.kind == "causal" else {}
         if batch.prefix:
             module = model.get_submodule(family.stacks[0])
@@ -527,37 +538,37 @@ class Engine:
             assert name is not None  # else there is no prefix
             cache[name] = prefix_cache(self.backbone, batch.prefix)
         out = stack(input_ids=batch.ids, attention_mask=batch.mask, **cache)
-        flight.arrive(self.n_layers, out.last_hidden_state)
+        running.arrive(self.n_layers, out.last_hidden_state)
 
-    def _fly_encoder_decoder(
+    def _pass_encoder_decoder(
         self, batch: Batch, visit: Visit, ending_at: EndingAt | None
     ) -> None:
         model, family = self.backbone.model, self.backbone.family
         handover = self._stack_layers[0]
         encoder, decoder = family.stacks
 
-        flight = self._flight(batch, visit, ending_at)
-        stack = gated_stack(model, family, encoder, flight, 0)
+        running = self._rows_of(batch, visit, ending_at)
+        stack = gated_stack(model, family, encoder, running, 0)
         out = stack(input_ids=batch.ids, attention_mask=batch.mask)
-        hidden = flight.arrive(handover, out.last_hidden_state)
-        for name in family.closing:
+        hidden = running.arrive(handover, out.last_hidden_state)
+        for name in family.final_norms:
             hidden = getattr(model.get_submodule(encoder), name)(hidden)
-        mask = flight.align(batch.mask)
+        mask = running.align(batch.mask)
 
-        def visit_decoder(depth: int, hidden: Tensor, rows: Tensor) -> Keep:
+        def visit_decoder(depth: int, hidden: Tensor, rows: Tensor) -> GoingOn:
             # The decoder's embedding is no depth of its own.
             return None if depth == handover else visit(depth, hidden, rows)
 
-        flight = Flight(visit_decoder, flight.rows)
-        stack = gated_stack(model, family, decoder, flight, handover)
+        running = RunningRows(visit_decoder, running.rows)
+        stack = gated_stack(model, family, decoder, running, handover)
         start = model.config.decoder_start_token_id
         out = stack(
-            input_ids=torch.full_like(flight.rows[:, None], start),
+            input_ids=torch.full_like(running.rows[:, None], start),
             encoder_hidden_states=hidden,
             encoder_attention_mask=mask,
             use_cache=False,
         )
-        flight.arrive(self.n_layers, out.last_hidden_state)
+        running.arrive(self.n_layers, out.last_hidden_state)
 
     def _score_sweep(self, head: LabelHead, read: list[Tensor]) -> Tensor:
         """Score the states (m + 1, b, H) of a batch in one call per stack."""

@@ -1,8 +1,8 @@
 """Gates between a model's shared layers: where rows are read and leave.
 
 A batch runs through the model's own forward, by a view whose layers stand behind
-gates. A gate reports the states that arrive to the batch's :class:`Flight`, which says
-which rows go on; the layer then sees these rows alone.
+gates. A gate reports the states that arrive to the batch's :class:`RunningRows`, which
+says which rows go on; the layer then sees these rows alone.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from skraee.engine.views import view_of
 
 #: What a visitor answers: the number of first rows that go on, the positions
 #: (among the rows that run) of those that go on, or None for all of them.
-Keep = int | Tensor | None
-Visit = Callable[[int, Tensor, Tensor], Keep]
+GoingOn = int | Tensor | None
+Visit = Callable[[int, Tensor, Tensor], GoingOn]
 EndingAt = Callable[[int, Tensor], Needed | None]
 
 
@@ -37,9 +37,9 @@ def layers_of(model: nn.Module, family: Family, stack: str) -> list[nn.Module]:
 
 
 def gated_stack(
-    model: nn.Module, family: Family, stack: str, flight: Flight, first_depth: int
+    model: nn.Module, family: Family, stack: str, running: RunningRows, first_depth: int
 ) -> nn.Module:
-    """Return a view of a stack that reports to a flight at every depth.
+    """Return a view of a stack that reports to a running at every depth.
 
     The view's output is the state after the last layer, before the final norm.
 
@@ -51,17 +51,17 @@ def gated_stack(
         Its row.
     stack : str
         Which of the family's stacks.
-    flight : Flight
+    running : RunningRows
         The batch that the view will be called with.
     first_depth : int
         Depth of the stack's embedding output.
     """
     gates = [
-        Gate(layer, first_depth + i, flight, family)
+        Gate(layer, first_depth + i, running, family)
         for i, layer in enumerate(layers_of(model, family, stack))
     ]
     between = {
-        name: _Aligned(module, flight)
+        name: _Aligned(module, running)
         for name, module in modules_between(model, family, stack).items()
     }
     return open_stack(model, family, stack, gates, between)
@@ -92,7 +92,7 @@ def open_stack(
     shared = model.get_submodule(stack)
     replaced: dict[str, nn.Module | None] = {family.layers: nn.ModuleList(layers)}
     replaced |= between or {}
-    for name in family.closing:
+    for name in family.final_norms:
         if getattr(shared, name) is not None:
             replaced[name] = nn.Identity()
     if "pooler" in shared._modules:
@@ -114,17 +114,17 @@ def modules_between(
     return {name: module for name, module in found.items() if module is not None}
 
 
-class Landed(Exception):
+class AllRowsLeft(Exception):
     """No row of the batch wants a deeper layer: the pass is over."""
 
 
-class Flight:
+class RunningRows:
     """One batch on its way through the layers of a stack: which rows still run.
 
     Parameters
     ----------
     visit : callable
-        ``visit(depth, hidden, rows) -> Keep``, called at every depth with the
+        ``visit(depth, hidden, rows) -> GoingOn``, called at every depth with the
         states (n, T, H) of the rows that run, and their numbers (n,).
     rows : Tensor of shape (n_rows,)
         Numbers of the rows that enter the stack.
@@ -145,7 +145,7 @@ class Flight:
         self._running: int | Tensor = len(rows)
         self._made: list[Tensor] = []  # by the last layer
         self._n_ran = 0
-        self._kept_since: Keep = None
+        self._kept_since: GoingOn = None
 
     def arrive(self, depth: int, hidden: Tensor) -> Tensor:
         """Visit a depth and return the states of the rows that go on."""
@@ -159,7 +159,7 @@ class Flight:
             self._running = _take(self._places(), keep)
         self.rows = _take(self.rows, keep)
         if len(self.rows) == 0:
-            raise Landed
+            raise AllRowsLeft
         return _take(hidden, keep)
 
     def note(self, made: Any) -> None:
@@ -220,38 +220,38 @@ class Gate(Front):
         The model's own layer.
     depth : int
         Depth of the states that enter it.
-    flight : Flight
+    running : RunningRows
         Told of every arrival; decides which rows go on.
     family : Family
     """
 
     def __init__(
-        self, layer: nn.Module, depth: int, flight: Flight, family: Family
+        self, layer: nn.Module, depth: int, running: RunningRows, family: Family
     ) -> None:
         super().__init__(layer)
         self.depth = depth
-        self.flight = flight
+        self.running = running
         self.shared_args = family.shared_args
         self.family = family
 
     def forward(self, hidden_states: Tensor, *args: Any, **kwargs: Any) -> Any:
         """Report the arrival and run the layer on the rows that go on."""
-        flight = self.flight
-        hidden_states = flight.arrive(self.depth, hidden_states)
-        args = flight.align(args)
+        running = self.running
+        hidden_states = running.arrive(self.depth, hidden_states)
+        args = running.align(args)
         for name, value in kwargs.items():
             if name not in self.shared_args:
-                kwargs[name] = flight.align(value)
+                kwargs[name] = running.align(value)
         made = self._trimmed(hidden_states)(hidden_states, *args, **kwargs)
-        flight.note(made)
+        running.note(made)
         return made
 
     def _trimmed(self, hidden_states: Tensor) -> nn.Module:
         """Return the layer, or the part of it that rows which end here need."""
         width = hidden_states.shape[1]
-        if self.flight.ending_at is None or not self.family.feed_forward or width == 1:
+        if self.running.ending_at is None or not self.family.feed_forward or width == 1:
             return self.layer
-        ending = self.flight.ending_at(self.depth + 1, self.flight.rows)
+        ending = self.running.ending_at(self.depth + 1, self.running.rows)
         if ending is None:
             return self.layer
         return trimmed(self.layer, self.family, ending, width)
@@ -260,13 +260,13 @@ class Gate(Front):
 class _Aligned(nn.Module):
     """A module between two layers, called with the rows that run."""
 
-    def __init__(self, module: nn.Module, flight: Flight) -> None:
+    def __init__(self, module: nn.Module, running: RunningRows) -> None:
         super().__init__()
         self.module = module
-        self.flight = flight
+        self.running = running
 
     def forward(self, *args: Any) -> Any:
-        return self.module(*self.flight.align(args))
+        return self.module(*self.running.align(args))
 
 
 def _uncycle(view: nn.Module, family: Family) -> None:
@@ -283,12 +283,12 @@ def _get(module: nn.Module, path: str) -> nn.Module | None:
     return getattr(module.get_submodule(owner), name)  # type: ignore[no-any-return]
 
 
-def _cut(argument: Tensor, n_rows: int, keep: Keep) -> Tensor:
+def _cut(argument: Tensor, n_rows: int, keep: GoingOn) -> Tensor:
     """Return the rows that are kept of an argument that has one for every text."""
     return _take(argument, keep) if len(argument) == n_rows else argument
 
 
-def _take(tensor: Tensor, keep: Keep) -> Tensor:
+def _take(tensor: Tensor, keep: GoingOn) -> Tensor:
     if isinstance(keep, int):
         return tensor[:keep]
     return tensor if keep is None else tensor[keep]

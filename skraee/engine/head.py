@@ -44,7 +44,7 @@ class LabelHead:
         self, model: PreTrainedModel, family: Family, token_ids: Sequence[int] | None
     ) -> None:
         self._family = family
-        self._closings = closings_of(model, family)
+        self._final_norms = final_norms_of(model, family)
         self._head = _head_view(model, family, token_ids)
 
     @own_torch_state()
@@ -62,7 +62,7 @@ class LabelHead:
         -------
         logits : Tensor of shape (n, n_tokens), float32
         """
-        normed = self._closings[stack](states.float())[:, None, :]
+        normed = self._final_norms[stack](states.float())[:, None, :]
         if self._family.kind == "seq2seq":
             out = self._head(encoder_outputs=(normed,), decoder_inputs_embeds=normed)
         else:
@@ -125,12 +125,12 @@ def final_norms(backbone: LoadedBackbone) -> list[nn.Module]:
     backbone : LoadedBackbone
     """
     return backbone.derived(
-        "final norms", lambda: closings_of(backbone.model, backbone.family)
+        "final norms", lambda: final_norms_of(backbone.model, backbone.family)
     )
 
 
 @own_torch_state()
-def closings_of(model: nn.Module, family: Family) -> list[nn.Module]:
+def final_norms_of(model: nn.Module, family: Family) -> list[nn.Module]:
     """Return for each stack what follows its last layer, as float32 copies.
 
     Parameters
@@ -139,12 +139,12 @@ def closings_of(model: nn.Module, family: Family) -> list[nn.Module]:
     family : Family
         Its row.
     """
-    return [_closing(model, family, stack) for stack in family.stacks]
+    return [_final_norm(model, family, stack) for stack in family.stacks]
 
 
-def _closing(model: nn.Module, family: Family, stack: str) -> nn.Module:
+def _final_norm(model: nn.Module, family: Family, stack: str) -> nn.Module:
     shared = model.get_submodule(stack)
-    modules = [getattr(shared, name) for name in family.closing]
+    modules = [getattr(shared, name) for name in family.final_norms]
     return _float32(nn.Sequential(*[m for m in modules if m is not None]))
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from skraee.engine.batch import Batch
 from skraee.engine.exit_policy import ExitPolicy, Exits
-from skraee.engine.gates import Keep
+from skraee.engine.gates import GoingOn
 from skraee.engine.last_layer import Ending
 
 IntArray = npt.NDArray[np.int64]
@@ -119,7 +119,7 @@ class RowExits:
         self._passed: list[Tensor] = []  # what was read on the way to the decision
         self._noted: list[tuple[int, IntArray, Tensor]] = []
 
-    def visit(self, depth: int, hidden: Tensor, rows: Tensor) -> Keep:
+    def visit(self, depth: int, hidden: Tensor, rows: Tensor) -> GoingOn:
         """Read the rows that leave here, and say which go on."""
         if depth <= self._decides_at:
             self._passed.append(self._scoring.read(depth, hidden, rows))
@@ -178,7 +178,7 @@ class RowExits:
                 leaves = leaves | accepted.cpu().numpy()
         return leaves
 
-    def _decide(self, hidden: Tensor, rows: Tensor) -> Keep:
+    def _decide(self, hidden: Tensor, rows: Tensor) -> GoingOn:
         """Ask for the exits; note the rows whose exit was passed, deepest first."""
         keys = self.batch.read(self._decides_at, hidden, rows).float().cpu().numpy()
         self._lost = ~np.isfinite(keys).all(axis=1)  # nothing can decide about them

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from skraee.engine.batching import OnProgress
 from skraee.engine.engine import Run
 from skraee.engine.exit_policy import ExitPolicy
 from skraee.engine.head import final_norms, label_head
@@ -23,11 +24,10 @@ from skraee.readout.scorers import LabelScorer, RidgeScorer, SharpenedScorer
 from skraee.retrieval.database import Database
 from skraee.retrieval.keys import Standardizer
 from skraee.sweep.layer_sweep import LayerSweep, softmax
-from skraee.sweep.sweeper import Part, Reader, Recalled, Recipe
+from skraee.sweep.sweeper import Chunk, Recalled, Sweeper, SweepSettings
 
 Float32Array = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
-Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class Fitted:
 
     Attributes
     ----------
-    recipe : Recipe
+    sweep_settings : SweepSettings
         How texts are read.
     token_ids : tuple of C int
         The classes' label-word tokens, in the order of the classes.
@@ -54,7 +54,7 @@ class Fitted:
         Where the store has the training texts' states.
     """
 
-    recipe: Recipe
+    sweep_settings: SweepSettings
     token_ids: tuple[int, ...]
     database: Database
     setting: dict[str, Any]
@@ -86,16 +86,16 @@ class Fitted:
             return depths
         return (depths * self.sharpness[:, None]).astype(np.float32)
 
-    def scorer(self, reader: Reader) -> Scorer:
+    def scorer(self, sweeper: Sweeper) -> Scorer:
         """Return what scores texts while they run."""
         if self.ridge is not None:
             return RidgeScorer(
                 self.ridge,
-                final_norms(reader.backbone),
-                reader.state_kinds,
-                reader.backbone.device,
+                final_norms(sweeper.backbone),
+                sweeper.state_kinds,
+                sweeper.backbone.device,
             )
-        head = label_head(reader.backbone, self.token_ids)
+        head = label_head(sweeper.backbone, self.token_ids)
         if self.sharpness is None:
             return LabelScorer(head)
         return SharpenedScorer(head, self.sharpness)
@@ -148,7 +148,7 @@ class Fitted:
         Parameters
         ----------
         new : Fitted
-            Of the new texts, with the same recipe; its readout serves all.
+            Of the new texts, with the same settings; its readout serves all.
         n_seen : int
             Texts that were fitted before.
         proba : ndarray of shape (n, m + 1, C)
@@ -170,7 +170,10 @@ class Fitted:
         if len(proba) == len(database):
             database.proba = proba
         return replace(
-            new, recipe=self.recipe, database=database, standardizer=standardizer
+            new,
+            sweep_settings=self.sweep_settings,
+            database=database,
+            standardizer=standardizer,
         )
 
     def unshared(self) -> Fitted:
@@ -183,76 +186,76 @@ class Fitted:
 
 
 class Prediction:
-    """One call of predict, part after part.
+    """One call of predict, chunk after chunk.
 
     Parameters
     ----------
     fitted : Fitted
     policy : ExitPolicy
         Where texts stop.
-    reader : Reader
+    sweeper : Sweeper
 
     Attributes
     ----------
-    reader : Reader
+    sweeper : Sweeper
     undecided : array of int
         Positions of the texts, so far, for which no neighbour voted.
     """
 
-    def __init__(self, fitted: Fitted, policy: ExitPolicy, reader: Reader) -> None:
-        self.reader = reader
+    def __init__(self, fitted: Fitted, policy: ExitPolicy, sweeper: Sweeper) -> None:
+        self.sweeper = sweeper
         self.undecided = array("q")
         self._fitted = fitted
         self._policy = policy
         self._n_done = 0
 
-    def answer(self, part: Part, advance: Advance | None) -> Answer:
+    def answer(self, chunk: Chunk, on_progress: OnProgress | None) -> Answer:
         """Choose, exit, read: some texts.
 
         Parameters
         ----------
-        part : Part
-        advance : callable or None
+        chunk : Chunk
+        on_progress : callable or None
             Told how many more texts are done.
 
         Returns
         -------
         proba : ndarray of shape (n, C), float32
-            Of all texts of the part, copies included.
+            Of all texts of the chunk, copies included.
         exits : ndarray of shape (n,), int
         """
-        n_texts = len(part.samples)
+        n_texts = len(chunk.samples)
         found = Run.empty(n_texts, self._fitted.n_classes)
-        known = self.reader.recall(part, self._fitted.token_ids)
+        known = self.sweeper.recall(chunk, self._fitted.token_ids)
         if len(known.rows):
             found.put(known.rows, self._read(known))
         new = np.setdiff1d(np.arange(n_texts), known.rows)
-        if advance is not None:
-            advance(len(part.inverse) - len(new))
+        if on_progress is not None:
+            on_progress(len(chunk.inverse) - len(new))
         if len(new):
-            found.put(new, self._run(part, new, advance))
-        here = np.flatnonzero(found.undecided[part.inverse])
+            found.put(new, self._run(chunk, new, on_progress))
+        here = np.flatnonzero(found.undecided[chunk.inverse])
         self.undecided.extend((self._n_done + here).tolist())
-        self._n_done += len(part.inverse)
-        return softmax(found.scores[part.inverse]), found.exits[part.inverse]
+        self._n_done += len(chunk.inverse)
+        return softmax(found.scores[chunk.inverse]), found.exits[chunk.inverse]
 
     def _read(self, known: Recalled) -> Run:
         """Read the exits off texts whose every depth is known."""
         scores = self._fitted.scores(np.stack(known.depths))
-        with self.reader.engine.clock.part("search"):
+        with self.sweeper.engine.clock.part("search"):
             exits = self._policy.exits(np.stack(known.keys), scores)
         texts = np.arange(len(scores))
         return Run(scores[texts, exits.depths], exits.depths, exits.undecided)
 
-    def _run(self, part: Part, rows: IntArray, advance: Advance | None) -> Run:
+    def _run(self, chunk: Chunk, rows: IntArray, on_progress: OnProgress | None) -> Run:
         """Run some texts to their exits."""
-        reader = self.reader
-        prompts = reader.prompts_of(part, rows)
+        sweeper = self.sweeper
+        prompts = sweeper.prompts_of(chunk, rows)
         keys = None
         if self._policy.decide_at is None:
-            keys = reader.keys(part, rows, prompts)
-        scorer = self._fitted.scorer(reader)
-        return reader.engine.run(prompts, self._policy, scorer, keys, advance)
+            keys = sweeper.keys(chunk, rows, prompts)
+        scorer = self._fitted.scorer(sweeper)
+        return sweeper.engine.run(prompts, self._policy, scorer, keys, on_progress)
 
 
 def _states(sweep: LayerSweep) -> States:

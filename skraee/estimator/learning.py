@@ -15,22 +15,22 @@ from skraee.estimator.fitted import Fitted
 from skraee.exits.policies import Evidence
 from skraee.readout.calibration import fit_sharpness, sample_weights
 from skraee.readout.ridge import RidgeReadout, fit_ridge
-from skraee.retrieval.database import Database, Keep
+from skraee.retrieval.database import Database, StoredTexts
 from skraee.retrieval.exact_search import Metric
 from skraee.retrieval.keys import Standardizer
 from skraee.retrieval.neighbors import Method
-from skraee.retrieval.reuse import LastUsed, content
+from skraee.retrieval.reuse import LRUCache, content
 from skraee.sweep.layer_sweep import LayerSweep, softmax
-from skraee.sweep.sweeper import Reader
+from skraee.sweep.sweeper import Sweeper
 from skraee.text.inputs import Texts
 
 Float32Array = npt.NDArray[np.float32]
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.integer]
+Float64Array = npt.NDArray[np.float64]
+IntegerArray = npt.NDArray[np.integer]
 
 _RECORD_BYTES = 20
 
-_solved = LastUsed()
+_solved = LRUCache()
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ class Learned:
     proba: Float32Array
     stored: Float32Array
     ridge: RidgeReadout | None = None
-    sharpness: FloatArray | None = None
+    sharpness: Float64Array | None = None
     records: npt.NDArray[np.uint8] | None = None
 
 
@@ -77,7 +77,7 @@ class FitSettings:
     class_weight: Any
     seed: int | np.random.RandomState
     shared: bool
-    database: Keep
+    database: StoredTexts
     metric: Metric
     index: Method
     n_jobs: int | None
@@ -91,7 +91,7 @@ class Lesson:
 
     Parameters
     ----------
-    reader : Reader
+    sweeper : Sweeper
     sweep : LayerSweep
         Of the n new texts.
     new_codes : ndarray of shape (n,)
@@ -105,9 +105,9 @@ class Lesson:
         Of the texts that were fitted before.
     """
 
-    reader: Reader
+    sweeper: Sweeper
     sweep: LayerSweep
-    new_codes: IntArray
+    new_codes: IntegerArray
     classes: npt.NDArray[Any]
     token_ids: tuple[int, ...]
     samples: Texts | None
@@ -120,15 +120,15 @@ class Lesson:
         ----------
         settings : FitSettings
         """
-        reader, by_keys = self.reader, self.reader.recipe.by_keys
+        sweeper, by_keys = self.sweeper, self.sweeper.settings.by_keys
         weights = sample_weights(self.codes, self.classes, settings.class_weight)
         seed = settings.seed
-        if reader.recipe.by_states:
+        if sweeper.settings.by_states:
             learned = self._ridge(weights, seed, shared=settings.shared)
         else:
             learned = self._label_words(weights)
         keys, standardizer = self.sweep.keys, None
-        if reader.key_depth is not None:
+        if sweeper.key_depth is not None:
             standardizer = Standardizer.fit(keys)
             keys = standardizer(keys)
         database = Database.build(
@@ -143,7 +143,7 @@ class Lesson:
             shared=settings.shared,
         )
         fitted = Fitted(
-            reader.recipe,
+            sweeper.settings,
             self.token_ids,
             database,
             setting=dict(settings.fixed),
@@ -155,9 +155,9 @@ class Lesson:
         if self.before is not None:
             fitted = self.before.joined(fitted, settings.n_seen, learned.stored)
             keys = fitted.database.keys
-        costs = depth_costs(reader.backbone)
-        if reader.key_depth is not None:
-            costs = np.maximum(costs, costs[reader.key_depth])
+        costs = depth_costs(sweeper.backbone)
+        if sweeper.key_depth is not None:
+            costs = np.maximum(costs, costs[sweeper.key_depth])
         evidence = Evidence(
             database=fitted.database,
             keys=keys,
@@ -170,18 +170,18 @@ class Lesson:
         return fitted, evidence
 
     @cached_property
-    def codes(self) -> IntArray:
+    def codes(self) -> IntegerArray:
         """Class codes of all texts, the new ones last."""
         if self.before is None:
             return self.new_codes
         return np.concatenate([self.before.database.labels, self.new_codes])
 
-    def _label_words(self, weights: FloatArray) -> Learned:
+    def _label_words(self, weights: Float64Array) -> Learned:
         """Read the label words; where confidence decides, sharpen each depth."""
         proba = self.sweep.proba(self.token_ids)
         if self.before is not None:
             proba = np.concatenate([self.before.database.proba, proba])
-        if self.reader.recipe.by_keys:
+        if self.sweeper.settings.by_keys:
             return Learned(proba, proba)
         logs = np.log(np.maximum(proba, np.finfo(np.float32).tiny, dtype=np.float64))
         sharpness = np.array(
@@ -193,7 +193,7 @@ class Lesson:
         sharpened = softmax(logs * sharpness[:, None])
         return Learned(sharpened, proba, sharpness=sharpness)
 
-    def _ridge(self, weights: FloatArray, seed: Any, *, shared: bool) -> Learned:
+    def _ridge(self, weights: Float64Array, seed: Any, *, shared: bool) -> Learned:
         """Solve every depth, with the states of earlier texts from the store.
 
         A search over what comes after it finds it solved.
@@ -201,10 +201,10 @@ class Lesson:
         states, records, before = self.sweep.states, None, self.before
         assert states is not None
         if self.samples is not None:
-            names = b"".join(self.reader.records_of(self.samples))
+            names = b"".join(self.sweeper.records_of(self.samples))
             records = np.frombuffer(names, np.uint8).reshape(-1, _RECORD_BYTES)
         if before is not None:
-            states = _joined(self.reader.states_of(before.record_names()), states)
+            states = _joined(self.sweeper.states_of(before.record_names()), states)
             if records is not None and before.records is not None:
                 records = np.concatenate([before.records, records])
         n_classes = len(self.classes)

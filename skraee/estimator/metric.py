@@ -12,11 +12,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import check_scoring, get_scorer_names
 
 FloatArray = npt.NDArray[np.floating]
-Scoring = str | Callable[[Any, Any, Any], Any] | None
+ScoringParameter = str | Callable[[Any, Any, Any], Any] | None
 
 
 def score_answers(
-    scoring: Scoring,
+    scoring: ScoringParameter,
     proba: FloatArray,
     y: npt.NDArray[Any],
     classes: npt.NDArray[Any],
@@ -66,7 +66,7 @@ def score_answers(
         # Of objects scikit-learn's metrics know strings only, so others are numbered.
         y, classes = np.searchsorted(classes, y), np.arange(len(classes))
     try:
-        score = scorer_for(scoring)(_Answers(classes), proba, y, **weighted)
+        score = scorer_for(scoring)(_GivenProbabilities(classes), proba, y, **weighted)
     except AttributeError as error:
         raise ValueError(
             f"scoring={scoring!r} wants more than left-out answers ({error}); they "
@@ -81,7 +81,7 @@ def score_answers(
     return float(score)
 
 
-def scorer_for(scoring: Scoring) -> Callable[[Any, Any, Any], Any]:
+def scorer_for(scoring: ScoringParameter) -> Callable[[Any, Any, Any], Any]:
     """Return the scorer that a name or callable stands for.
 
     Parameters
@@ -117,7 +117,7 @@ def scorer_for(scoring: Scoring) -> Callable[[Any, Any, Any], Any]:
     return check_scoring(scoring=scoring)  # type: ignore[no-any-return]
 
 
-class _Answers(ClassifierMixin, BaseEstimator):
+class _GivenProbabilities(ClassifierMixin, BaseEstimator):
     """A classifier that is given its own probabilities in the place of texts."""
 
     def __init__(self, classes: npt.NDArray[Any]) -> None:

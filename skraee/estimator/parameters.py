@@ -85,7 +85,9 @@ def warn_of_unused(estimator: BaseEstimator) -> None:
             )
 
 
-def check_whole(name: str, value: Any, *, least: int, most: int | None = None) -> None:
+def check_integer(
+    name: str, value: Any, *, least: int, most: int | None = None
+) -> None:
     """Refuse what is no whole number of a range.
 
     Parameters
@@ -202,7 +204,7 @@ def check_length(name: str, value: Any) -> None:
         What was given.
     """
     if value is not None:
-        check_whole(name, value, least=1)
+        check_integer(name, value, least=1)
 
 
 def check_sequence(name: str, values: Any) -> None:
@@ -225,7 +227,7 @@ def check_sequence(name: str, values: Any) -> None:
 def _check_ks(name: str, values: Any) -> None:
     _check_not_empty(name, values)
     for value in values:
-        check_whole(f"every k of {name}", value, least=1)
+        check_integer(f"every k of {name}", value, least=1)
 
 
 def _check_taus(name: str, values: Any) -> None:
@@ -276,7 +278,7 @@ def _check_class_weight(name: str, value: Any) -> None:
 def _check_n_jobs(name: str, value: Any) -> None:
     if value is None:
         return
-    check_whole(name, value, least=-sys.maxsize)
+    check_integer(name, value, least=-sys.maxsize)
     if value == 0:
         raise ValueError(
             f"{name} must be a number of threads, -1 for all cores or None for one, "
@@ -298,7 +300,7 @@ def _check_random_state(name: str, value: Any) -> None:
 
 def _check_verbose(name: str, value: Any) -> None:
     if not isinstance(value, bool | np.bool_):
-        check_whole(name, value, least=0)
+        check_integer(name, value, least=0)
 
 
 # Checks of the parameters that have a range; an estimator has some of them.
@@ -306,13 +308,13 @@ _CHECKS: dict[str, Callable[[str, Any], object]] = {
     "backbone": lambda _, backbone: as_backbone(backbone),
     "template": lambda _, template: as_template(template),
     "encoder": lambda _, encoder: check_encoder(encoder),
-    "k": partial(check_whole, least=1),
+    "k": partial(check_integer, least=1),
     "tau": check_share,
     "ks": _check_ks,
     "taus": _check_taus,
     "budget": _check_budget,
     "budgets": _check_budgets,
-    "min_exit": partial(check_whole, least=0),
+    "min_exit": partial(check_integer, least=0),
     "max_length": check_length,
     "class_weight": _check_class_weight,
     "batch_tokens": lambda _, tokens: check_batch_tokens(tokens, torch.device("cpu")),

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from skraee.engine.batching import OnProgress
+
 try:
     from sklearn.callback import CallbackSupportMixin as CallbackSupportMixin
     from sklearn.callback import with_callbacks as _with_callbacks
@@ -13,7 +15,6 @@ except ImportError:  # before scikit-learn 1.9, where searches have no callbacks
     CallbackSupportMixin = type("CallbackSupportMixin", (), {})
     _with_callbacks = None
 
-Advance = Callable[[int], None]
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 # Steps that callbacks are told of. One for each batch would be no share of the whole:
@@ -22,7 +23,7 @@ _STEPS = 100
 
 
 @contextmanager
-def progress(title: str, total: int, verbose: int) -> Iterator[Advance | None]:
+def progress(title: str, total: int, verbose: int) -> Iterator[OnProgress | None]:
     """Show a bar while texts are worked on.
 
     Parameters
@@ -36,7 +37,7 @@ def progress(title: str, total: int, verbose: int) -> Iterator[Advance | None]:
 
     Yields
     ------
-    advance : callable or None
+    on_progress : callable or None
         To be told how many more texts are done.
     """
     if not verbose:
@@ -65,7 +66,7 @@ def with_callbacks(method: Method) -> Method:
 
 
 @contextmanager
-def fit_progress(estimator: Any, X: Any, y: Any, total: int) -> Iterator[Advance]:
+def fit_progress(estimator: Any, X: Any, y: Any, total: int) -> Iterator[OnProgress]:
     """Show a bar and tell scikit-learn's callbacks while an estimator is fitted.
 
     The callbacks see one task, nested in that of a search, with up to 100 equal steps;
@@ -83,19 +84,19 @@ def fit_progress(estimator: Any, X: Any, y: Any, total: int) -> Iterator[Advance
 
     Yields
     ------
-    advance : callable
+    on_progress : callable
         To be told how many more texts are done.
     """
     with progress("sweep", total, estimator.verbose) as show:
         steps = _Steps(estimator, X, y, total)
 
-        def advance(n_texts: int) -> None:
+        def on_progress(n_texts: int) -> None:
             if show is not None:
                 show(n_texts)
             steps.advance(n_texts)
 
         steps.begin()
-        yield advance
+        yield on_progress
         steps.end()
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from skraee.exits.voting import (
-    FloatArray,
+    Float64Array,
     choose_exit,
     exit_scores,
     neighbor_weights,
@@ -20,7 +20,7 @@ IntArray = npt.NDArray[np.int64]
 
 def other_neighbors(
     database: Database, keys: npt.NDArray[np.floating], k: int
-) -> tuple[FloatArray, IntArray]:
+) -> tuple[Float64Array, IntArray]:
     """Find the k stored texts nearest to each fitted text, itself left out.
 
     Copies of the text stay in: they are other texts.
@@ -65,7 +65,7 @@ def other_neighbors(
 
 
 def exits_for_each_k(
-    distances: FloatArray, rows: IntArray, votes: FloatArray, ks: Sequence[int]
+    distances: Float64Array, rows: IntArray, votes: Float64Array, ks: Sequence[int]
 ) -> dict[int, IntArray]:
     """Choose the exits for several k with one sum over the neighbours (equation 4).
 

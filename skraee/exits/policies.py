@@ -28,7 +28,7 @@ from skraee.retrieval.database import Database
 from skraee.retrieval.keys import Standardizer
 
 Float32Array = npt.NDArray[np.float32]
-FloatArray = npt.NDArray[np.float64]
+Float64Array = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 # Thresholds and prices that are tried for a budget.
@@ -58,8 +58,8 @@ class Evidence:
     proba: Float32Array
     codes: npt.NDArray[np.integer]
     classes: npt.NDArray[Any]
-    weights: FloatArray
-    costs: FloatArray
+    weights: Float64Array
+    costs: Float64Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +82,8 @@ class ExitChoice:
 
     exits: IntArray
     undecided: npt.NDArray[np.bool_]
-    scores: FloatArray
-    distances: FloatArray
+    scores: Float64Array
+    distances: Float64Array
     rows: IntArray
 
 
@@ -121,11 +121,11 @@ class ByNeighbors(ExitPolicy, ABC):
         return self._chosen(*self.database.neighbors(keys, self.k))
 
     @abstractmethod
-    def votes(self) -> FloatArray:
+    def votes(self) -> Float64Array:
         """Return what every stored text votes with: (n, m + 1)."""
 
     @abstractmethod
-    def _chosen(self, distances: FloatArray, rows: IntArray) -> ExitChoice:
+    def _chosen(self, distances: Float64Array, rows: IntArray) -> ExitChoice:
         """Choose by neighbours at distances (q, k), in rows (q, k) of the database."""
 
 
@@ -144,11 +144,11 @@ class ByVotes(ByNeighbors):
     tau: float
     below_tau: BelowTau = "top3"
 
-    def votes(self) -> FloatArray:
+    def votes(self) -> Float64Array:
         """Return what every stored text votes with: (n, m + 1)."""
         return votes_of(self.database, self.tau, self.below_tau, self.min_exit)
 
-    def _chosen(self, distances: FloatArray, rows: IntArray) -> ExitChoice:
+    def _chosen(self, distances: Float64Array, rows: IntArray) -> ExitChoice:
         scores = exit_scores(neighbor_weights(distances), self.votes(), rows)
         exits, undecided = choose_exit(scores)
         return ExitChoice(exits, undecided, scores, distances, rows)
@@ -167,13 +167,13 @@ class ByGain(ByNeighbors):
     """
 
     price: float
-    costs: FloatArray
+    costs: Float64Array
 
-    def votes(self) -> FloatArray:
+    def votes(self) -> Float64Array:
         """Return what every stored text votes with: (n, m + 1)."""
         return of_right_class(self.database)
 
-    def _chosen(self, distances: FloatArray, rows: IntArray) -> ExitChoice:
+    def _chosen(self, distances: Float64Array, rows: IntArray) -> ExitChoice:
         gains = expected_gains(self.database, distances, rows)
         exits = best_for_price(gains, self.costs, self.price, self.min_exit)
         undecided = np.zeros(len(exits), dtype=bool)
@@ -203,7 +203,7 @@ class ByConfidence(ExitPolicy):
 
 def votes_of(
     database: Database, tau: float, below_tau: BelowTau = "top3", min_exit: int = 0
-) -> FloatArray:
+) -> Float64Array:
     """Return what every stored text votes with.
 
     Parameters
@@ -218,7 +218,7 @@ def votes_of(
         Made anew only where the setting differs from the last call's.
     """
 
-    def make() -> FloatArray:
+    def make() -> Float64Array:
         information = exit_information(database.proba, database.labels)
         return select_votes(
             information, tau=tau, below_tau=below_tau, min_exit=min_exit
@@ -227,7 +227,7 @@ def votes_of(
     return database.derived((tau, below_tau, min_exit), make)
 
 
-def of_right_class(database: Database) -> FloatArray:
+def of_right_class(database: Database) -> Float64Array:
     """Return each stored text's probability of its class: (n, m + 1)."""
     labels = database.labels.astype(np.int64)[:, None, None]
     found = np.take_along_axis(database.proba, labels, axis=2)[:, :, 0]
@@ -236,7 +236,7 @@ def of_right_class(database: Database) -> FloatArray:
 
 def expected_gains(
     database: Database, distances: npt.NDArray[np.floating], rows: IntArray
-) -> FloatArray:
+) -> Float64Array:
     """Average the neighbours' probability of the right class at every depth.
 
     Parameters
@@ -256,7 +256,7 @@ def expected_gains(
 
 
 def best_for_price(
-    gains: FloatArray, costs: FloatArray, price: float, min_exit: int
+    gains: Float64Array, costs: Float64Array, price: float, min_exit: int
 ) -> IntArray:
     """Choose the depth of the largest gain less its price, the smallest on ties."""
     value = gains - price * costs
@@ -305,7 +305,7 @@ def threshold_within(budget: float, known: Evidence, min_exit: int) -> float:
     )
 
 
-def gains_left_out(known: Evidence, ks: Sequence[int]) -> dict[int, FloatArray]:
+def gains_left_out(known: Evidence, ks: Sequence[int]) -> dict[int, Float64Array]:
     """Return `expected_gains` of each text of fit by the others, for several k.
 
     Parameters
@@ -324,7 +324,7 @@ def gains_left_out(known: Evidence, ks: Sequence[int]) -> dict[int, FloatArray]:
 
 
 def price_within(
-    budget: float, known: Evidence, gains: FloatArray, min_exit: int
+    budget: float, known: Evidence, gains: Float64Array, min_exit: int
 ) -> float:
     """Choose the price of depth for a budget, by leave-one-out.
 
@@ -359,7 +359,7 @@ def price_within(
 def best_within(
     budget: float,
     known: Evidence,
-    tried: FloatArray,
+    tried: Float64Array,
     exits_for: Callable[[float], IntArray],
 ) -> float:
     """Choose the value of the best accuracy within a budget, then of the least cost.
@@ -404,7 +404,7 @@ def best_within(
     return float(tried[fits[best_of(scores[fits], -costs[fits])]])
 
 
-def _mean_and_error(costs: FloatArray, exits: IntArray) -> tuple[float, float]:
+def _mean_and_error(costs: Float64Array, exits: IntArray) -> tuple[float, float]:
     """Return the mean cost of exits and its standard error, whatever their order."""
     shares = np.bincount(exits, minlength=len(costs)) / len(exits)
     mean = float(shares @ costs)

@@ -12,13 +12,13 @@ import numpy.typing as npt
 
 from skraee.readout.ties import first_largest
 
-FloatArray = npt.NDArray[np.float64]
+Float64Array = npt.NDArray[np.float64]
 BelowTau = Literal["top3", "skip"]
 
 
 def exit_information(
     proba: npt.NDArray[np.floating], labels: npt.NDArray[np.integer]
-) -> FloatArray:
+) -> Float64Array:
     """Read the exit information v_i off layer sweeps (Algorithm 3.1).
 
     Parameters
@@ -47,12 +47,12 @@ def exit_information(
 
 
 def select_votes(
-    information: FloatArray,
+    information: Float64Array,
     *,
     tau: float,
     below_tau: BelowTau = "top3",
     min_exit: int = 0,
-) -> FloatArray:
+) -> Float64Array:
     """Select the pairs S_i with which each stored text votes (Algorithm 3.2).
 
     Parameters
@@ -90,7 +90,7 @@ def select_votes(
     return np.where(selected, pairs, 0.0)
 
 
-def neighbor_weights(distances: npt.NDArray[np.floating]) -> FloatArray:
+def neighbor_weights(distances: npt.NDArray[np.floating]) -> Float64Array:
     """Weigh each neighbour by the nearest one's distance over its own (equation 5).
 
     Parameters
@@ -113,17 +113,17 @@ def neighbor_weights(distances: npt.NDArray[np.floating]) -> FloatArray:
            [1. , 0. ]])
     """
     nearest = distances.min(axis=1, keepdims=True)
-    weights: FloatArray = (distances == 0).astype(np.float64)
+    weights: Float64Array = (distances == 0).astype(np.float64)
     np.divide(nearest, distances, out=weights, where=nearest > 0)
     return weights
 
 
 def exit_scores(
-    weights: FloatArray,
-    votes: FloatArray,
+    weights: Float64Array,
+    votes: Float64Array,
     neighbors: npt.NDArray[np.integer],
-    start: FloatArray | None = None,
-) -> FloatArray:
+    start: Float64Array | None = None,
+) -> Float64Array:
     """Add up the neighbours' weighted votes for every depth (equation 4).
 
     Parameters
@@ -153,7 +153,7 @@ def exit_scores(
 
 
 def choose_exit(
-    scores: FloatArray,
+    scores: Float64Array,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     """Choose the depth with the highest score (equation 6).
 
@@ -183,7 +183,7 @@ def choose_exit(
     return exits.astype(np.int64), undecided
 
 
-def exit_distribution(scores: FloatArray) -> FloatArray:
+def exit_distribution(scores: Float64Array) -> Float64Array:
     """Normalise the scores of equation 4 to sum to 1 over the depths.
 
     Parameters
@@ -213,7 +213,7 @@ def _check_selection(below_tau: str, min_exit: int, n_depths: int) -> None:
         )
 
 
-def _three_largest(pairs: FloatArray) -> npt.NDArray[np.bool_]:
+def _three_largest(pairs: Float64Array) -> npt.NDArray[np.bool_]:
     """Mark in each row the (up to) three largest pairs, the earlier one on ties."""
     largest = np.argsort(-pairs, axis=1, kind="stable")[:, :3]
     marked = np.zeros(pairs.shape, dtype=bool)

@@ -74,8 +74,8 @@ from skraee.readout.ridge import RidgeReadout
 from skraee.retrieval.database import Database
 from skraee.retrieval.encoder import Encoder, as_encoder
 from skraee.retrieval.keys import Standardizer
-from skraee.sweep.provenance import Origin
-from skraee.sweep.sweeper import Recipe
+from skraee.sweep.provenance import Provenance
+from skraee.sweep.sweeper import SweepSettings
 from skraee.text.template import Template
 
 # Parts of what fit left that may be missing.
@@ -123,21 +123,21 @@ def save(estimator: Savable, path: Path) -> None:
     attributes, arrays = _attributes(estimator)
     fitted = estimator._fitted
     described, more = _fitted_parts(fitted)
-    origin = fitted.recipe.origin or Origin.of(
-        fitted.recipe.open(estimator.device, estimator.batch_tokens),
+    provenance = fitted.sweep_settings.provenance or Provenance.of(
+        fitted.sweep_settings.open(estimator.device, estimator.batch_tokens),
         fitted.token_ids,
         fitted.ridge,
     )
-    described["backbone"] |= origin.hashes
+    described["backbone"] |= provenance.hashes
     manifest = {
-        "versions": origin.versions,
+        "versions": provenance.versions,
         "estimator": type(estimator).__name__,
         "parameters": parameters,
         "attributes": attributes,
         **described,
-        "probes": [list(sample) for sample in origin.samples],
+        "probes": [list(sample) for sample in provenance.samples],
     }
-    archive.write(path, manifest, {**arrays, **more, "probes": origin.proba})
+    archive.write(path, manifest, {**arrays, **more, "probes": provenance.proba})
 
 
 def load(
@@ -215,30 +215,30 @@ def _attributes(estimator: Savable) -> tuple[Manifest, Arrays]:
 
 
 def _fitted_parts(fitted: Fitted) -> tuple[Manifest, Arrays]:
-    recipe = fitted.recipe
-    backbone = to_plain("backbone", recipe.backbone)["backbone"]
+    settings = fitted.sweep_settings
+    backbone = to_plain("backbone", settings.backbone)["backbone"]
     database, arrays = _taken_apart("database", fitted.database)
-    settings: dict[str, Manifest | None] = dict.fromkeys(_PARTS)
+    parts: dict[str, Manifest | None] = dict.fromkeys(_PARTS)
     for name in _PARTS:
         if (thing := getattr(fitted, name)) is not None:
-            settings[name], more = _taken_apart(name, thing)
+            parts[name], more = _taken_apart(name, thing)
             arrays |= more
     for name in ("sharpness", "records"):
         if (array := getattr(fitted, name)) is not None:
             arrays[f"readout/{name}"] = array
     described = {
-        "backbone": {**backbone, "dtype": recipe.dtype},
+        "backbone": {**backbone, "dtype": settings.dtype},
         "reading": {
-            "template": recipe.template.text,
-            "max_length": to_plain("max_length", recipe.max_length),
-            "encoder": to_plain("encoder", recipe.encoder),
+            "template": settings.template.text,
+            "max_length": to_plain("max_length", settings.max_length),
+            "encoder": to_plain("encoder", settings.encoder),
             "token_ids": list(fitted.token_ids),
-            "by_states": recipe.by_states,
-            "by_keys": recipe.by_keys,
+            "by_states": settings.by_states,
+            "by_keys": settings.by_keys,
         },
         "setting": {k: to_plain(k, v) for k, v in fitted.setting.items()},
         "database": database,
-        **settings,
+        **parts,
     }
     return described, arrays
 
@@ -296,22 +296,22 @@ def _fitted(
         for name, kind in _PARTS.items()
         if manifest[name] is not None
     }
-    origin = Origin(
+    provenance = Provenance(
         versions=manifest["versions"],
-        hashes={name: described[name] for name in Origin.HASHES},
+        hashes={name: described[name] for name in Provenance.HASHES},
         samples=tuple(map(tuple, manifest["probes"])),
         token_ids=token_ids,
         proba=arrays["probes"],
         ridge=parts.get("ridge"),
         path=os.fspath(path),
     )
-    recipe = Recipe(
+    recipe = SweepSettings(
         backbone=from_plain({"backbone": described}) if moved is None else moved,
         template=Template(reading["template"]),
         max_length=reading["max_length"],
         dtype=described["dtype"],
         encoder=encoder,
-        origin=origin,
+        provenance=provenance,
         by_states=reading["by_states"],
         by_keys=reading["by_keys"],
     )

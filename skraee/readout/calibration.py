@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-FloatArray = npt.NDArray[np.float64]
+Float64Array = npt.NDArray[np.float64]
 
 # Sharpest and flattest softmax that is considered, as powers of e.
 _RANGE = (-7.0, 7.0)
@@ -19,7 +19,7 @@ _RANGE = (-7.0, 7.0)
 def fit_sharpness(
     scores: npt.NDArray[np.floating],
     codes: npt.NDArray[np.integer],
-    weights: FloatArray,
+    weights: Float64Array,
 ) -> float:
     """Find the factor (1 / temperature) for the least log-loss of a softmax.
 
@@ -61,7 +61,7 @@ def sample_weights(
     codes: npt.NDArray[np.integer],
     classes: npt.NDArray[Any],
     class_weight: Literal["balanced"] | Mapping[Any, float] | None,
-) -> FloatArray:
+) -> Float64Array:
     """Return the weight of each text; they add up to their number.
 
     Parameters
@@ -108,13 +108,13 @@ def sample_weights(
             f"class_weight={class_weight!r} leaves every text of y without weight; "
             "give at least one class of y a weight above 0."
         )
-    weights: FloatArray = (of_class * (len(codes) / total))[codes]
+    weights: Float64Array = (of_class * (len(codes) / total))[codes]
     return weights
 
 
 def _named_weights(
     classes: npt.NDArray[Any], class_weight: Mapping[Any, float]
-) -> FloatArray:
+) -> Float64Array:
     """Return the weights of classes, the largest of them 1."""
     names = classes.tolist()
     unnamed = [name for name in names if name not in class_weight]
@@ -147,26 +147,26 @@ class WeightedShare:
     0.75
     """
 
-    def __init__(self, weights: FloatArray) -> None:
+    def __init__(self, weights: Float64Array) -> None:
         self._values, self._group, counts = np.unique(
             weights, return_inverse=True, return_counts=True
         )
         self._total = float(counts @ self._values)
 
-    def __call__(self, part: npt.NDArray[np.bool_]) -> FloatArray:
+    def __call__(self, part: npt.NDArray[np.bool_]) -> Float64Array:
         """Return the share of the texts that have a part, (n, ...) -> (...)."""
         columns = part.reshape(len(part), -1).T
         n_values = len(self._values)
         counts = [np.bincount(self._group[c], minlength=n_values) for c in columns]
-        found: FloatArray = np.stack(counts) @ self._values / self._total
+        found: Float64Array = np.stack(counts) @ self._values / self._total
         return found.reshape(part.shape[1:])
 
 
 def weighted_accuracy(
     scores: npt.NDArray[np.floating],
     codes: npt.NDArray[np.integer],
-    weights: FloatArray,
-) -> FloatArray:
+    weights: Float64Array,
+) -> Float64Array:
     """Return the weighted share of right answers.
 
     Parameters

@@ -26,8 +26,8 @@ from skraee.readout.ties import ROUNDING, tied
 from skraee.sweep.layer_sweep import softmax
 
 Float32Array = npt.NDArray[np.float32]
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.integer]
+Float64Array = npt.NDArray[np.float64]
+IntegerArray = npt.NDArray[np.integer]
 
 #: Penalties that are tried, on standardised features.
 PENALTIES = 10.0 ** np.arange(1.0, 5.6, 0.5)
@@ -69,9 +69,9 @@ class RidgeReadout:
 
     coef: Float32Array
     intercept: Float32Array
-    weight: FloatArray
-    sharpness: FloatArray
-    penalty: FloatArray
+    weight: Float64Array
+    sharpness: Float64Array
+    penalty: Float64Array
 
     @property
     def n_classes(self) -> int:
@@ -105,9 +105,9 @@ class RidgeReadout:
 
 def fit_ridge(
     states: States,
-    codes: IntArray,
+    codes: IntegerArray,
     n_classes: int,
-    weights: FloatArray,
+    weights: Float64Array,
     seed: Any = 0,
 ) -> tuple[RidgeReadout, Float32Array]:
     """Solve every depth and read the texts without themselves.
@@ -182,7 +182,7 @@ class Passed:
         self._sum: Any = 0.0
         self._weight = 0.0
 
-    def add(self, logs: FloatArray, weight: FloatArray) -> FloatArray:
+    def add(self, logs: Float64Array, weight: Float64Array) -> Float64Array:
         """Pass a depth.
 
         Parameters
@@ -199,7 +199,7 @@ class Passed:
         """
         self._sum = self._sum + np.tensordot(weight, logs, axes=1)
         self._weight += weight.sum()
-        averaged: FloatArray = (
+        averaged: Float64Array = (
             self._sum / self._weight if self._weight else logs.mean(axis=0)
         )
         return averaged
@@ -220,17 +220,17 @@ class Solved:
         Predictions for each text by a regression without it.
     """
 
-    coef: FloatArray
-    intercept: FloatArray
+    coef: Float64Array
+    intercept: Float64Array
     penalty: float
-    left_out: FloatArray
+    left_out: Float64Array
 
 
 def solve(
     features: npt.NDArray[Any],
-    targets: FloatArray,
-    weights: FloatArray,
-    penalties: FloatArray = PENALTIES,
+    targets: Float64Array,
+    weights: Float64Array,
+    penalties: Float64Array = PENALTIES,
 ) -> Solved:
     """Solve a ridge regression for every penalty at once and choose by leave-one-out.
 
@@ -285,7 +285,7 @@ def _features(states: States, depth: int) -> Float32Array:
     return unpacked(np.ascontiguousarray(states[:, depth].swapaxes(0, 1)))
 
 
-def _sample(codes: IntArray, seed: Any) -> IntArray:
+def _sample(codes: IntegerArray, seed: Any) -> IntegerArray:
     """Draw the texts to solve for: every class by its share, and at least one of it."""
     n = len(codes)
     if n <= READOUT_SAMPLES:
@@ -298,7 +298,9 @@ def _sample(codes: IntArray, seed: Any) -> IntArray:
     return np.sort(of_class[np.argsort(share, kind="stable")[:READOUT_SAMPLES]])
 
 
-def gain_over_chance(logs: FloatArray, codes: IntArray, weights: FloatArray) -> float:
+def gain_over_chance(
+    logs: Float64Array, codes: IntegerArray, weights: Float64Array
+) -> float:
     """Return how far the accuracy of log-probabilities (n, C) is from chance to 1.
 
     Chance is the share of the largest class; what is not above it is 0.
@@ -312,7 +314,7 @@ def gain_over_chance(logs: FloatArray, codes: IntArray, weights: FloatArray) -> 
     return gain if gain > _LEAST_GAIN - ROUNDING else 0.0
 
 
-def _center_and_scale(features: npt.NDArray[Any]) -> tuple[FloatArray, FloatArray]:
+def _center_and_scale(features: npt.NDArray[Any]) -> tuple[Float64Array, Float64Array]:
     center = features.mean(axis=0, dtype=np.float64)
     scale = features.std(axis=0, dtype=np.float64)
     size = np.abs(features).max(axis=0).astype(np.float64)
@@ -324,22 +326,22 @@ def _center_and_scale(features: npt.NDArray[Any]) -> tuple[FloatArray, FloatArra
 class _Decomposed:
     """Z = U S V', as far as ridge needs it: for any penalty, in one product."""
 
-    values: FloatArray  # S**2
-    left: FloatArray  # U S (n, r)
-    projected: FloatArray  # S U' Y (r, C)
-    right: Callable[[FloatArray], FloatArray]  # (r, C) -> V @ (r, C)
+    values: Float64Array  # S**2
+    left: Float64Array  # U S (n, r)
+    projected: Float64Array  # S U' Y (r, C)
+    right: Callable[[Float64Array], Float64Array]  # (r, C) -> V @ (r, C)
 
-    def fitted(self, penalty: float) -> FloatArray:
+    def fitted(self, penalty: float) -> Float64Array:
         return self.left @ (self.projected / (self.values + penalty)[:, None])
 
-    def leverages(self, penalties: FloatArray) -> FloatArray:
+    def leverages(self, penalties: Float64Array) -> Float64Array:
         return (self.left**2) @ (1.0 / (self.values[:, None] + penalties))
 
-    def coef(self, penalty: float) -> FloatArray:
+    def coef(self, penalty: float) -> Float64Array:
         return self.right(self.projected / (self.values + penalty)[:, None])
 
 
-def _decomposed(z: FloatArray, y: FloatArray) -> _Decomposed:
+def _decomposed(z: Float64Array, y: Float64Array) -> _Decomposed:
     """Decompose by the smaller of Z'Z and ZZ'."""
     n, n_features = z.shape
     if n > n_features:
@@ -350,11 +352,11 @@ def _decomposed(z: FloatArray, y: FloatArray) -> _Decomposed:
     root = np.sqrt(values)
     real = values > values.max(initial=0) * n * np.finfo(np.float64).eps
 
-    def right(a: FloatArray) -> FloatArray:
+    def right(a: Float64Array) -> Float64Array:
         unscaled = np.divide(
             a, root[:, None], out=np.zeros_like(a), where=real[:, None]
         )
-        found: FloatArray = z.T @ (u @ unscaled)  # V = Z' U / S
+        found: Float64Array = z.T @ (u @ unscaled)  # V = Z' U / S
         return found
 
     return _Decomposed(values, u * root, root[:, None] * (u.T @ y), right)

@@ -28,7 +28,7 @@ class DepthStates:
     Parameters
     ----------
     batch : Batch
-    closings : sequence of nn.Module
+    final_norms : sequence of nn.Module
         For each stack what the model applies after its last layer, in float32.
     kinds : sequence of {"read", "text", "around"}
         What to keep: the read-position state after the final norm, the mean over the
@@ -36,10 +36,10 @@ class DepthStates:
     """
 
     def __init__(
-        self, batch: Batch, closings: Sequence[nn.Module], kinds: Sequence[StateKind]
+        self, batch: Batch, final_norms: Sequence[nn.Module], kinds: Sequence[StateKind]
     ) -> None:
         self.batch = batch
-        self._closings = closings
+        self._final_norms = final_norms
         self._kinds = kinds
         self._means: Tensor | None = None
 
@@ -58,7 +58,7 @@ class DepthStates:
             parts["text"], parts["around"] = self._means[rows].unbind(1)
         if "read" in self._kinds:
             read = self.batch.read(depth, hidden, rows).float()
-            closed = self._closings[int(in_decoder)](read)
+            closed = self._final_norms[int(in_decoder)](read)
             # OPT 350M projects its last states to half of their width.
             closed = nn.functional.pad(closed, (0, hidden.shape[-1] - closed.shape[-1]))
             parts["read"] = rounded(closed, hidden.dtype)
@@ -76,7 +76,7 @@ class RidgeScorer:
     Parameters
     ----------
     readout : RidgeReadout
-    closings : sequence of nn.Module
+    final_norms : sequence of nn.Module
     kinds : sequence of {"read", "text", "around"}
         As in :class:`DepthStates`.
     device : torch.device
@@ -85,7 +85,7 @@ class RidgeScorer:
     def __init__(
         self,
         readout: RidgeReadout,
-        closings: Sequence[nn.Module],
+        final_norms: Sequence[nn.Module],
         kinds: Sequence[StateKind],
         device: torch.device,
     ) -> None:
@@ -94,12 +94,12 @@ class RidgeScorer:
         self.weight = torch.from_numpy(readout.weight).float().to(device)
         self.total_weight = readout.weight.sum(axis=1).cumsum().tolist()
         self.sharpness = readout.sharpness.tolist()
-        self._closings = closings
+        self._final_norms = final_norms
         self._kinds = kinds
 
     def begin(self, batch: Batch) -> Scoring:
         """Start a batch."""
-        states = DepthStates(batch, self._closings, self._kinds)
+        states = DepthStates(batch, self._final_norms, self._kinds)
         return _RidgeScoring(self, states)
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils import check_random_state
 
-from skraee.retrieval.exact_search import FloatArray, IntArray, Metric
+from skraee.retrieval.exact_search import Float64Array, IntArray, Metric
 from skraee.retrieval.neighbors import Method, NeighborIndex, check_keys
 from skraee.retrieval.reuse import shared_index, shared_search
 
 T = TypeVar("T")
-Keep = Literal["all", "correct"]
+StoredTexts = Literal["all", "correct"]
 
 # Neighbours that every search looks for at least.
 _NARROWEST = 16
@@ -66,7 +66,7 @@ class Database:
         proba: npt.ArrayLike,
         labels: npt.ArrayLike,
         *,
-        keep: Keep = "all",
+        keep: StoredTexts = "all",
         metric: Metric = "sqeuclidean",
         method: Method = "hnsw",
         n_jobs: int | None = None,
@@ -165,7 +165,9 @@ class Database:
         """The position of each stored text in the order of fit, shape (n,)."""
         return np.arange(len(self)) if self.kept is None else self.kept
 
-    def neighbors(self, queries: npt.ArrayLike, k: int) -> tuple[FloatArray, IntArray]:
+    def neighbors(
+        self, queries: npt.ArrayLike, k: int
+    ) -> tuple[Float64Array, IntArray]:
         """Find the k stored texts nearest to each query.
 
         Parameters
@@ -190,7 +192,9 @@ class Database:
         distances, rows = search(index, np.asarray(queries, dtype=np.float32), wide)
         return distances[:, :k], rows[:, :k]
 
-    def kneighbors(self, queries: npt.ArrayLike, k: int) -> tuple[FloatArray, IntArray]:
+    def kneighbors(
+        self, queries: npt.ArrayLike, k: int
+    ) -> tuple[Float64Array, IntArray]:
         """Find the k stored texts nearest to each query, by their place in fit.
 
         Parameters

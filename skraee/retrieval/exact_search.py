@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 Metric = Literal["sqeuclidean", "euclidean", "cosine"]
-FloatArray = npt.NDArray[np.float64]
+Float64Array = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 # Candidates: the row of a query and the number of a key, pair by pair.
@@ -43,8 +43,8 @@ class Copies:
         self.starts = np.cumsum(self.counts) - self.counts
 
     def expand(
-        self, rows: IntArray, numbers: IntArray, distances: FloatArray, k: int
-    ) -> tuple[IntArray, FloatArray, IntArray]:
+        self, rows: IntArray, numbers: IntArray, distances: Float64Array, k: int
+    ) -> tuple[IntArray, Float64Array, IntArray]:
         """Turn each distinct key into the first k of its copies."""
         counts = np.minimum(self.counts[numbers], k)
         nth_copy = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)
@@ -63,7 +63,7 @@ class Space:
         self.metric = metric
         parts = batches(len(keys), MAX_QUERIES)
         totals = [embed(keys[rows], metric).sum(axis=0) for rows in parts]
-        self.mean: FloatArray = np.sum(totals, axis=0) / len(keys)
+        self.mean: Float64Array = np.sum(totals, axis=0) / len(keys)
 
     def points(self, vectors: Float32Array) -> Float32Array:
         """Return the points of vectors (n, d)."""
@@ -113,7 +113,7 @@ class ExactProposer:
         return ~(bounds > limit.astype(np.float32)[:, None])
 
 
-def embed(vectors: Float32Array, metric: Metric) -> FloatArray:
+def embed(vectors: Float32Array, metric: Metric) -> Float64Array:
     """Map vectors to where half the squared distance is the cosine distance.
 
     That is their unit vectors, with one more coordinate in which the zero vector is 1
@@ -133,7 +133,7 @@ def pair_distances(
     keys: Float32Array,
     numbers: IntArray,
     metric: Metric,
-) -> FloatArray:
+) -> Float64Array:
     """Compute the distance of each pair in float64, in difference form."""
     squares = np.empty(len(rows))
     size = max(1, MAX_COORDINATES // keys.shape[1])
@@ -151,8 +151,8 @@ def pair_distances(
 
 
 def k_best(
-    rows: IntArray, distances: FloatArray, numbers: IntArray, n_rows: int, k: int
-) -> tuple[FloatArray, IntArray]:
+    rows: IntArray, distances: Float64Array, numbers: IntArray, n_rows: int, k: int
+) -> tuple[Float64Array, IntArray]:
     """Sort each row's pairs by (distance, number) and keep the first k."""
     order = np.lexsort((numbers, distances, rows))
     starts = np.searchsorted(rows[order], np.arange(n_rows))

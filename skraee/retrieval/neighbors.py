@@ -23,7 +23,7 @@ from skraee.retrieval.exact_search import (
     Copies,
     ExactProposer,
     Float32Array,
-    FloatArray,
+    Float64Array,
     IntArray,
     Metric,
     Pairs,
@@ -92,7 +92,7 @@ class NeighborIndex:
     def __len__(self) -> int:
         return len(self.keys)
 
-    def search(self, queries: npt.ArrayLike, k: int) -> tuple[FloatArray, IntArray]:
+    def search(self, queries: npt.ArrayLike, k: int) -> tuple[Float64Array, IntArray]:
         """Find the k nearest keys of each query.
 
         Parameters
@@ -168,7 +168,7 @@ class NeighborIndex:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state | {"_lock": threading.Lock()})
 
-    def _search(self, queries: Float32Array, k: int) -> tuple[FloatArray, IntArray]:
+    def _search(self, queries: Float32Array, k: int) -> tuple[Float64Array, IntArray]:
         built = self._parts()
         points = built.space.points(queries)
         rows, numbers = built.proposer.propose(points, min(k, len(built.copies.first)))
@@ -286,7 +286,7 @@ class _GraphProposer:
 
     def _nearest(
         self, probes: Float32Array, pairs: Pairs, k: int
-    ) -> tuple[FloatArray, IntArray]:
+    ) -> tuple[Float64Array, IntArray]:
         rows, numbers = pairs
         distances = pair_distances(
             probes, rows, self.exact.points, numbers, "sqeuclidean"

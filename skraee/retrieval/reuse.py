@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from skraee.retrieval.exact_search import FloatArray, IntArray
+from skraee.retrieval.exact_search import Float64Array, IntArray
 from skraee.retrieval.neighbors import NeighborIndex
 
 _SIZE = 16
 
-_everything: weakref.WeakSet[LastUsed] = weakref.WeakSet()
+_everything: weakref.WeakSet[LRUCache] = weakref.WeakSet()
 
 
-class LastUsed:
+class LRUCache:
     """The few things that were used last; safe in threads.
 
     Parameters
@@ -34,7 +34,7 @@ class LastUsed:
 
     Examples
     --------
-    >>> kept = LastUsed(1)
+    >>> kept = LRUCache(1)
     >>> kept.get("a", lambda: 1), kept.get("a", lambda: 2), kept.get("b", lambda: 3)
     (1, 1, 3)
     """
@@ -64,8 +64,8 @@ class LastUsed:
             self._kept.clear()
 
 
-_indexes = LastUsed()
-_neighbors = LastUsed()
+_indexes = LRUCache()
+_neighbors = LRUCache()
 
 
 def shared_index(
@@ -93,7 +93,7 @@ def shared_index(
 
 def shared_search(
     index: NeighborIndex, queries: npt.NDArray[np.float32], k: int
-) -> tuple[FloatArray, IntArray]:
+) -> tuple[Float64Array, IntArray]:
     """Search an index, or find the same search of an earlier predict.
 
     Parameters
@@ -112,8 +112,8 @@ def shared_search(
     return found[1], found[2]  # the index is kept so that its id stays its own
 
 
-def clear_shared() -> None:
-    """Forget what any `LastUsed` of this process keeps."""
+def clear_caches() -> None:
+    """Forget what any `LRUCache` of this process keeps."""
     for kept in list(_everything):
         kept.clear()
 

@@ -70,7 +70,7 @@ class DepthReadout(Protocol):
 
 
 @dataclass(eq=False)
-class Origin:
+class Provenance:
     """The backbone of a saved estimator: its hashes, and what it answered.
 
     Attributes
@@ -105,7 +105,7 @@ class Origin:
     @classmethod
     def of(
         cls,
-        reader: Probed,
+        sweeper: Probed,
         token_ids: tuple[int, ...],
         ridge: DepthReadout | None = None,
     ) -> Self:
@@ -113,23 +113,23 @@ class Origin:
 
         Parameters
         ----------
-        reader : Probed
+        sweeper : Probed
         token_ids : tuple of C int
             Tokens of the label words.
         ridge : DepthReadout, optional
             What reads the classes in their place.
         """
-        n_fields = len(reader.prompts.template.fields)
+        n_fields = len(sweeper.prompts.template.fields)
         n = len(_SENTENCES)
         samples = tuple(
             tuple(_SENTENCES[(i + j) % n] for j in range(n_fields)) for i in range(n)
         )
         return cls(
             versions=installed(PACKAGES),
-            hashes=_hashes(reader.backbone),
+            hashes=_hashes(sweeper.backbone),
             samples=samples,
             token_ids=token_ids,
-            proba=_answers(reader, samples, token_ids, ridge),
+            proba=_answers(sweeper, samples, token_ids, ridge),
             ridge=ridge,
         )
 
@@ -159,14 +159,14 @@ class Origin:
         self._check_hashes(backbone, _hashes(loaded))
         return loaded
 
-    def check_answers(self, reader: Probed) -> None:
+    def check_answers(self, sweeper: Probed) -> None:
         """Run the probes, and warn if they are answered otherwise than then.
 
         They run once, and again where the backbone has changed meanwhile.
 
         Parameters
         ----------
-        reader : Probed
+        sweeper : Probed
 
         Warns
         -----
@@ -174,17 +174,17 @@ class Origin:
             If a probability is off by more than rounding explains.
         """
         with _probing:
-            if self._probed == reader.backbone.identity:
+            if self._probed == sweeper.backbone.identity:
                 return
-            found = _answers(reader, self.samples, self.token_ids, self.ridge)
-            self._probed = reader.backbone.identity
+            found = _answers(sweeper, self.samples, self.token_ids, self.ridge)
+            self._probed = sweeper.backbone.identity
         drift = float(np.abs(found - self.proba).max())
-        tolerance = _TOLERANCE.get(name_of(reader.backbone.dtype), _HALF_TOLERANCE)
+        tolerance = _TOLERANCE.get(name_of(sweeper.backbone.dtype), _HALF_TOLERANCE)
         if not drift <= tolerance:  # also where a probability is not a number
             warnings.warn(
                 "the backbone answers differently than when this was fitted: "
                 f"probabilities of probe sentences are off by up to {drift:.2g} "
-                f"({tolerance:g} is rounding){self._changes(reader)}; predictions may "
+                f"({tolerance:g} is rounding){self._changes(sweeper)}; predictions may "
                 "differ, so fit again, or go back to those versions.",
                 BackboneDriftWarning,
                 stacklevel=2,
@@ -207,37 +207,37 @@ class Origin:
     def _way_out(self) -> str:
         return f"RAEEClassifier.load({self.path!r}, backbone='name or folder')"
 
-    def _changes(self, reader: Probed) -> str:
+    def _changes(self, sweeper: Probed) -> str:
         now = installed(PACKAGES)
         changes = [
             f"{name} was {version}, is {now[name]}"
             for name, version in self.versions.items()
             if now.get(name) != version
         ]
-        if _hashes(reader.backbone)["config_hash"] != self.hashes["config_hash"]:
+        if _hashes(sweeper.backbone)["config_hash"] != self.hashes["config_hash"]:
             changes.append("its configuration has changed")
         return f"; {', '.join(changes)}" if changes else ""
 
 
 def _hashes(loaded: LoadedBackbone) -> dict[str, str]:
     found = loaded.fingerprint, loaded.tokenizer.fingerprint, loaded.config_hash
-    return dict(zip(Origin.HASHES, found, strict=True))
+    return dict(zip(Provenance.HASHES, found, strict=True))
 
 
 def _answers(
-    reader: Probed,
+    sweeper: Probed,
     samples: tuple[tuple[str, ...], ...],
     token_ids: tuple[int, ...],
     ridge: DepthReadout | None,
 ) -> npt.NDArray[np.float32]:
     """Sweep samples with the backbone itself, whatever is known of them."""
     # An engine of its own: it is not the user's texts that take this time.
-    engine = Engine(reader.backbone)
-    prompts = reader.prompts.encode(samples, warn=False)
+    engine = Engine(sweeper.backbone)
+    prompts = sweeper.prompts.encode(samples, warn=False)
     if ridge is None:
         return softmax(
-            engine.sweep(prompts, label_head(reader.backbone, token_ids)).logits
+            engine.sweep(prompts, label_head(sweeper.backbone, token_ids)).logits
         )
-    states = engine.sweep(prompts, None, states=reader.state_kinds).states
+    states = engine.sweep(prompts, None, states=sweeper.state_kinds).states
     assert states is not None
     return softmax(ridge.scores(states))

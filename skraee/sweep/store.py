@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from skraee.exceptions import StoreWarning
-from skraee.retrieval.reuse import clear_shared
+from skraee.retrieval.reuse import clear_caches
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 T = TypeVar("T")
@@ -314,7 +314,7 @@ def clear_sweeps(memory: Any = "process") -> None:
     if store is not None:
         store.clear()
     if store is _process_store:
-        clear_shared()
+        clear_caches()
 
 
 def record_keys(

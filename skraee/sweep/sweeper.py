@@ -1,13 +1,13 @@
 """Texts to layer sweeps and keys, each text once.
 
-A :class:`Recipe` says how an estimator reads texts and is part of its pickle; a
-:class:`Reader` is a recipe with the backbone in memory. What was read before is found
-in the store of :mod:`skraee.sweep.store`: fit writes there, predict looks only.
+A :class:`SweepSettings` says how an estimator reads texts and is part of its pickle;
+a :class:`Sweeper` has the backbone in memory. What was read before is found in
+the store of :mod:`skraee.sweep.store`: fit writes there, predict looks only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
@@ -20,7 +20,7 @@ from skraee.backbone.handle import Backbone
 from skraee.backbone.loaded import LoadedBackbone
 from skraee.backbone.precision import Device, name_of
 from skraee.engine import agreement
-from skraee.engine.batching import BatchTokens, distinct
+from skraee.engine.batching import BatchTokens, OnProgress, distinct
 from skraee.engine.clock import Clock
 from skraee.engine.engine import Engine
 from skraee.engine.head import label_head
@@ -30,7 +30,7 @@ from skraee.retrieval.encoder import Encoder
 from skraee.retrieval.keys import encode_texts, joined
 from skraee.sweep.best_effort_store import BestEffortStore
 from skraee.sweep.layer_sweep import Float32Array, LayerSweep
-from skraee.sweep.provenance import Origin
+from skraee.sweep.provenance import Provenance
 from skraee.sweep.store import Arrays, Store, record_keys, store_for
 from skraee.text.inputs import Texts
 from skraee.text.label_words import (
@@ -43,12 +43,11 @@ from skraee.text.label_words import (
 from skraee.text.prompt import Prompt, PromptEncoder
 from skraee.text.template import Template
 
-Advance = Callable[[int], None]
 Sample = tuple[str, ...]
 IntArray = npt.NDArray[np.int64]
 
 # Texts that are worked on at a time, so that memory does not grow with X.
-_PART = 1024
+CHUNK_SIZE = 1024
 
 # Name of the records of states; another one when what they hold changes.
 _STATES = "states"
@@ -70,7 +69,7 @@ class WordTokens(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Recipe:
+class SweepSettings:
     """How an estimator reads texts; what a pickle needs to read them so again.
 
     Attributes
@@ -82,7 +81,7 @@ class Recipe:
         "auto" until the backbone has been loaded once.
     encoder : object
         None for depth-0 keys, an int for those of a depth, or an encoder.
-    origin : Origin or None
+    provenance : Provenance or None
         Of an estimator that comes from a file: what the backbone must be.
     by_states : bool
         Whether classes are read from the states of every depth; else from the label
@@ -96,7 +95,7 @@ class Recipe:
     max_length: int | None = None
     dtype: str = "auto"
     encoder: Any = None
-    origin: Origin | None = None
+    provenance: Provenance | None = None
     by_states: bool = False
     by_keys: bool = True
 
@@ -111,7 +110,7 @@ class Recipe:
         batch_tokens: BatchTokens,
         memory: Any = None,
         clock: Clock | None = None,
-    ) -> Reader:
+    ) -> Sweeper:
         """Load the backbone (once per process) and check that the template fits it.
 
         Parameters
@@ -125,7 +124,7 @@ class Recipe:
 
         Returns
         -------
-        Reader
+        Sweeper
         """
         store = store_for(memory)
         if store is not None:
@@ -140,24 +139,26 @@ class Recipe:
             needs_mask=not self.by_states,
         )
         engine = Engine(loaded, batch_tokens, clock)
-        reader = Reader(self, loaded, prompts, engine, store)
-        if self.origin is not None:
-            self.origin.check_answers(reader)
-        return reader
+        sweeper = Sweeper(self, loaded, prompts, engine, store)
+        if self.provenance is not None:
+            self.provenance.check_answers(sweeper)
+        return sweeper
 
     def _load(self, device: Device) -> LoadedBackbone:
-        if self.origin is None:
+        if self.provenance is None:
             return agreement.believed(self.backbone.load(self.dtype, device))
-        return agreement.believed(self.origin.load(self.backbone, self.dtype, device))
+        return agreement.believed(
+            self.provenance.load(self.backbone, self.dtype, device)
+        )
 
 
 @dataclass(frozen=True)
-class Reader:
-    """A recipe with its backbone in memory.
+class Sweeper:
+    """A settings with its backbone in memory.
 
     Attributes
     ----------
-    recipe : Recipe
+    settings : SweepSettings
     backbone : LoadedBackbone
     prompts : PromptEncoder
     engine : Engine
@@ -165,7 +166,7 @@ class Reader:
         What was read before.
     """
 
-    recipe: Recipe
+    settings: SweepSettings
     backbone: LoadedBackbone
     prompts: PromptEncoder
     engine: Engine
@@ -179,19 +180,19 @@ class Reader:
     @property
     def encoder(self) -> Any:
         """What makes the keys."""
-        return self.recipe.encoder
+        return self.settings.encoder
 
-    def with_encoder(self, encoder: Any) -> Reader:
-        """Return a reader to keep: of just this backbone, in its dtype, and encoder."""
-        if self.recipe.by_keys and isinstance(encoder, Encoder):
+    def with_encoder(self, encoder: Any) -> Sweeper:
+        """Return a sweeper of just this backbone, in its dtype, and this encoder."""
+        if self.settings.by_keys and isinstance(encoder, Encoder):
             encoder = encoder.pinned()
-        recipe = replace(
-            self.recipe,
-            backbone=self.recipe.backbone.pinned_to(self.backbone),
+        settings = replace(
+            self.settings,
+            backbone=self.settings.backbone.pinned_to(self.backbone),
             dtype=name_of(self.backbone.dtype),
             encoder=encoder,
         )
-        return replace(self, recipe=recipe)
+        return replace(self, settings=settings)
 
     def label_tokens(
         self, label_words: LabelWords, classes: npt.NDArray[Any] | None = None
@@ -234,8 +235,8 @@ class Reader:
             words = label_words_for(classes, label_words)
         warn_of_long_words(words, self.backbone.tokenizer)
 
-    def parts(self, samples: Iterable[Sample]) -> Iterator[Part]:
-        """Cut texts into parts of bounded length.
+    def chunks(self, samples: Iterable[Sample]) -> Iterator[Chunk]:
+        """Cut texts into chunks of bounded length.
 
         Parameters
         ----------
@@ -243,26 +244,26 @@ class Reader:
 
         Yields
         ------
-        Part
+        Chunk
 
         Warns
         -----
         TruncationWarning
-            Once, after the last part, if texts had to be cut.
+            Once, after the last chunk, if texts had to be cut.
         """
         n_cut = 0
         stream = iter(samples)
-        while some := list(islice(stream, _PART)):
-            part = Part(*distinct(some))
-            yield part
-            n_cut += part.n_cut
+        while some := list(islice(stream, CHUNK_SIZE)):
+            chunk = Chunk(*distinct(some))
+            yield chunk
+            n_cut += chunk.n_cut
         self.prompts.warn_of_cuts(n_cut)
 
     def sweep(
         self,
         samples: Texts,
         token_ids: Sequence[int],
-        advance: Advance | None = None,
+        on_progress: OnProgress | None = None,
     ) -> LayerSweep:
         """Read every depth of every text, and its key; run what is not known yet.
 
@@ -272,7 +273,7 @@ class Reader:
             At least one.
         token_ids : sequence of int
             Tokens of the label words.
-        advance : callable, optional
+        on_progress : callable, optional
             Told how many more texts are done.
 
         Returns
@@ -282,8 +283,8 @@ class Reader:
         swept: list[LayerSweep] = []
         states: States | None = None
         n_done = 0
-        for part in self.parts(samples):
-            found = self._sweep_part(part, token_ids, advance)
+        for chunk in self.chunks(samples):
+            found = self._sweep_chunk(chunk, token_ids, on_progress)
             if found.states is not None:
                 if states is None:
                     shape, dtype = found.states.shape[1:], found.states.dtype
@@ -310,7 +311,7 @@ class Reader:
                 f"the sweep has {sweep.n_layers} layers but the backbone "
                 f"{self.n_layers}; fit with the backbone that made the sweep."
             )
-        if self.recipe.by_states and sweep.states is None:
+        if self.settings.by_states and sweep.states is None:
             raise ValueError(
                 "the sweep holds no states, which readout='ridge' reads; make it with "
                 "sweep of an estimator with readout='ridge'."
@@ -334,8 +335,8 @@ class Reader:
             If the store does not have all of them any more.
         """
         states: States | None = None
-        for start in range(0, len(records), _PART):
-            names = records[start : start + _PART]
+        for start in range(0, len(records), CHUNK_SIZE):
+            names = records[start : start + CHUNK_SIZE]
             found = (
                 [None] * len(names) if self.store is None else self.store.read(names)
             )
@@ -378,31 +379,31 @@ class Reader:
             self.prompts.limit,
         ]
 
-    def recall(self, part: Part, token_ids: Sequence[int]) -> Recalled:
+    def recall(self, chunk: Chunk, token_ids: Sequence[int]) -> Recalled:
         """Find the texts whose sweep is known; no layer runs.
 
         Parameters
         ----------
-        part : Part
+        chunk : Chunk
         token_ids : sequence of int
 
         Returns
         -------
         Recalled
         """
-        records = self._stored_records(part, token_ids)
-        keys = self._stored("key", self._key_context, part.samples)
+        records = self._stored_records(chunk, token_ids)
+        keys = self._stored("key", self._key_context, chunk.samples)
         known = np.array([record is not None for record in records])
         keyless = known & np.array([key is None for key in keys])
         if self.key_depth is not None:  # a key costs a pass, which may as well go on
             known &= ~keyless
         elif keyless.any():
             rows = np.flatnonzero(keyless)
-            for row, key in zip(rows, self.keys(part, rows), strict=True):
+            for row, key in zip(rows, self.keys(chunk, rows), strict=True):
                 keys[row] = {"key": key}
         rows = np.flatnonzero(known)
         found = [(records[row] or {}, keys[row] or {}) for row in rows]
-        part.note_cuts(rows, [bool(record["is_cut"]) for record, _ in found])
+        chunk.note_cuts(rows, [bool(record["is_cut"]) for record, _ in found])
         return Recalled(
             rows=rows,
             keys=[key["key"] for _, key in found],
@@ -411,7 +412,7 @@ class Reader:
 
     def keys(
         self,
-        part: Part,
+        chunk: Chunk,
         rows: IntArray | None = None,
         prompts: Sequence[Prompt] | None = None,
     ) -> Float32Array:
@@ -419,7 +420,7 @@ class Reader:
 
         Parameters
         ----------
-        part : Part
+        chunk : Chunk
         rows : ndarray of n int, optional
             Which of its distinct texts; all by default.
         prompts : sequence of n Prompt, optional
@@ -429,85 +430,85 @@ class Reader:
         -------
         keys : ndarray of shape (n, d), float32
         """
-        rows = np.arange(len(part.samples)) if rows is None else rows
-        if not self.recipe.by_keys:
+        rows = np.arange(len(chunk.samples)) if rows is None else rows
+        if not self.settings.by_keys:
             return np.zeros((len(rows), 0), dtype=np.float32)
         if is_foreign(self.encoder):
-            texts = joined([part.samples[i] for i in rows])
+            texts = joined([chunk.samples[i] for i in rows])
             with self.engine.clock.part("key"):
                 return encode_texts(self.encoder, texts)
-        prompts = self.prompts_of(part, rows) if prompts is None else prompts
+        prompts = self.prompts_of(chunk, rows) if prompts is None else prompts
         if self.key_depth is None:
             return self.engine.text_means(prompts)
         return self.engine.states_at(prompts, self.key_depth)
 
-    def prompts_of(self, part: Part, rows: IntArray) -> list[Prompt]:
+    def prompts_of(self, chunk: Chunk, rows: IntArray) -> list[Prompt]:
         """Return the prompts of some distinct texts; note which were cut.
 
         Parameters
         ----------
-        part : Part
+        chunk : Chunk
         rows : ndarray of n int
 
         Returns
         -------
         list of n Prompt
         """
-        samples = [part.samples[i] for i in rows]
+        samples = [chunk.samples[i] for i in rows]
         with self.engine.clock.part("tokenize"):
             prompts = self.prompts.encode(samples, warn=False)
-        part.note_cuts(rows, [prompt.is_cut for prompt in prompts])
+        chunk.note_cuts(rows, [prompt.is_cut for prompt in prompts])
         return prompts
 
-    def _sweep_part(
-        self, part: Part, token_ids: Sequence[int], advance: Advance | None
+    def _sweep_chunk(
+        self, chunk: Chunk, token_ids: Sequence[int], on_progress: OnProgress | None
     ) -> LayerSweep:
-        records = self._stored_records(part, token_ids)
-        keys = self._stored("key", self._key_context, part.samples)
-        self._run_unknown(part, token_ids, records, keys, advance)
+        records = self._stored_records(chunk, token_ids)
+        keys = self._stored("key", self._key_context, chunk.samples)
+        self._run_unknown(chunk, token_ids, records, keys, on_progress)
         unknown = np.array([i for i, key in enumerate(keys) if key is None], np.int64)
         if len(unknown):
-            self._keep_keys(part, unknown, self.keys(part, unknown), keys)
+            self._keep_keys(chunk, unknown, self.keys(chunk, unknown), keys)
         cuts = [bool(record["is_cut"]) for record in records if record is not None]
-        part.note_cuts(range(len(records)), cuts)
+        chunk.note_cuts(range(len(records)), cuts)
         depths = np.stack([self._depths_of(record, token_ids) for record in records])
-        depths = depths[part.inverse]
+        depths = depths[chunk.inverse]
         stacked = np.stack([key["key"] for key in keys if key is not None])
-        stacked = stacked[part.inverse]
-        if not self.recipe.by_states:
+        stacked = stacked[chunk.inverse]
+        if not self.settings.by_states:
             return LayerSweep(stacked, depths, tuple(token_ids))
         no_logits = np.zeros((*depths.shape[:2], 0), dtype=np.float32)
         return LayerSweep(stacked, no_logits, (), depths)
 
     def _run_unknown(
         self,
-        part: Part,
+        chunk: Chunk,
         token_ids: Sequence[int],
         records: list[Arrays | None],
         keys: list[Arrays | None],
-        advance: Advance | None,
+        on_progress: OnProgress | None,
     ) -> None:
         """Sweep the texts that have no record, and fill in what that finds."""
         rows = np.array([i for i, r in enumerate(records) if r is None], np.int64)
-        if advance is not None:
-            advance(len(part.inverse) - len(rows))
+        if on_progress is not None:
+            on_progress(len(chunk.inverse) - len(rows))
         if len(rows) == 0:
             return
-        by_states = self.recipe.by_states
+        by_states = self.settings.by_states
         swept = self.engine.sweep(
-            self.prompts_of(part, rows),
+            self.prompts_of(chunk, rows),
             label_head(self.backbone, token_ids) if token_ids else None,
-            text_means=self.recipe.by_keys and self.encoder is None,
+            text_means=self.settings.by_keys and self.encoder is None,
             state_depth=self.key_depth,
             states=self.state_kinds if by_states else (),
-            advance=advance,
+            on_progress=on_progress,
         )
         made = swept.text_means if swept.key_states is None else swept.key_states
         if made is not None:
-            self._keep_keys(part, rows, made, keys)
+            self._keep_keys(chunk, rows, made, keys)
         tokens = np.array(token_ids, dtype=np.int64)
-        samples = [part.samples[row] for row in rows]
-        cuts = [np.array(part.is_cut[row]) for row in rows]
+        samples = [chunk.samples[row] for row in rows]
+        cuts = [np.array(chunk.is_cut[row]) for row in rows]
         if token_ids:
             found = [
                 {"tokens": tokens, "logits": logits, "is_cut": is_cut}
@@ -528,15 +529,15 @@ class Reader:
     @property
     def key_depth(self) -> int | None:
         """The depth of the backbone that makes the keys, if one does."""
-        if self.recipe.by_keys and is_depth(self.encoder):
+        if self.settings.by_keys and is_depth(self.encoder):
             return int(self.encoder)
         return None
 
     @property
     def state_kinds(self) -> tuple[StateKind, ...]:
         """What a readout may know of a text at each depth."""
-        if self.recipe.kinds is not None:
-            return self.recipe.kinds
+        if self.settings.kinds is not None:
+            return self.settings.kinds
         has = {"read": self.prompts.reads_a_position, "text": True}
         has["around"] = self.prompts.has_words_around
         kinds: tuple[StateKind, ...] = ("read", "text", "around")
@@ -545,29 +546,29 @@ class Reader:
     @property
     def _states_name(self) -> str:
         """What records of states are called in the store."""
-        return ":".join([_STATES, *(self.recipe.kinds or ())])
+        return ":".join([_STATES, *(self.settings.kinds or ())])
 
     def _depths_of(
         self, record: Arrays | None, token_ids: Sequence[int]
     ) -> npt.NDArray[Any]:
         """Return what a record has of every depth: states, or logits of tokens."""
         assert record is not None
-        if self.recipe.by_states:
+        if self.settings.by_states:
             return record["states"]
         return _columns(record, token_ids)
 
     def _stored_records(
-        self, part: Part, token_ids: Sequence[int]
+        self, chunk: Chunk, token_ids: Sequence[int]
     ) -> list[Arrays | None]:
         """Return the records that hold states, or logits for all of these tokens."""
-        if self.recipe.by_states:
-            return self._stored(self._states_name, self.context(), part.samples)
+        if self.settings.by_states:
+            return self._stored(self._states_name, self.context(), chunk.samples)
         wanted = set(token_ids)
         return [
             record
             if record is not None and wanted <= set(record["tokens"].tolist())
             else None
-            for record in self._stored("sweep", self.context(), part.samples)
+            for record in self._stored("sweep", self.context(), chunk.samples)
         ]
 
     def _keep_sweeps(self, samples: Sequence[Sample], sweeps: Sequence[Arrays]) -> None:
@@ -585,7 +586,7 @@ class Reader:
 
     def _keep_keys(
         self,
-        part: Part,
+        chunk: Chunk,
         rows: IntArray,
         found: Float32Array,
         keys: list[Arrays | None],
@@ -595,7 +596,7 @@ class Reader:
             keys[row] = {"key": key}
         context = self._key_context
         if self.store is not None and context is not None:
-            samples = [part.samples[row] for row in rows]
+            samples = [chunk.samples[row] for row in rows]
             names = record_keys("key", context, samples)
             made = [{"key": key} for key in found]
             self.store.write(dict(zip(names, made, strict=True)))
@@ -610,7 +611,7 @@ class Reader:
     @cached_property
     def _key_context(self) -> list[Any] | None:
         """What a key depends on beside the text; None where that cannot be told."""
-        if not self.recipe.by_keys:
+        if not self.settings.by_keys:
             return None
         if isinstance(self.encoder, Encoder):
             told = self.encoder.fingerprint()
@@ -621,7 +622,7 @@ class Reader:
 
 
 @dataclass
-class Part:
+class Chunk:
     """Some texts, each distinct one once.
 
     Attributes
@@ -653,7 +654,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Recalled:
-    """Texts of a part that need no pass.
+    """Texts of a chunk that need no pass.
 
     Attributes
     ----------

@@ -370,10 +370,15 @@ def test_what_inference_mode_loads_serves_training_too(kind: Any) -> None:
     clear_backbones()
     with torch.inference_mode():
         backbone = toy.backbone(kind).load()
-        closings = final_norms(backbone)
+        norms = final_norms(backbone)
         heads = [label_head(backbone, (5, 6)), label_head(backbone, None)]
         exact = toy.backbone(kind).load("bfloat16").in_float32
-    modules = [backbone.model, exact.model, *closings, *(head._head for head in heads)]
+    modules = [
+        backbone.model,
+        exact.model,
+        *norms,
+        *(head._head for head in heads),
+    ]
     for module in modules:
         assert not any(p.is_inference() for p in module.parameters())
         assert not any(buffer.is_inference() for buffer in module.buffers())

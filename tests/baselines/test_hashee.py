@@ -391,8 +391,8 @@ def test_texts_without_tokens_can_be_fitted(hash_by: Any) -> None:
 
 
 def toy_prompts(clf: HashEEClassifier, texts: list[str]) -> tuple[LoadedBackbone, Any]:
-    reader = clf._fitted.recipe.open("cpu", "auto")
-    return reader.backbone, reader.prompts.encode([(text,) for text in texts])
+    sweeper = clf._fitted.sweep_settings.open("cpu", "auto")
+    return sweeper.backbone, sweeper.prompts.encode([(text,) for text in texts])
 
 
 @pytest.mark.parametrize("hash_by", HASHES)

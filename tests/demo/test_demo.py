@@ -19,7 +19,7 @@ from skraee.demo import gemma, report
 from skraee.demo.measure import N_ROUNDS, N_TIMED, Measured, System, measure
 from skraee.demo.settings import DEFAULTS, Setting, Trial, choose, try_settings
 from skraee.demo.task import REVIEWS, Labelled, Task
-from skraee.sweep.sweeper import Recipe
+from skraee.sweep.sweeper import SweepSettings
 from skraee.templates import TaskPrompt
 from skraee.text.tables import read_table
 from skraee.text.template import Template
@@ -367,10 +367,10 @@ def test_gemma_prompt_ids_equal_the_tokenizer_on_the_filled_template(real_gemma)
 
     template = demo.shipped_task().prompt.template
     texts = read_table(REVIEWS).column("text")
-    reader = Recipe(real_gemma, Template(template), None, "float32").open(
+    sweeper = SweepSettings(real_gemma, Template(template), None, "float32").open(
         "auto", "auto"
     )
-    prompts = reader.prompts.encode([(text,) for text in texts])
+    prompts = sweeper.prompts.encode([(text,) for text in texts])
     folder = gguf.unpacked(Path(real_gemma.name))
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     whole = tokenizer([template.replace("{text}", text) for text in texts])
@@ -389,15 +389,17 @@ def test_gemma_last_depth_equals_the_models_own_forward(real_gemma):
         dtype="float32",
     ).fit(task.fit.texts[:4], task.fit.labels[:4])
     texts = task.test.texts[:3]
-    recipe = Recipe(real_gemma, Template(task.prompt.template), None, "float32")
-    reader = recipe.open("auto", "auto")
-    prompts = reader.prompts.encode([(text,) for text in texts])
+    settings = SweepSettings(
+        real_gemma, Template(task.prompt.template), None, "float32"
+    )
+    sweeper = settings.open("auto", "auto")
+    prompts = sweeper.prompts.encode([(text,) for text in texts])
     words = task.prompt.label_words
-    _, token_ids = reader.label_tokens(words, clf.classes_.tolist())
+    _, token_ids = sweeper.label_tokens(words, clf.classes_.tolist())
     found = clf.layer_proba(texts)[:, -1]
     for row, prompt in zip(found, prompts, strict=True):
         with torch.no_grad():
-            ids = torch.tensor([prompt.ids], device=reader.backbone.device)
-            logits = reader.backbone.model(ids).logits[0, prompt.read]
+            ids = torch.tensor([prompt.ids], device=sweeper.backbone.device)
+            logits = sweeper.backbone.model(ids).logits[0, prompt.read]
         expected = logits[list(token_ids)].softmax(0).cpu().numpy()
         np.testing.assert_allclose(row, expected, atol=1e-4)

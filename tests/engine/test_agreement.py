@@ -182,11 +182,19 @@ def _family(**changes: Any) -> Callable[[Any, Any], Any]:
 BREAKS: dict[str, tuple[str, Callable[[Any, Any], Any], str]] = {
     "layers in reverse": ("bert", _in_reverse, "the states of depth 1 are off"),
     "a layer twice": ("llama", _one_twice, "the states of depth 2 are off"),
-    "norm twice": ("llama", _family(closing=("norm", "norm")), "is read of depth 3"),
-    "norm forgotten": ("llama", _family(closing=()), "the states of depth 3 are off"),
+    "norm twice": (
+        "llama",
+        _family(final_norms=("norm", "norm")),
+        "is read of depth 3",
+    ),
+    "norm forgotten": (
+        "llama",
+        _family(final_norms=()),
+        "the states of depth 3 are off",
+    ),
     "a norm too early": (
         "gpt2",
-        _family(closing=("h.0.ln_1", "ln_f")),
+        _family(final_norms=("h.0.ln_1", "ln_f")),
         "cannot be run layer by layer",
     ),
     "positions": ("bert", _shifted_positions, "the states of depth 0 are off"),
@@ -241,7 +249,7 @@ def test_look_refuses_the_same_in_half_precision(
 
 def test_a_row_that_is_wrong_is_refused_at_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     def wrong(model_type: str) -> Any:
-        return replace(family_of(model_type), closing=())
+        return replace(family_of(model_type), final_norms=())
 
     family_of = handle.family_of
     monkeypatch.setattr(handle, "family_of", wrong)

@@ -23,7 +23,7 @@ from skraee.baselines import (
 )
 from skraee.engine.engine import Engine
 from skraee.engine.exit_policy import AtGivenDepths, ExitPolicy
-from skraee.engine.gates import Flight
+from skraee.engine.gates import RunningRows
 from skraee.engine.head import label_head
 from skraee.engine.row_exits import Scorer
 from skraee.exits.policies import ByConfidence
@@ -174,7 +174,7 @@ def test_rows_may_change_places_at_every_depth_and_none_leave(name: str) -> None
 def test_what_a_layer_made_follows_the_rows_that_ran_there() -> None:
     turns = {1: torch.tensor([2, 0, 1]), 2: torch.tensor([1, 2]), 3: 1}
     rows = torch.arange(3)
-    flight = Flight(lambda depth, hidden, rows: turns.get(depth), rows)
+    flight = RunningRows(lambda depth, hidden, rows: turns.get(depth), rows)
     before, shared = torch.arange(3.0)[:, None], torch.zeros(1, 3)
     hidden, made = before, (before, before)
     for depth, order in enumerate(([0, 1, 2], [2, 0, 1], [0, 1], [0])):

@@ -70,7 +70,7 @@ def reference_states(backbone: LoadedBackbone, prompt: Prompt) -> list[torch.Ten
             *decoder,
             last_inputs["decoder"][0, 0],
         ]
-    if family.closing:
+    if family.final_norms:
         last = catch_inputs(model, family, inputs)[family.stacks[0]]
         hidden = [*model(**inputs).hidden_states[:-1], last]
     else:
@@ -84,7 +84,7 @@ def catch_inputs(model: Any, family: Any, inputs: dict[str, Any]) -> dict[str, A
     hooks = []
     for stack in family.stacks:
         shared = model.get_submodule(stack)
-        norms = [getattr(shared, n) for n in family.closing]
+        norms = [getattr(shared, n) for n in family.final_norms]
         if all(norm is None for norm in norms):  # OPT without its final norm
             last = shared.get_submodule(family.layers)[-1]
             hook = last.register_forward_hook(
@@ -114,7 +114,7 @@ def reference_proba(backbone: LoadedBackbone, prompt: Prompt) -> np.ndarray:
     n_encoder = len(layers_of(model, family, family.stacks[0]))
     for depth, state in enumerate(reference_states(backbone, prompt)):
         stack = model.get_submodule(family.stacks[int(depth > n_encoder)])
-        for name in family.closing:
+        for name in family.final_norms:
             module = getattr(stack, name)
             state = state if module is None else module(state)
         rows.append(soft(full_head(model, state)[LABEL_IDS]))
@@ -388,7 +388,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_gives_the_same(
     backbone = loaded("bert")
     prompts = prompts_for("masked", lengths=(8,) * 13)
     expected = sweep(backbone, prompts)
-    fly = Engine._fly
+    fly = Engine._pass
     sizes = []
 
     def greedy(self: Engine, batch: Any, visit: Any, *rest: Any) -> None:
@@ -397,7 +397,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_gives_the_same(
             raise torch.OutOfMemoryError("too much")
         fly(self, batch, visit, *rest)
 
-    monkeypatch.setattr(Engine, "_fly", greedy)
+    monkeypatch.setattr(Engine, "_pass", greedy)
     np.testing.assert_allclose(sweep(backbone, prompts), expected, atol=1e-6)
     assert sizes == [13, 6, 3, 3, 3, 3, 1]
 
@@ -408,7 +408,7 @@ def test_one_text_that_does_not_fit_is_a_clear_error(
     def greedy(self: Engine, batch: Any, visit: Any, *rest: Any) -> None:
         raise torch.OutOfMemoryError("too much")
 
-    monkeypatch.setattr(Engine, "_fly", greedy)
+    monkeypatch.setattr(Engine, "_pass", greedy)
     with pytest.raises(MemoryError, match="one text of 8 tokens alone"):
         sweep(loaded("bert"), prompts_for("masked", lengths=(8,)))
 

@@ -179,7 +179,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_gives_the_same(
     prompts = prompts_behind(6, lengths=(8,) * 13)
     expected = engines(backbone)[1].sweep(prompts, head).logits
     owner, name = (
-        (Engine, "_fly") if fails == "batch" else (prefix_module, "run_prefix")
+        (Engine, "_pass") if fails == "batch" else (prefix_module, "run_prefix")
     )
     run = getattr(owner, name)
     calls = []

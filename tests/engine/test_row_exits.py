@@ -121,7 +121,7 @@ def plain_hidden(backbone: LoadedBackbone, prompt: Prompt) -> list[torch.Tensor]
     if family.kind == "seq2seq":
         start = model.config.decoder_start_token_id
         inputs["decoder_input_ids"] = torch.tensor([[start]])
-    last = catch_inputs(model, family, inputs) if family.closing else {}
+    last = catch_inputs(model, family, inputs) if family.final_norms else {}
     out = model(**inputs)
     if family.kind == "seq2seq":
         hidden = [
@@ -130,7 +130,7 @@ def plain_hidden(backbone: LoadedBackbone, prompt: Prompt) -> list[torch.Tensor]
             *out.decoder_hidden_states[1:-1],
             last["decoder"],
         ]
-    elif family.closing:
+    elif family.final_norms:
         hidden = [*out.hidden_states[:-1], last[family.stacks[0]]]
     else:
         hidden = list(out.hidden_states)
@@ -150,7 +150,7 @@ def plain_states(backbone: LoadedBackbone, prompt: Prompt) -> np.ndarray:
         in_decoder = depth > n_first
         read = hidden[0 if in_decoder else prompt.read]
         stack = backbone.model.get_submodule(family.stacks[int(in_decoder)])
-        for name in family.closing:
+        for name in family.final_norms:
             module = getattr(stack, name)
             read = read if module is None else module(read)
         if not in_decoder:  # a decoder has no text of its own
@@ -374,7 +374,7 @@ def test_done_texts_are_told_of_with_all_stops() -> None:
     case = Case("bert", batch_tokens=30)
     told: list[int] = []
     policy = ByConfidence(0.5)
-    case.engine.run(case.prompts, policy, case.scorer, advance=told.append)
+    case.engine.run(case.prompts, policy, case.scorer, on_progress=told.append)
     assert sum(told) == len(case.prompts)
     assert len(told) > 1
 

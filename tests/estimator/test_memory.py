@@ -90,7 +90,7 @@ def assert_held_alike(
     call: Any, keywords: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Compare what lines of this package hold where the last part begins."""
-    monkeypatch.setattr(reading, "_PART", PART)
+    monkeypatch.setattr(reading, "CHUNK_SIZE", PART)
     call(X_NEW, **keywords)  # what is made once is made now
     few, many = (held(call, n, keywords, monkeypatch) for n in (2, 20))
     assert abs(many - few) < 18 * PART * 10  # bytes a text; an object has 50

@@ -51,8 +51,8 @@ def test_progress_does_without_the_callbacks_of_scikit_learn(
 
         @without.with_callbacks
         def fit(self, X: Any, y: Any) -> Any:
-            with without.fit_progress(self, X, y, len(X)) as advance:
-                advance(len(X))
+            with without.fit_progress(self, X, y, len(X)) as on_progress:
+                on_progress(len(X))
                 return self
 
     assert Older().fit(X, Y)

@@ -43,7 +43,7 @@ from skraee.exceptions import (
 )
 from skraee.persistence.plain_values import from_plain, to_plain
 from skraee.retrieval.encoder import clear_encoders
-from skraee.sweep.sweeper import Recipe
+from skraee.sweep.sweeper import SweepSettings
 from tests.persistence.test_archive import change_manifest
 
 KINDS = list(toy.TEMPLATES)
@@ -452,7 +452,7 @@ def test_rounding_is_tolerated_and_more_is_not(
 ) -> None:
     classifier().fit(X, Y).save(path)
     loaded = RAEEClassifier.load(path)
-    loaded._fitted.recipe.origin.proba[2, 1, 0] += drift
+    loaded._fitted.sweep_settings.provenance.proba[2, 1, 0] += drift
     loaded.predict(X_NEW)
     assert [w.category for w in recwarn] == [BackboneDriftWarning] * warns
 
@@ -464,7 +464,7 @@ def test_half_precision_rounds_more(
 ) -> None:
     classifier(dtype="bfloat16").fit(X, Y).save(path)
     loaded = RAEEClassifier.load(path)
-    loaded._fitted.recipe.origin.proba[2, 1, 0] += drift
+    loaded._fitted.sweep_settings.provenance.proba[2, 1, 0] += drift
     loaded.predict(X_NEW)
     drifts = [w for w in recwarn if w.category is BackboneDriftWarning]
     assert len(drifts) == warns
@@ -473,7 +473,7 @@ def test_half_precision_rounds_more(
 def test_an_answer_that_is_no_number_is_warned_of(path: Path) -> None:
     classifier().fit(X, Y).save(path)
     loaded = RAEEClassifier.load(path)
-    loaded._fitted.recipe.origin.proba[0, 0, 0] = np.nan
+    loaded._fitted.sweep_settings.provenance.proba[0, 0, 0] = np.nan
     with pytest.warns(BackboneDriftWarning, match="up to nan"):
         loaded.predict(X_NEW)
 
@@ -650,11 +650,11 @@ def test_layout_is_that_of_the_format(path: Path) -> None:
     }
     # What a file holds of these stands in persistence.py by name.
     assert {field.name for field in fields(Fitted)} == {
-        *("recipe", "token_ids", "database", "standardizer"),
+        *("sweep_settings", "token_ids", "database", "standardizer"),
         *("setting", "ridge", "sharpness", "records"),
     }
-    assert {field.name for field in fields(Recipe)} == {
-        *("backbone", "template", "max_length", "dtype", "encoder", "origin"),
+    assert {field.name for field in fields(SweepSettings)} == {
+        *("backbone", "template", "max_length", "dtype", "encoder", "provenance"),
         *("by_states", "by_keys"),
     }
 

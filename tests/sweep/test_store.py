@@ -378,7 +378,7 @@ def test_folder_store_takes_writers_from_many_threads(tmp_path: Path) -> None:
 
 
 def test_clear_sweeps_forgets_what_fits_share_too(tmp_path: Path) -> None:
-    kept = reuse.LastUsed()
+    kept = reuse.LRUCache()
     assert kept.get("a", lambda: 1) == 1
     clear_sweeps(tmp_path)
     assert kept.get("a", lambda: 2) == 1

@@ -167,7 +167,7 @@ EVERY_WAY = [*WRITING, *READING, *DAMAGE, may_not_be_opened]
 def spoiled(
     request: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Spoiled]:
-    monkeypatch.setattr(reading, "_PART", 16)  # each call has several parts
+    monkeypatch.setattr(reading, "CHUNK_SIZE", 16)  # each call has several parts
     folder = tmp_path / "kept"
     folder.mkdir()
     with ExitStack() as until, monkeypatch.context() as patch:
