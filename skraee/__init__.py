@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from skraee.backbone.handle import Backbone, clear_backbones
     from skraee.classifier import RAEEClassifier
     from skraee.classifier_cv import RAEEClassifierCV
+    from skraee.early_exit import EarlyExitClassifier
     from skraee.retrieval.encoder import Encoder
     from skraee.sweep.layer_sweep import LayerSweep
     from skraee.sweep.store import clear_sweeps
@@ -26,6 +27,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Backbone",
+    "EarlyExitClassifier",
     "Encoder",
     "LayerSweep",
     "RAEEClassifier",
@@ -42,6 +44,7 @@ __all__ = [
 # answers at once and does not wait for torch.
 _HOMES = {
     "Backbone": "skraee.backbone.handle",
+    "EarlyExitClassifier": "skraee.early_exit",
     "Encoder": "skraee.retrieval.encoder",
     "LayerSweep": "skraee.sweep.layer_sweep",
     "RAEEClassifier": "skraee.classifier",

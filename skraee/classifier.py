@@ -14,77 +14,57 @@ read    The label words are read there, through the model's own head.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from sklearn.base import BaseEstimator
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 
 from skraee.backbone.handle import Backbone, as_backbone
-from skraee.backbone.precision import Device, resolve_device
+from skraee.backbone.precision import Device
 from skraee.engine.batching import BatchTokens
-from skraee.engine.clock import Clock, Timings
 from skraee.engine.cost import depth_costs
-from skraee.engine.exit_policy import ExitPolicy
-from skraee.estimator.contract import Answer, Arrays, TextClassifierMixin, gathered
-from skraee.estimator.fitted import Fitted, Prediction, warn_of_undecided
-from skraee.estimator.learning import FitSettings, Lesson
-from skraee.estimator.parameters import check_integer, check_parameters, warn_of_unused
-from skraee.estimator.progress import (
-    CallbackSupportMixin,
-    fit_progress,
-    progress,
-    with_callbacks,
-)
+from skraee.estimator.base import EarlyExitBase
+from skraee.estimator.contract import Arrays, gathered
+from skraee.estimator.fitted import FittedByNeighbors
+from skraee.estimator.learning import Lesson, SolvedReadout, solve_readout
+from skraee.estimator.parameters import check_integer, unused_with_a_budget
+from skraee.estimator.predictions import keys
+from skraee.estimator.progress import fit_progress, with_callbacks
 from skraee.exits.policies import (
-    ByConfidence,
     ByGain,
     ByNeighbors,
     ByVotes,
-    Evidence,
+    NeighborEvidence,
     gains_left_out,
     price_within,
-    threshold_within,
 )
 from skraee.exits.voting import exit_distribution
 from skraee.inspection.explanation import Explanation
-from skraee.persistence import model_file as persistence
-from skraee.readout.calibration import sample_weights
+from skraee.persistence.model_file import load
+from skraee.persistence.saving import SavingMixin
+from skraee.retrieval.database import Database
 from skraee.retrieval.encoder import as_encoder
 from skraee.retrieval.keys import (
+    Standardizer,
     check_encoder,
     fit_encoder,
     joined,
     learns_from_texts,
 )
-from skraee.sweep.layer_sweep import LayerSweep
 from skraee.sweep.sweeper import Sweeper, SweepSettings, WordTokens, is_depth
-from skraee.text.inputs import Texts, check_texts, warn_of_empty
+from skraee.text.inputs import Texts, check_texts
 from skraee.text.label_words import LabelWords, all_label_words
-from skraee.text.labels import check_classes, check_labels, warn_of_one_class
-from skraee.text.stream import text_chunks
 from skraee.text.template import Template
 
 FloatArray = npt.NDArray[np.floating]
+Float64Array = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 
-def by_retrieval(estimator: RAEEClassifier) -> bool:
-    """Whether neighbours decide about exits; for methods that are about them."""
-    if estimator.exit_by == "retrieval":
-        return True
-    raise AttributeError(
-        f"with exit_by={estimator.exit_by!r} no neighbours are looked for; set "
-        "exit_by='retrieval'."
-    )
-
-
-class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
+class RAEEClassifier(SavingMixin, EarlyExitBase):
     """Classify text with a frozen language model that stops early.
 
     ``fit`` looks at every labelled text once and remembers at which layers the model
@@ -129,14 +109,10 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         all matter alike; ``{class: weight}`` where some matter more, as in
         scikit-learn: a class that is left out weighs 1. Neighbours' votes, costs,
         `layer_scores_` and `score` are never weighted.
-    exit_by : {"retrieval", "confidence"}, default="retrieval"
-        What chooses the exit. "confidence" stops at the first depth that is sure of
-        its answer: its top probability reaches `tau`. It needs no keys and no index
-        and is the better choice with ``readout="ridge"``.
     budget : None or float, default=None
         Mean share of the backbone's cost that a prediction may use, in (0, 1]. `fit`
-        then chooses what decides about exits by leave-one-out, so that the mean cost
-        is within it by one standard error, and `tau` is not used. Set it where you
+        then chooses what a deeper exit must gain by leave-one-out, so that the mean
+        cost is within it by one standard error, and `tau` is not used. Set it where you
         know what time you have.
     below_tau : {"top3", "skip"}, default="top3"
         What a neighbour votes with when no layer reaches tau: its three best layers,
@@ -191,10 +167,13 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
     cost_ : ndarray of shape (m + 1,)
         Counted share of a full pass at each depth.
     lambda_ : float
-        With a `budget` and ``exit_by="retrieval"``: the probability of the right class
-        that a full pass must gain.
-    threshold_ : float
-        With a `budget` and ``exit_by="confidence"``: the top probability that stops.
+        With a `budget`: the probability of the right class that a full pass must gain.
+
+    See Also
+    --------
+    EarlyExitClassifier : Reads every depth through a closed-form readout and stops as
+        soon as that is confident; usually more accurate where texts are labelled.
+    RAEEClassifierCV : Chooses k and tau itself.
 
     References
     ----------
@@ -211,13 +190,8 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
     array(['positive', 'negative'], dtype='<U8')
     """
 
-    classes_: npt.NDArray[Any]
-    n_layers_: int
-    n_samples_fit_: int
-    layer_scores_: npt.NDArray[np.float64]
-    cost_: npt.NDArray[np.float64]
     lambda_: float
-    threshold_: float
+    _fitted: FittedByNeighbors
 
     def __init__(
         self,
@@ -230,7 +204,6 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         encoder: Any = None,
         readout: Literal["lm_head", "ridge"] = "lm_head",
         class_weight: Literal["balanced"] | Mapping[Any, float] | None = None,
-        exit_by: Literal["retrieval", "confidence"] = "retrieval",
         budget: float | None = None,
         below_tau: Literal["top3", "skip"] = "top3",
         min_exit: int = 0,
@@ -254,7 +227,6 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         self.encoder = encoder
         self.readout = readout
         self.class_weight = class_weight
-        self.exit_by = exit_by
         self.budget = budget
         self.below_tau = below_tau
         self.min_exit = min_exit
@@ -299,72 +271,99 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
             If texts are empty, there is one class only, or label words are read by
             the first of several tokens; once each.
         """
-        check_parameters(self)
-        warn_of_unused(self)
-        samples = check_texts(X, self._template().fields)
-        labels = check_labels(y, len(samples))
-        classes = np.unique(labels)
-        self._check_weights(labels, classes)
-        self._check_words(classes)
-        warn_of_empty(samples)
-        warn_of_one_class(classes)
+        self._check_parameters()
+        if unused := unused_with_a_budget(self):
+            warnings.warn(unused, UserWarning, stacklevel=3)
+        samples, codes, classes = self._labelled(X, y)
         sweeper = self._open()
         words = self._tokens(sweeper, classes)
         sweeper = self._with_encoder(sweeper, samples)
         with fit_progress(self, X, y, len(samples)) as on_progress:
             sweep = sweeper.sweep(samples, words.all_ids, on_progress)
-            return self._store(sweeper, sweep, labels, classes, words, samples)
+            return self._learn(Lesson(sweeper, sweep, codes, classes, samples), words)
 
-    @with_callbacks
-    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
-        """Add labelled texts to the database; only they pass the backbone.
-
-        The outcome is that of `fit` on all texts, but that a scikit-learn transformer
-        as `encoder` keeps what it learned from the first of them. With
-        ``readout="ridge"`` every depth is solved again, with the states of the earlier
-        texts from `memory`.
-
-        Parameters
-        ----------
-        X : sequence of n str, or DataFrame
-            New texts.
-        y : array-like of shape (n,)
-            Their classes.
-        classes : array-like of shape (C,), optional
-            All classes that will ever come; required on the first call.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If `classes` is missing on the first call, a class is unknown, or the
-            states that ridge needs are in the memory no more; or on a second call
-            with ``database="correct"`` and ridge or a `budget`, which need the texts
-            that it has forgotten. The estimator is then as it was.
-        """
-        check_parameters(self)
-        before: Fitted | None = getattr(self, "_fitted", None)
-        if before is not None:
-            self._refuse_forgetful_database()
-        samples = check_texts(X, self._template().fields)
-        labels = check_labels(y, len(samples))
-        classes = self._classes_for(labels, classes)
-        self._check_weights(labels, classes, before)
-        self._check_words(classes)
-        warn_of_empty(samples)
-        if before is None:
-            warn_of_one_class(classes)
-            sweeper = self._with_encoder(self._open(), samples)
+    def _learn(self, lesson: Lesson, words: WordTokens) -> Self:
+        """Turn a sweep and its labels into the database."""
+        sweeper, sweep, before = lesson.sweeper, lesson.sweep, lesson.before
+        weights = lesson.weights(self.class_weight)
+        solved: SolvedReadout | None = None
+        if self.readout == "ridge":
+            shared = self.memory is not None
+            solved = solve_readout(lesson, weights, self._seed(), shared=shared)
+            proba = solved.proba
         else:
-            before.check_setting(self._setting())
-            sweeper = self._reopen(before)
-        words = self._tokens(sweeper, classes, warn=before is None)
-        with fit_progress(self, X, y, len(samples)) as on_progress:
-            sweep = sweeper.sweep(samples, words.all_ids, on_progress)
-            return self._store(sweeper, sweep, labels, classes, words, samples, before)
+            proba = sweep.proba(words.ids)
+            if before is not None:
+                proba = np.concatenate([before.database.proba, proba])
+        standardizer = None
+        if sweeper.key_depth is not None:
+            standardizer = Standardizer.fit(sweep.keys)
+        fitted = FittedByNeighbors(
+            sweep_settings=sweeper.settings,
+            setting=self._setting(),
+            token_ids=words.ids,
+            ridge=None if solved is None else solved.ridge,
+            records=None if solved is None else solved.records,
+            database=self._stored(lesson, proba, standardizer),
+            standardizer=standardizer,
+        )
+        if before is not None:
+            fitted = before.joined(fitted, self.n_samples_fit_, proba)
+        costs = depth_costs(sweeper.backbone)
+        k, chosen = self._choose(
+            NeighborEvidence(
+                proba=proba,
+                codes=lesson.codes,
+                classes=lesson.classes,
+                weights=weights,
+                costs=_with_key(costs, sweeper.key_depth),
+                database=fitted.database,
+                keys=_all_keys(lesson, fitted, standardizer),
+            )
+        )
+        fitted.database.build_index(k)
+        return self._learned(lesson, fitted, proba, costs, **chosen)
+
+    def _stored(
+        self, lesson: Lesson, proba: Float32Array, standardizer: Standardizer | None
+    ) -> Database:
+        """Store the new texts: their keys, sweeps and labels."""
+        new_keys = lesson.sweep.keys
+        return Database.build(
+            new_keys if standardizer is None else standardizer(new_keys),
+            proba[-len(lesson.sweep) :],
+            lesson.new_codes,
+            keep=self.database,
+            metric=self.metric,
+            method=self.index,
+            n_jobs=self.n_jobs,
+            random_state=self._seed(),
+            shared=self.memory is not None,
+        )
+
+    def _choose(self, known: NeighborEvidence) -> tuple[int, dict[str, Any]]:
+        """Return k and what fit chose, as attributes; the CV class chooses more."""
+        if self.budget is None:
+            return self.k, {}
+        gains = gains_left_out(known, [self.k])[self.k]
+        price = price_within(self.budget, known, gains, self.min_exit)
+        return self.k, {"lambda_": price}
+
+    def _policy(self, fitted: FittedByNeighbors) -> ByNeighbors:
+        """Return where texts stop: what neighbours decide by."""
+        k, tau = self._k_and_tau()
+        encoder = fitted.sweep_settings.encoder
+        shared: dict[str, Any] = {
+            "database": fitted.database,
+            "standardizer": fitted.standardizer,
+            "k": k,
+            "min_exit": self.min_exit,
+            "decide_at": int(encoder) if is_depth(encoder) else None,
+        }
+        if not self._has_budget():
+            return ByVotes(**shared, tau=tau, below_tau=self.below_tau)
+        costs = _with_key(self.cost_, shared["decide_at"])
+        return ByGain(**shared, price=self.lambda_, costs=costs)
 
     def exit_layers(self, X: Any) -> IntArray:
         """Return the depth at which each text stops.
@@ -379,16 +378,11 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         exit_layers : ndarray of shape (n,), int
             0..m. Where neighbours decide, nothing runs but what retrieval needs.
         """
-        if self.exit_by == "confidence":
-            return self._answer(X, lambda _, exits: (exits,))[0]
+        self._check_fitted()
         nothing = np.zeros(0, dtype=np.int64)
+        policy = self._policy(self._fitted)
+        return self._by_keys(X, lambda keys: (policy.choice(keys).exits,), nothing)[0]
 
-        def read(keys: Float32Array) -> Arrays:
-            return (self._by_neighbors(self._fitted).choice(keys).exits,)
-
-        return self._by_keys(X, read, nothing)[0]
-
-    @available_if(by_retrieval)  # type: ignore[untyped-decorator]
     def exit_distribution(self, X: Any) -> FloatArray:
         """Return how the neighbours' votes spread over the depths.
 
@@ -403,35 +397,13 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
             Equation 4, normalised; 1 at m where no neighbour votes. With a `budget`
             the expected probability of the right class takes the place of votes.
         """
+        self._check_fitted()
+        nothing = np.zeros((0, self.n_layers_ + 1))
+        policy = self._policy(self._fitted)
+        return self._by_keys(
+            X, lambda keys: (exit_distribution(policy.choice(keys).scores),), nothing
+        )[0]
 
-        def read(keys: Float32Array) -> Arrays:
-            return (
-                exit_distribution(self._by_neighbors(self._fitted).choice(keys).scores),
-            )
-
-        return self._by_keys(X, read, np.zeros((0, self.n_layers_ + 1)))[0]
-
-    def layer_proba(self, X: Any) -> FloatArray:
-        """Read every depth of every text; `predict_proba` is one row of it.
-
-        Parameters
-        ----------
-        X : sequence of n str, or DataFrame
-            The texts.
-
-        Returns
-        -------
-        proba : ndarray of shape (n, m + 1, C)
-        """
-        fitted, samples = self._check(X)
-        if not samples:
-            return np.zeros((0, self.n_layers_ + 1, len(self.classes_)))
-        sweeper = self._reopen(fitted)
-        with progress("sweep", len(samples), self.verbose) as on_progress:
-            swept = sweeper.sweep(samples, fitted.token_ids, on_progress)
-        return fitted.layer_proba(swept)
-
-    @available_if(by_retrieval)  # type: ignore[untyped-decorator]
     def kneighbors(
         self, X: Any, n_neighbors: int | None = None, return_distance: bool = True
     ) -> Any:
@@ -453,7 +425,7 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         positions : ndarray of shape (n, n_neighbors), int
             Positions among the texts given to fit.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         database = self._fitted.database
         k = self._k_and_tau()[0] if n_neighbors is None else n_neighbors
         check_integer("n_neighbors", k, least=1)
@@ -466,147 +438,6 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         found = self._by_keys(X, read, *nothing)
         return found if return_distance else found[1]
 
-    def sweep(self, X: Any) -> LayerSweep:
-        """Run texts through the backbone as fit does, without labels.
-
-        For other engines: sweep chunks of the data on many machines, join them with
-        :meth:`LayerSweep.concatenate` and give the whole to :meth:`fit_sweep`.
-
-        Parameters
-        ----------
-        X : sequence of n str, or DataFrame
-            The texts.
-
-        Returns
-        -------
-        LayerSweep
-
-        Raises
-        ------
-        ValueError
-            If the label words or the encoder are known only with the labels or with
-            all texts at hand.
-        """
-        check_parameters(self)
-        samples = check_texts(X, self._template().fields)
-        self._check_words()
-        if learns_from_texts(as_encoder(self.encoder)):
-            raise ValueError(
-                f"encoder={self.encoder!r} is fitted on all training texts, so it has "
-                "no keys for a part of them; fit it first and wrap it in "
-                "sklearn.frozen.FrozenEstimator."
-            )
-        warn_of_empty(samples)
-        sweeper = self._open()
-        words = self._tokens(sweeper)
-        with progress("sweep", len(samples), self.verbose) as on_progress:
-            return sweeper.sweep(samples, words.all_ids, on_progress)
-
-    def fit_sweep(self, sweep: LayerSweep, y: Any) -> Self:
-        """Fit on a sweep that was made before; the backbone does not run.
-
-        Parameters
-        ----------
-        sweep : LayerSweep
-            From :meth:`sweep` of an estimator with the same backbone, template,
-            label words and encoder.
-        y : array-like of shape (n,)
-            The classes, in the order of the sweep's texts.
-
-        Returns
-        -------
-        self
-        """
-        check_parameters(self)
-        if not isinstance(sweep, LayerSweep):
-            raise TypeError(
-                f"fit_sweep takes a LayerSweep, as sweep returns it, got "
-                f"{type(sweep).__name__}; give texts to fit."
-            )
-        labels = check_labels(y, len(sweep))
-        classes = np.unique(labels)
-        self._check_weights(labels, classes)
-        self._check_words(classes)
-        warn_of_one_class(classes)
-        sweeper = self._open()
-        sweeper.check_sweep(sweep)
-        words = self._tokens(sweeper, classes)
-        sweeper = sweeper.with_encoder(sweeper.encoder)
-        return self._store(sweeper, sweep, labels, classes, words)
-
-    def predict_iter(
-        self, texts: Any, chunk_size: int = 1024
-    ) -> Iterator[npt.NDArray[Any]]:
-        """Classify a stream of texts, chunk by chunk.
-
-        Parameters
-        ----------
-        texts : iterable of str, of tuples or of mappings, or what `predict` takes
-            May be a generator, and longer than memory. For a template of several
-            fields its items are tuples in the order of the fields, or mappings that
-            have them, as `csv.DictReader` gives.
-        chunk_size : int, default=1024
-            Texts to take at a time. Raise it where texts differ much in length: like
-            lengths run together.
-
-        Yields
-        ------
-        labels : ndarray of shape (chunk_size,)
-            The last one may be shorter.
-
-        Raises
-        ------
-        TypeError, ValueError
-            At once if `texts` is one string, a dict or a set; on the way, with its
-            position, for an item that is no text.
-
-        Examples
-        --------
-        >>> from skraee import RAEEClassifier, toy
-        >>> X, y = toy.reviews(40)
-        >>> clf = RAEEClassifier(toy.backbone(), toy.TEMPLATES["masked"],
-        ...                      label_words=toy.LABEL_WORDS).fit(X, y)
-        >>> [len(labels) for labels in clf.predict_iter(iter(X[:5]), chunk_size=2)]
-        [2, 2, 1]
-        """
-        check_integer("chunk_size", chunk_size, least=1)
-        fields = self._check_fit().sweep_settings.template.fields
-        chunks = text_chunks(texts, fields, chunk_size)
-        return (self.predict(chunk) for chunk in chunks)
-
-    def timings(self, X: Any) -> Timings:
-        """Predict once and say where the time went; nothing of it is kept.
-
-        Every distinct text is run and its neighbours are searched, whatever `memory`
-        or an earlier call knows of it: the time is that of texts never seen before.
-
-        Parameters
-        ----------
-        X : sequence of n str, or DataFrame
-            The texts.
-
-        Returns
-        -------
-        Timings
-            Seconds and shares of tokenising, key, search (with the exit rule),
-            layers and head, and the texts that were undecided or repeated.
-        """
-        check_is_fitted(self)
-        device = resolve_device(self.device)
-        clock = Clock(torch.cuda.synchronize if device.type == "cuda" else None)
-        fitted, samples = self._check(X)
-        sweeper = fitted.sweep_settings.open(
-            self.device, self.batch_tokens, clock=clock
-        )
-        alone = fitted.unshared()
-        run = Prediction(alone, self._policy(alone), sweeper)
-        for _ in self._run(run, samples):
-            pass
-        seconds = clock.stop()
-        n_repeated = run.sweeper.engine.n_repeated
-        return Timings(seconds, len(samples), tuple(run.undecided), n_repeated)
-
-    @available_if(by_retrieval)  # type: ignore[untyped-decorator]
     def explain(self, text: Any, texts: Any = None) -> Explanation:
         """Say why a text stopped where it did: its neighbours and their votes.
 
@@ -629,57 +460,24 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
             If `text` is not one text, or `texts` are not as many as fit was given.
         """
         X = [text] if isinstance(text, str) else text
-        fitted, samples = self._check(X)
+        self._check_fitted()
+        samples = self._texts(X)
         if len(samples) != 1:
             raise ValueError(f"explain takes one text at a time, got {len(samples)}.")
         shown = None if texts is None else self._texts_of_fit(texts)
-        (keys,) = self._by_keys(X, lambda keys: (keys,))
-        policy = self._by_neighbors(fitted)
-        choice = policy.choice(keys)
+        policy = self._policy(self._fitted)
+        (found,) = self._by_keys(X, lambda keys: (keys,))
+        choice = policy.choice(found)
         return Explanation.of(
             joined(samples)[0],
             proba=self._answer(X, lambda proba, _: (proba,))[0][0],
             choice=choice,
-            database=fitted.database,
+            database=self._fitted.database,
             votes=policy.votes()[choice.rows[0]],
             classes=self.classes_,
             texts=shown,
             key_depth=policy.decide_at or 0,
         )
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted estimator to one file that holds no code.
-
-        The backbone is not in it, but its name and hashes of its weights, tokenizer
-        and configuration. What fit learned is: keys, sweeps and labels of its texts.
-
-        Parameters
-        ----------
-        path : str or Path
-            A file that is there is replaced as a whole, or not at all.
-
-        Raises
-        ------
-        TypeError
-            If a parameter or a class is an object that only code could make again;
-            use joblib.dump for these.
-        PicklingError
-            If the backbone or encoder was made of objects that no name leads to.
-
-        Examples
-        --------
-        >>> from tempfile import TemporaryDirectory
-        >>> from skraee import RAEEClassifier, toy
-        >>> X, y = toy.reviews(60)
-        >>> clf = RAEEClassifier(toy.backbone(), "{text} it was {mask}.",
-        ...                      label_words=toy.LABEL_WORDS)
-        >>> with TemporaryDirectory() as folder:
-        ...     clf.fit(X, y).save(f"{folder}/reviews.skraee")
-        ...     again = RAEEClassifier.load(f"{folder}/reviews.skraee")
-        >>> again.predict(["a lovely film"])
-        array(['positive'], dtype='<U8')
-        """
-        persistence.save(self, path)
 
     @classmethod
     def load(
@@ -722,30 +520,23 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         built anew, so after `partial_fit` the few neighbours that it misses may be
         others; with ``index="exact"`` there are none.
         """
-        return persistence.load(cls, path, backbone, encoder)
+        return load([cls], path, backbone, encoder)
 
     def _open(self) -> Sweeper:
-        """Load the backbone as the parameters say."""
-        settings = SweepSettings(
-            as_backbone(self.backbone),
-            self._template(),
-            self.max_length,
-            self.dtype,
-            as_encoder(self.encoder),
-            by_states=self.readout == "ridge",
-            by_keys=self.exit_by == "retrieval",
+        sweeper = self._open_with(
+            SweepSettings(
+                as_backbone(self.backbone),
+                self._template(),
+                self.max_length,
+                self.dtype,
+                as_encoder(self.encoder),
+                by_states=self.readout == "ridge",
+            )
         )
-        sweeper = settings.open(self.device, self.batch_tokens, self.memory)
-        check_encoder(settings.encoder, sweeper.n_layers)
-        check_integer("min_exit", self.min_exit, least=0, most=sweeper.n_layers)
+        check_encoder(sweeper.encoder, sweeper.n_layers)
         return sweeper
 
-    def _reopen(self, fitted: Fitted) -> Sweeper:
-        """Load the backbone as fit had it."""
-        return fitted.sweep_settings.open(self.device, self.batch_tokens, self.memory)
-
     def _check_words(self, classes: npt.NDArray[Any] | None = None) -> None:
-        """Refuse label words that no backbone could make right."""
         if self.readout == "lm_head" or self.label_words is not None:
             all_label_words(self.label_words, classes)
 
@@ -756,7 +547,6 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         *,
         warn: bool = True,
     ) -> WordTokens:
-        """Return the label words' tokens: all that are named, and the classes'."""
         by_states = self.readout == "ridge"
         if by_states and (self.label_words is None or not sweeper.backbone.has_head):
             return WordTokens()
@@ -764,6 +554,26 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         if warn and not by_states:
             sweeper.warn_of_long_words(self.label_words, classes)
         return tokens
+
+    def _with_encoder(self, sweeper: Sweeper, samples: Texts) -> Sweeper:
+        return sweeper.with_encoder(fit_encoder(sweeper.encoder, joined(samples)))
+
+    def _refuse_unfitted_encoder(self) -> None:
+        if learns_from_texts(as_encoder(self.encoder)):
+            raise ValueError(
+                f"encoder={self.encoder!r} is fitted on all training texts, so it has "
+                "no keys for a part of them; fit it first and wrap it in "
+                "sklearn.frozen.FrozenEstimator."
+            )
+
+    def _refuse_forgetful_database(self) -> None:
+        needs_all = self.readout == "ridge" or self._has_budget()
+        if needs_all and self.database == "correct":
+            raise ValueError(
+                "database='correct' keeps nothing of the texts that the full depth "
+                "answers wrongly, and readout='ridge' or a budget needs all of them; "
+                "call fit on all texts."
+            )
 
     def _texts_of_fit(self, texts: Any) -> list[str]:
         """Return the texts of fit, which the user gives again, fields joined."""
@@ -775,116 +585,6 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
             )
         return joined(samples)
 
-    def _with_encoder(self, sweeper: Sweeper, samples: Texts) -> Sweeper:
-        """Return the sweeper with its encoder fitted to the training texts."""
-        if self.exit_by == "confidence":
-            return sweeper.with_encoder(sweeper.encoder)
-        return sweeper.with_encoder(fit_encoder(sweeper.encoder, joined(samples)))
-
-    def _refuse_forgetful_database(self) -> None:
-        needs_all = self.readout == "ridge" or self._has_budget()
-        if needs_all and self.database == "correct" and self.exit_by == "retrieval":
-            raise ValueError(
-                "database='correct' keeps nothing of the texts that the full depth "
-                "answers wrongly, and readout='ridge' or a budget needs all of them; "
-                "call fit on all texts."
-            )
-
-    def _check_weights(
-        self, labels: Any, classes: npt.NDArray[Any], before: Fitted | None = None
-    ) -> None:
-        """Refuse a class_weight that does not suit y, before anything is loaded."""
-        codes = np.searchsorted(classes, labels)
-        if before is not None:
-            codes = np.concatenate([before.database.labels, codes])
-        sample_weights(codes, classes, self.class_weight)
-
-    def _classes_for(self, labels: Any, classes: Any) -> npt.NDArray[Any]:
-        """Return the classes of partial_fit; refuse labels that are none of them."""
-        known: npt.NDArray[Any] | None = getattr(self, "classes_", None)
-        if classes is not None:
-            found = check_classes(classes)
-        elif known is not None:
-            found = known
-        else:
-            raise ValueError(
-                "the first call of partial_fit must name all classes; pass "
-                "classes=np.unique(y_all)."
-            )
-        if known is not None and not np.array_equal(found, known):
-            raise ValueError(
-                f"classes are {known.tolist()} since the first call, got "
-                f"{found.tolist()}; leave classes out or call fit on all texts."
-            )
-        unknown = set(labels.tolist()).difference(found.tolist())
-        if unknown:
-            raise ValueError(
-                f"y holds classes that partial_fit was not told of: "
-                f"{sorted(unknown)} (known: {found.tolist()}); call fit on all texts."
-            )
-        return found
-
-    def _store(
-        self,
-        sweeper: Sweeper,
-        sweep: LayerSweep,
-        labels: npt.NDArray[Any],
-        classes: npt.NDArray[Any],
-        words: WordTokens,
-        samples: Texts | None = None,
-        before: Fitted | None = None,
-    ) -> Self:
-        """Turn a sweep and labels into the database; nothing changes before the end."""
-        codes = np.searchsorted(classes, labels)
-        lesson = Lesson(sweeper, sweep, codes, classes, words.ids, samples, before)
-        fitted, learned = lesson.learn(self._fit_settings(before))
-        right = learned.proba.argmax(axis=2) == learned.codes[:, None]
-        scores = right.mean(axis=0)
-        n_samples = len(sweep)
-        if before is not None:
-            n_samples += self.n_samples_fit_
-            if len(right) < n_samples:  # database="correct" has forgotten some
-                scores = right[-len(sweep) :].mean(axis=0) - self.layer_scores_
-                scores = self.layer_scores_ + scores * len(sweep) / n_samples
-        k, chosen = self._choose(learned)
-        if sweeper.settings.by_keys:
-            fitted.database.build_index(k)
-        self._fitted = fitted
-        self.classes_ = classes
-        self.n_layers_ = sweeper.n_layers
-        self.n_samples_fit_ = n_samples
-        self.layer_scores_ = scores
-        self.cost_ = depth_costs(sweeper.backbone)
-        for name in ("lambda_", "threshold_", "k_", "tau_", "budget_"):
-            self.__dict__.pop(name, None)  # of an earlier fit
-        self.__dict__.update(chosen)
-        return self
-
-    def _fit_settings(self, before: Fitted | None) -> FitSettings:
-        """Return what decides what fit learns."""
-        return FitSettings(
-            class_weight=self.class_weight,
-            seed=0 if self.random_state is None else self.random_state,
-            shared=self.memory is not None,
-            database=self.database,
-            metric=self.metric,
-            index=self.index,
-            n_jobs=self.n_jobs,
-            fixed=self._setting(),
-            n_seen=0 if before is None else self.n_samples_fit_,
-        )
-
-    def _choose(self, known: Evidence) -> tuple[int, dict[str, Any]]:
-        """Return k and what fit chose, as attributes; the CV class chooses more."""
-        if self.budget is None:
-            return self.k, {}
-        if self.exit_by == "confidence":
-            threshold = threshold_within(self.budget, known, self.min_exit)
-            return self.k, {"threshold_": threshold}
-        gains = gains_left_out(known, [self.k])[self.k]
-        price = price_within(self.budget, known, gains, self.min_exit)
-        return self.k, {"lambda_": price}
-
     def _k_and_tau(self) -> tuple[int, float]:
         """Return what predict uses; `RAEEClassifierCV` has its own."""
         return self.k, self.tau
@@ -894,48 +594,10 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         return self.budget is not None
 
     def _setting(self) -> dict[str, Any]:
-        """Return the parameters that predict cannot change any more."""
-        return {
-            "readout": self.readout,
-            "exit_by": self.exit_by,
-            "budget": self.budget,
-        }
+        return {"readout": self.readout, "budget": self.budget}
 
-    def _check(self, X: Any) -> tuple[Fitted, Texts]:
-        """Return what fit left and the texts; refuse what does not fit it."""
-        fitted = self._check_fit()
-        fields = fitted.sweep_settings.template.fields
-        return fitted, check_texts(X, fields, allow_empty=True)
-
-    def _check_fit(self) -> Fitted:
-        """Return what fit left; refuse parameters that do not fit it."""
-        check_is_fitted(self)
-        check_parameters(self)
-        self._fitted.check_setting(self._setting())
-        return self._fitted
-
-    def _policy(self, fitted: Fitted) -> ExitPolicy:
-        """Return where texts stop."""
-        if self.exit_by == "confidence":
-            threshold = self.threshold_ if self._has_budget() else self._k_and_tau()[1]
-            return ByConfidence(threshold, self.min_exit)
-        return self._by_neighbors(fitted)
-
-    def _by_neighbors(self, fitted: Fitted) -> ByNeighbors:
-        """Return what neighbours decide by."""
-        k, tau = self._k_and_tau()
-        encoder = fitted.sweep_settings.encoder
-        shared: dict[str, Any] = {
-            "database": fitted.database,
-            "standardizer": fitted.standardizer,
-            "k": k,
-            "min_exit": self.min_exit,
-            "decide_at": int(encoder) if is_depth(encoder) else None,
-        }
-        if not self._has_budget():
-            return ByVotes(**shared, tau=tau, below_tau=self.below_tau)
-        costs = np.maximum(self.cost_, self.cost_[shared["decide_at"] or 0])
-        return ByGain(**shared, price=self.lambda_, costs=costs)
+    def _seed(self) -> int | np.random.RandomState:
+        return 0 if self.random_state is None else self.random_state
 
     def _by_keys(
         self,
@@ -944,26 +606,21 @@ class RAEEClassifier(TextClassifierMixin, CallbackSupportMixin, BaseEstimator):
         *nothing: npt.NDArray[Any],
     ) -> Arrays:
         """Return what is read off the keys of X; `nothing` for no text."""
-        fitted, samples = self._check(X)
-        sweeper = self._reopen(fitted)
-        found = (
-            read(sweeper.keys(chunk)[chunk.inverse])
-            for chunk in sweeper.chunks(samples)
-        )
+        samples = self._texts(X)
+        found = map(read, keys(self._reopen(self._fitted), samples))
         return gathered(len(samples), found, nothing)
 
-    def _answers(self, X: Any) -> tuple[int, Iterator[Answer]]:
-        """Choose, exit, read, chunk by chunk."""
-        fitted, samples = self._check(X)
-        run = Prediction(fitted, self._policy(fitted), self._reopen(fitted))
 
-        def answers() -> Iterator[Answer]:
-            yield from self._run(run, samples)
-            warn_of_undecided(run.undecided)
+def _with_key(costs: Float64Array, key_depth: int | None) -> Float64Array:
+    """Return the costs of exits where every text runs to the depth of its key."""
+    return costs if key_depth is None else np.maximum(costs, costs[key_depth])
 
-        return len(samples), answers()
 
-    def _run(self, run: Prediction, samples: Texts) -> Iterator[Answer]:
-        with progress("predict", len(samples), self.verbose) as on_progress:
-            for chunk in run.sweeper.chunks(samples):
-                yield run.answer(chunk, on_progress)
+def _all_keys(
+    lesson: Lesson, fitted: FittedByNeighbors, standardizer: Standardizer | None
+) -> Float32Array:
+    """Return the keys of all texts, as the database has them."""
+    if lesson.before is not None:
+        return fitted.database.keys
+    new_keys = lesson.sweep.keys
+    return new_keys if standardizer is None else standardizer(new_keys)

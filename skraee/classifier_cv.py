@@ -16,12 +16,10 @@ from skraee.engine.batching import BatchTokens
 from skraee.estimator.metric import ScoringParameter, score_answers
 from skraee.exits.leave_one_out import exits_for_each_k, other_neighbors
 from skraee.exits.policies import (
-    Evidence,
+    NeighborEvidence,
     best_for_price,
-    first_confident,
     gains_left_out,
     price_within,
-    threshold_within,
     votes_of,
 )
 from skraee.readout.ties import best_of, ranks
@@ -41,9 +39,8 @@ class RAEEClassifierCV(RAEEClassifier):
     nothing. Where scores are equal (but for rounding) the smaller mean exit wins, then
     the smaller k, then the larger tau.
 
-    With ``exit_by="confidence"`` there is no k to choose. With `budgets` these are
-    tried instead of `taus`: each with the price of depth, or the threshold of
-    confidence, that `RAEEClassifier` would choose for it.
+    With `budgets` these are tried instead of `taus`: each with the price of depth that
+    `RAEEClassifier` would choose for it.
 
     Parameters
     ----------
@@ -67,7 +64,7 @@ class RAEEClassifierCV(RAEEClassifier):
         probabilities. A scorer that you name counts texts as it does anywhere. It is
         given an estimator with `predict`, `predict_proba` and `classes_`, and
         probabilities in the place of the texts.
-    label_words, encoder, readout, class_weight, exit_by, below_tau : object
+    label_words, encoder, readout, class_weight, below_tau : object
         As in :class:`RAEEClassifier`. The exits left out are exact for keys that do
         not depend on other texts. A scikit-learn transformer is fitted, and the states
         of an int are standardised, once with all texts.
@@ -80,8 +77,7 @@ class RAEEClassifierCV(RAEEClassifier):
     Attributes
     ----------
     k_ : int
-        The chosen number of neighbours, which every later method uses; not with
-        ``exit_by="confidence"``.
+        The chosen number of neighbours, which every later method uses.
     tau_ : float
         The chosen tau; not with `budgets`.
     budget_ : float
@@ -96,7 +92,7 @@ class RAEEClassifierCV(RAEEClassifier):
         meaning here: `params`, `param_k`, `param_tau` or `param_budget`,
         `mean_test_score` (the leave-one-out score) and `rank_test_score`; and
         `mean_exit_layer`.
-    classes_, n_layers_, n_samples_fit_, layer_scores_, cost_, lambda_, threshold_
+    classes_, n_layers_, n_samples_fit_, layer_scores_, cost_, lambda_
         As in :class:`RAEEClassifier`.
 
     See Also
@@ -129,7 +125,6 @@ class RAEEClassifierCV(RAEEClassifier):
         encoder: Any = None,
         readout: Literal["lm_head", "ridge"] = "lm_head",
         class_weight: Literal["balanced"] | Mapping[Any, float] | None = None,
-        exit_by: Literal["retrieval", "confidence"] = "retrieval",
         below_tau: Literal["top3", "skip"] = "top3",
         min_exit: int = 0,
         database: Literal["all", "correct"] = "all",
@@ -154,7 +149,6 @@ class RAEEClassifierCV(RAEEClassifier):
         self.encoder = encoder
         self.readout = readout
         self.class_weight = class_weight
-        self.exit_by = exit_by
         self.below_tau = below_tau
         self.min_exit = min_exit
         self.database = database
@@ -208,18 +202,12 @@ class RAEEClassifierCV(RAEEClassifier):
     def _setting(self) -> dict[str, Any]:
         return {
             "readout": self.readout,
-            "exit_by": self.exit_by,
             "budgets": None if self.budgets is None else list(self.budgets),
         }
 
-    def _choose(self, known: Evidence) -> tuple[int, dict[str, Any]]:
+    def _choose(self, known: NeighborEvidence) -> tuple[int, dict[str, Any]]:
         """Choose by the answers that the texts get without themselves."""
-        if self.exit_by == "confidence":
-            tried = self._by_confidence(known)
-        elif self.budgets is None:
-            tried = self._by_votes(known)
-        else:
-            tried = self._by_gain(known)
+        tried = self._by_votes(known) if self.budgets is None else self._by_gain(known)
         texts = np.arange(len(known.codes))
         scores = [
             score_answers(
@@ -234,7 +222,7 @@ class RAEEClassifierCV(RAEEClassifier):
         results = _cv_results(tried, scores)
         best = self._best(results)
         chosen = tried[best].params
-        return chosen.get("k", 1), {
+        return chosen["k"], {
             **{f"{name}_": value for name, value in chosen.items()},
             **tried[best].found,
             "best_score_": scores[best],
@@ -242,7 +230,7 @@ class RAEEClassifierCV(RAEEClassifier):
             "cv_results_": results,
         }
 
-    def _by_votes(self, known: Evidence) -> list[Candidate]:
+    def _by_votes(self, known: NeighborEvidence) -> list[Candidate]:
         """Try every k with every tau."""
         ks = [int(k) for k in self.ks]
         distances, rows = other_neighbors(known.database, known.keys, max(ks))
@@ -256,7 +244,7 @@ class RAEEClassifierCV(RAEEClassifier):
             for tau in self.taus
         ]
 
-    def _by_gain(self, known: Evidence) -> list[Candidate]:
+    def _by_gain(self, known: NeighborEvidence) -> list[Candidate]:
         """Try every k with every budget."""
         tried = []
         for k, gains in gains_left_out(known, [int(k) for k in self.ks]).items():
@@ -265,20 +253,6 @@ class RAEEClassifierCV(RAEEClassifier):
                 exits = best_for_price(gains, known.costs, price, self.min_exit)
                 params = {"k": k, "budget": float(budget)}
                 tried.append(Candidate(params, exits, {"lambda_": price}))
-        return tried
-
-    def _by_confidence(self, known: Evidence) -> list[Candidate]:
-        """Try every tau, or every budget."""
-        confidence = known.proba.max(axis=2)
-        tried = []
-        for tau in self.taus if self.budgets is None else ():
-            exits = first_confident(confidence, tau, self.min_exit)
-            tried.append(Candidate({"tau": float(tau)}, exits))
-        for budget in () if self.budgets is None else self.budgets:
-            threshold = threshold_within(budget, known, self.min_exit)
-            exits = first_confident(confidence, threshold, self.min_exit)
-            params = {"budget": float(budget)}
-            tried.append(Candidate(params, exits, {"threshold_": threshold}))
         return tried
 
     def _best(self, results: dict[str, Any]) -> int:

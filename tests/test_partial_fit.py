@@ -116,7 +116,7 @@ def test_a_partial_fit_that_fails_leaves_the_estimator_as_it_was(
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("power cut")
 
-    monkeypatch.setattr("skraee.classifier.Fitted.joined", broken)
+    monkeypatch.setattr("skraee.estimator.fitted.FittedByNeighbors.joined", broken)
     with pytest.raises(RuntimeError, match="power cut"):
         clf.partial_fit(X[30:], Y[30:])
     assert joblib.hash(clf) == before

@@ -1,4 +1,4 @@
-"""The estimators with the closed-form readout, exits by confidence and budgets."""
+"""Both classifiers with the closed-form readout, and budgets."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from skraee import (
     Backbone,
+    EarlyExitClassifier,
     LayerSweep,
     RAEEClassifier,
     RAEEClassifierCV,
@@ -26,6 +27,7 @@ from skraee import (
 from skraee.exceptions import UndecidedWarning
 from skraee.exits.policies import best_for_price, first_confident
 from tests.support.checkpoints import change_settings, saved
+from tests.support.classifiers import early_exit, raee
 
 # Texts with a wrong label are often read wrongly at all depths.
 pytestmark = pytest.mark.filterwarnings("ignore::skraee.exceptions.UndecidedWarning")
@@ -33,7 +35,11 @@ pytestmark = pytest.mark.filterwarnings("ignore::skraee.exceptions.UndecidedWarn
 KINDS = list(toy.TEMPLATES)
 EXITS = ["retrieval", "confidence"]
 READOUTS = ["lm_head", "ridge"]
-RETRIEVAL_ONLY = ["kneighbors", "exit_distribution", "explain"]
+WAYS = [
+    {"readout": "lm_head"},
+    {"readout": "ridge"},
+    {"exit_by": "confidence"},
+]
 
 
 def noisy(n: int, seed: int = 0) -> tuple[list[str], np.ndarray]:
@@ -49,20 +55,20 @@ X_NEW, Y_NEW = noisy(50, seed=1)
 CLASSES = ["negative", "positive"]
 
 
-def classifier(kind: Any = "masked", cls: Any = RAEEClassifier, **params: Any) -> Any:
-    defaults = {
-        "backbone": toy.backbone(kind),
-        "template": toy.TEMPLATES[kind],
-        "label_words": toy.LABEL_WORDS,
-        "readout": "ridge",
-        "index": "exact",
-        "memory": None,  # so that predict really runs
-    }
+def classifier(
+    kind: Any = "masked",
+    cls: Any = RAEEClassifier,
+    exit_by: str = "retrieval",
+    **params: Any,
+) -> Any:
+    stops = {} if params.get("budget") else {"threshold": 0.7}
+    if exit_by == "confidence":
+        params.pop("label_words", None)
+        return early_exit(kind, **{**stops, **params})
+    defaults: dict[str, Any] = {"readout": "ridge", "index": "exact"}
     if cls is RAEEClassifier:
-        defaults["k"] = 7
-        if params.get("budget") is None:
-            defaults["tau"] = 0.7
-    return cls(**{**defaults, **params})
+        defaults |= {"k": 7} | ({"tau": 0.7} if stops else {})
+    return raee(kind, cls, **{**defaults, **params})
 
 
 def same_answers(found: Any, expected: Any, texts: Any = X_NEW, **close: Any) -> None:
@@ -76,13 +82,12 @@ def same_answers(found: Any, expected: Any, texts: Any = X_NEW, **close: Any) ->
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("readout", READOUTS)
-@pytest.mark.parametrize("exit_by", EXITS)
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("budget", [None, 0.4])
 def test_predict_proba_is_the_exits_row_of_layer_proba(
-    kind: str, readout: str, exit_by: str, budget: float | None
+    kind: str, way: Any, budget: float | None
 ) -> None:
-    clf = classifier(kind, readout=readout, exit_by=exit_by, budget=budget).fit(X, Y)
+    clf = classifier(kind, budget=budget, **way).fit(X, Y)
     proba, exits = clf.predict_proba(X_NEW, return_exit_layers=True)
     depths = clf.layer_proba(X_NEW)
     np.testing.assert_allclose(depths.sum(axis=2), 1, atol=1e-5)
@@ -91,20 +96,19 @@ def test_predict_proba_is_the_exits_row_of_layer_proba(
     np.testing.assert_array_equal(
         clf.classes_[proba.argmax(axis=1)], clf.predict(X_NEW)
     )
-    if exit_by == "confidence":
-        threshold = clf.tau if budget is None else clf.threshold_
+    if isinstance(clf, EarlyExitClassifier):
+        threshold = clf.threshold if budget is None else clf.threshold_
         expected = first_confident(depths.max(axis=2), threshold, 0)
         np.testing.assert_array_equal(exits, expected)
 
 
 @pytest.mark.parametrize("encoder", [2, "callable", CountVectorizer(max_features=9)])
-@pytest.mark.parametrize("exit_by", EXITS)
-def test_every_encoder_works_with_ridge(encoder: Any, exit_by: str) -> None:
+def test_every_encoder_works_with_ridge(encoder: Any) -> None:
     if encoder == "callable":
         encoder = lengths
     elif isinstance(encoder, CountVectorizer):
         encoder = DenseCounts(max_features=9)
-    clf = classifier(encoder=encoder, exit_by=exit_by).fit(X, Y)
+    clf = classifier(encoder=encoder).fit(X, Y)
     proba, exits = clf.predict_proba(X_NEW, return_exit_layers=True)
     rows = clf.layer_proba(X_NEW)[np.arange(50), exits]
     np.testing.assert_allclose(proba, rows, atol=1e-5)
@@ -123,15 +127,10 @@ class DenseCounts(CountVectorizer):
         return super().fit_transform(raw_documents, y).toarray()
 
 
-def test_exits_by_confidence_make_no_keys_and_fit_no_encoder(
-    rows: Counter[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(texts: Any) -> Any:
-        raise AssertionError("nothing asks for keys")
-
-    clf = classifier(encoder=broken, exit_by="confidence").fit(X, Y)
+def test_exits_by_confidence_make_no_keys(rows: Counter[str]) -> None:
+    clf = early_exit(threshold=0.7).fit(X, Y)
     clf.predict(X_NEW)
-    assert clf._fitted.database.keys.shape == (90, 0)
+    assert clf.sweep(X_NEW).keys.shape == (50, 0)
     assert set(rows) == {"sweep", "run"}
 
 
@@ -207,14 +206,17 @@ def test_predict_before_fit_is_the_error_of_scikit_learn(exit_by: str) -> None:
 
 
 def test_min_exit_binds_confidence_too() -> None:
-    clf = classifier(exit_by="confidence", tau=0.0, min_exit=2).fit(X, Y)
+    clf = classifier(exit_by="confidence", threshold=0.0, min_exit=2).fit(X, Y)
     assert set(clf.exit_layers(X_NEW)) == {2}
-    assert set(clf.set_params(tau=1.0).exit_layers(X_NEW)) == {4}
+    assert set(clf.set_params(threshold=1.0).exit_layers(X_NEW)) == {4}
 
 
-def test_tau_moves_the_exits_by_confidence_after_fit() -> None:
+def test_threshold_moves_the_exits_after_fit() -> None:
     clf = classifier(exit_by="confidence").fit(X, Y)
-    means = [clf.set_params(tau=t).exit_layers(X_NEW).mean() for t in (0, 0.7, 0.9, 1)]
+    means = [
+        clf.set_params(threshold=value).exit_layers(X_NEW).mean()
+        for value in (0, 0.7, 0.9, 1)
+    ]
     assert means == sorted(means)
     assert means[0] == 0.0
     assert means[-1] == 4.0
@@ -297,7 +299,11 @@ def test_balanced_classes_are_weighed_alike() -> None:
 @pytest.mark.parametrize(
     ("params", "error", "message"),
     [
-        ({"exit_by": "luck"}, ValueError, "exit_by must be one of 'retrieval', 'conf"),
+        (
+            {"exit_by": "confidence", "threshold": 1.5},
+            ValueError,
+            "threshold must lie between 0 and 1, got 1.5",
+        ),
         ({"readout": "rigde"}, ValueError, "readout must be one of 'lm_head', 'ridge'"),
         ({"budget": 0}, ValueError, "budget must be above 0, got 0; None sets no"),
         ({"budget": 1.5}, ValueError, "budget must lie between 0 and 1, got 1.5"),
@@ -315,19 +321,10 @@ def test_a_wrong_parameter_is_one_clear_error_before_the_sweep(
 # What there is without neighbours
 
 
-@pytest.mark.parametrize("cls", [RAEEClassifier, RAEEClassifierCV])
-@pytest.mark.parametrize("name", RETRIEVAL_ONLY)
-def test_methods_about_neighbours_are_not_there_with_confidence(
-    cls: Any, name: str
-) -> None:
-    clf = classifier(cls=cls, exit_by="confidence").fit(X, Y)
-    assert not hasattr(clf, name)
-    with pytest.raises(AttributeError) as caught:
-        getattr(clf, name)
-    told = f"{caught.value} {caught.value.__cause__}"
-    assert "exit_by='confidence'" in told
-    assert "set exit_by='retrieval'" in told
-    assert hasattr(classifier(cls=cls), name)
+@pytest.mark.parametrize("name", ["kneighbors", "exit_distribution"])
+def test_methods_about_neighbours_are_not_there_with_confidence(name: str) -> None:
+    assert not hasattr(early_exit(), name)
+    assert hasattr(raee(), name)
 
 
 def test_methods_about_neighbours_work_with_ridge_and_a_budget() -> None:
@@ -342,17 +339,21 @@ def test_methods_about_neighbours_work_with_ridge_and_a_budget() -> None:
         assert X_NEW[0] in report
 
 
-@pytest.mark.parametrize("exit_by", EXITS)
 @pytest.mark.parametrize(
-    "change", [{"readout": "lm_head"}, {"exit_by": None}, {"budget": 0.3}]
+    ("exit_by", "change"),
+    [
+        ("retrieval", {"readout": "lm_head"}),
+        ("retrieval", {"budget": 0.3}),
+        ("confidence", {"budget": 0.3}),
+    ],
 )
+@pytest.mark.filterwarnings("ignore:threshold=0.7 is not used:UserWarning")
 def test_what_fit_has_settled_cannot_be_set_afterwards(
     change: dict[str, Any], exit_by: str
 ) -> None:
-    clf = classifier(exit_by=exit_by, tau=0.9).fit(X, Y)
+    params = {"tau": 0.9} if exit_by == "retrieval" else {}
+    clf = classifier(exit_by=exit_by, **params).fit(X, Y)
     (name,) = change
-    if name == "exit_by":
-        change = {name: EXITS[1 - EXITS.index(exit_by)]}
     message = f"{name} was .* at fit and is {change[name]!r} now.*call fit again"
     for method in ("predict", "exit_layers", "layer_proba", "timings"):
         with pytest.raises(ValueError, match=message):
@@ -369,20 +370,18 @@ def clone_fitted(clf: Any) -> Any:
 # Budgets
 
 
-@pytest.mark.parametrize("readout", READOUTS)
-@pytest.mark.parametrize("exit_by", EXITS)
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_budgets_hold_for_texts_that_fit_has_not_seen(
-    kind: str, readout: str, exit_by: str
-) -> None:
+def test_budgets_hold_for_texts_that_fit_has_not_seen(kind: str, way: Any) -> None:
     texts, labels = noisy(400, seed=5)
     new, _ = noisy(400, seed=6)
-    clf = classifier(kind, readout=readout, exit_by=exit_by, memory="process")
+    clf = classifier(kind, budget=0.2, memory="process", **way)
+    by_neighbors = isinstance(clf, RAEEClassifier)
     for budget in (0.2, 0.5):
-        clf.set_params(budget=budget, tau=0.9).fit(texts, labels)
+        clf.set_params(budget=budget).fit(texts, labels)
         assert clf.cost_[clf.exit_layers(new)].mean() <= 1.1 * budget
         found = {"lambda_", "threshold_"} & vars(clf).keys()
-        assert found == {"lambda_" if exit_by == "retrieval" else "threshold_"}
+        assert found == {"lambda_" if by_neighbors else "threshold_"}
     clf.set_params(budget=None).fit(texts, labels)
     assert not {"lambda_", "threshold_"} & vars(clf).keys()
 
@@ -392,14 +391,12 @@ def test_a_budget_counts_the_layers_that_the_key_takes() -> None:
     evidence = np.maximum(clf.cost_, clf.cost_[2])
     exits = clf.exit_layers(X_NEW)
     assert evidence[exits].mean() <= 1.1 * 0.6
-    gains = clf._by_neighbors(clf._fitted).choice(clf.sweep(X_NEW).keys)
+    gains = clf._policy(clf._fitted).choice(clf.sweep(X_NEW).keys)
     expected = best_for_price(gains.scores, evidence, clf.lambda_, 0)
     np.testing.assert_array_equal(exits, expected)
     message = r"budget=0.4 is less than the earliest exits cost, 0.5 of a full pass"
     with pytest.raises(ValueError, match=message):
         classifier(encoder=2, budget=0.4).fit(X, Y)
-    # Without neighbours there are no keys to pay for.
-    classifier(encoder=2, budget=0.4, exit_by="confidence").fit(X, Y)
 
 
 @pytest.mark.parametrize("exit_by", EXITS)
@@ -407,10 +404,11 @@ def test_a_budget_that_cannot_be_kept_leaves_the_estimator_as_it_was(
     exit_by: str,
 ) -> None:
     clf = classifier(exit_by=exit_by).fit(X, Y)
+    unset = {"tau": 0.9} if exit_by == "retrieval" else {"threshold": None}
     fitted = {k: v for k, v in vars(clf).items() if k.endswith("_") or k == "_fitted"}
     before = joblib.hash(fitted)
     with pytest.raises(ValueError, match=r"budget=0.1 is less .* raise budget, or low"):
-        clf.set_params(budget=0.1, tau=0.9, min_exit=2).fit(X, Y)
+        clf.set_params(**unset, budget=0.1, min_exit=2).fit(X, Y)
     after = {k: v for k, v in vars(clf).items() if k.endswith("_") or k == "_fitted"}
     assert joblib.hash(after) == before
 
@@ -435,24 +433,30 @@ def test_settings_that_a_budget_makes_useless_are_warned_of_at_fit(
     classifier(readout=readout, budget=0.5, tau=0.9).fit(X, Y)
 
 
+def test_a_threshold_that_a_budget_makes_useless_is_warned_of_at_fit() -> None:
+    clf = early_exit(budget=0.5, threshold=0.8)
+    with pytest.warns(UserWarning, match=r"threshold=0.8 is not used") as caught:
+        clf.fit(X, Y)
+    assert caught[0].filename == __file__
+    clf.predict(X_NEW)  # warns no more
+
+
 # The search over them
 
 
 @pytest.mark.parametrize("readout", READOUTS)
-@pytest.mark.parametrize("exit_by", EXITS)
 @pytest.mark.parametrize("budgets", [None, (0.2, 0.5, 0.9)])
 def test_cv_chooses_by_leave_one_out_on_one_sweep(
-    readout: str, exit_by: Any, budgets: Any, rows: Counter[str]
+    readout: str, budgets: Any, rows: Counter[str]
 ) -> None:
-    settings = {"readout": readout, "exit_by": exit_by}
+    settings = {"readout": readout}
     clf = classifier(cls=RAEEClassifierCV, ks=(3, 9), budgets=budgets, **settings)
     clf.fit(X, Y)
     assert rows["sweep"] == len(set(X))
-    named = {"k"} if exit_by == "retrieval" else set()
-    named |= {"tau"} if budgets is None else {"budget"}
+    named = {"k", "tau" if budgets is None else "budget"}
     assert set(clf.best_params_) == named
     results = clf.cv_results_
-    n = (2 if "k" in named else 1) * (5 if budgets is None else 3)
+    n = 2 * (5 if budgets is None else 3)
     assert set(results) == {
         *("params", "mean_test_score", "rank_test_score", "mean_exit_layer"),
         *(f"param_{name}" for name in named),
@@ -464,22 +468,6 @@ def test_cv_chooses_by_leave_one_out_on_one_sweep(
     one = classifier(**{"tau": 0.9, **settings, **clf.best_params_}).fit(X, Y)
     same_answers(one, clf)
     assert one._fitted.setting["readout"] == readout
-
-
-def test_cv_scores_by_confidence_are_those_of_texts_left_out() -> None:
-    clf = classifier(cls=RAEEClassifierCV, taus=(0.6, 0.75), exit_by="confidence")
-    clf.fit(X, Y)
-    proba = clf._fitted.database.proba
-    for tau, score, mean in zip(
-        (0.6, 0.75),
-        clf.cv_results_["mean_test_score"],
-        clf.cv_results_["mean_exit_layer"],
-        strict=True,
-    ):
-        exits = first_confident(proba.max(axis=2), tau, 0)
-        answers = clf.classes_[proba[np.arange(90), exits].argmax(axis=1)]
-        assert score == pytest.approx((answers == Y).mean())
-        assert mean == pytest.approx(exits.mean())
 
 
 def test_cv_of_equal_budgets_takes_the_cheapest() -> None:
@@ -503,15 +491,15 @@ def test_grids_over_readouts_and_exits_pass_each_text_once_for_each_readout(
     rows: Counter[str],
 ) -> None:
     clear_sweeps()
-    grid = {
-        "readout": READOUTS,
-        "exit_by": EXITS,
-        "budget": [None, 0.3, 0.6],
-        "class_weight": [None, "balanced"],
-    }
-    search = GridSearchCV(classifier(tau=0.9, memory="process"), grid, cv=3).fit(X, Y)
+    grid = {"budget": [None, 0.3, 0.6], "class_weight": [None, "balanced"]}
+    by_neighbors = classifier(tau=0.9, memory="process")
+    search = GridSearchCV(by_neighbors, {"readout": READOUTS, **grid}, cv=3).fit(X, Y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert rows["sweep"] <= 2 * len(set(X))
+    before = rows.copy()
+    other = GridSearchCV(early_exit(memory="process"), grid, cv=3).fit(X, Y)
+    assert np.isfinite(other.cv_results_["mean_test_score"]).all()
+    assert rows == before  # the states are those that the other had read
     # Only the first split's test texts were not known yet, once for each readout.
     ran = rows["run"]
     assert ran <= 24 * 30
@@ -544,8 +532,9 @@ def test_known_texts_are_not_run_again(
     assert rows["sweep"] == 0  # only the twin, which has no memory, ran
     assert rows["run"] == len(set(X[:20]))
     rows.clear()
-    clf.set_params(exit_by="confidence").fit(X, Y)
-    clf.predict(X)
+    confident = classifier(exit_by="confidence", memory=memory).fit(X, Y)
+    confident.predict(X)
+    confident.set_params(budget=0.4, threshold=None).fit(X, Y).predict(X)
     clf.set_params(budget=0.4, tau=0.9).fit(X, Y).predict(X)
     classifier(cls=RAEEClassifierCV, memory=memory).fit(X, Y)
     assert not +rows
@@ -590,22 +579,20 @@ def test_states_in_half_precision_come_back_from_a_folder_as_they_were(
 # Pickles and files
 
 
-@pytest.mark.parametrize("readout", READOUTS)
-@pytest.mark.parametrize("exit_by", EXITS)
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("budget", [None, 0.4])
 @pytest.mark.parametrize("how", ["joblib", "file"])
 def test_what_was_fitted_survives_both_ways_of_keeping_it(
-    readout: str, exit_by: str, budget: Any, how: str, tmp_path: Path
+    way: Any, budget: Any, how: str, tmp_path: Path
 ) -> None:
-    params = {"readout": readout, "exit_by": exit_by, "budget": budget}
-    clf = classifier(**params).fit(X, Y)
+    clf = classifier(budget=budget, **way).fit(X, Y)
     path = tmp_path / "clf"
     if how == "joblib":
         joblib.dump(clf, path)
         again = joblib.load(path)
     else:
         clf.save(path)
-        again = RAEEClassifier.load(path)
+        again = type(clf).load(path)
     same_answers(again, clf, atol=0)
     np.testing.assert_array_equal(again.layer_proba(X_NEW), clf.layer_proba(X_NEW))
     np.testing.assert_array_equal(again.cost_, clf.cost_)
@@ -614,10 +601,9 @@ def test_what_was_fitted_survives_both_ways_of_keeping_it(
     assert again._fitted.setting == clf._fitted.setting
 
 
-@pytest.mark.parametrize("exit_by", EXITS)
 @pytest.mark.parametrize("budgets", [None, (0.3, 0.6), np.array([0.3, 0.6])])
-def test_a_search_survives_its_file(exit_by: str, budgets: Any, tmp_path: Path) -> None:
-    clf = classifier(cls=RAEEClassifierCV, exit_by=exit_by, budgets=budgets).fit(X, Y)
+def test_a_search_survives_its_file(budgets: Any, tmp_path: Path) -> None:
+    clf = classifier(cls=RAEEClassifierCV, budgets=budgets).fit(X, Y)
     clf.save(tmp_path / "clf")
     again = RAEEClassifierCV.load(tmp_path / "clf")
     same_answers(again, clf, atol=0)
@@ -678,25 +664,21 @@ def test_partial_fit_equals_fit_on_all_texts(
 
 
 @pytest.mark.parametrize("budget", [None, 0.4])
-@pytest.mark.parametrize("exit_by", EXITS)
-def test_partial_fit_of_label_words_equals_fit_and_needs_no_memory(
-    budget: Any, exit_by: str
-) -> None:
-    params = {"readout": "lm_head", "exit_by": exit_by, "budget": budget}
+def test_partial_fit_of_label_words_equals_fit_and_needs_no_memory(budget: Any) -> None:
+    params = {"readout": "lm_head", "budget": budget}
     parts = classifier(**params).fit(X[:30], Y[:30])
     parts.partial_fit(X[30:], Y[30:])
     same_answers(parts, classifier(**params).fit(X, Y))
 
 
 def test_partial_fit_of_a_search_chooses_anew(fresh_memory: str) -> None:
-    for exit_by in EXITS:
-        params = {"exit_by": exit_by, "memory": fresh_memory, "budgets": (0.3, 0.7)}
-        parts = classifier(cls=RAEEClassifierCV, **params).fit(X[:40], Y[:40])
-        parts.partial_fit(X[40:], Y[40:])
-        whole = classifier(cls=RAEEClassifierCV, **params).fit(X, Y)
-        assert parts.best_params_ == whole.best_params_
-        assert parts.best_score_ == pytest.approx(whole.best_score_)
-        same_answers(parts, whole)
+    params = {"memory": fresh_memory, "budgets": (0.3, 0.7)}
+    parts = classifier(cls=RAEEClassifierCV, **params).fit(X[:40], Y[:40])
+    parts.partial_fit(X[40:], Y[40:])
+    whole = classifier(cls=RAEEClassifierCV, **params).fit(X, Y)
+    assert parts.best_params_ == whole.best_params_
+    assert parts.best_score_ == pytest.approx(whole.best_score_)
+    same_answers(parts, whole)
 
 
 @pytest.mark.parametrize("lost", ["no memory", "forgotten"])
@@ -781,14 +763,10 @@ def test_fit_sweep_with_states_equals_fit(exit_by: str, tmp_path: Path) -> None:
 def test_fit_sweep_without_states_is_a_clear_error() -> None:
     sweep = classifier(readout="lm_head").sweep(X)
     assert sweep.states is None
-    with pytest.raises(ValueError, match=r"no states, which readout='ridge' reads"):
+    with pytest.raises(
+        ValueError, match="no states, which a closed-form readout reads"
+    ):
         classifier().fit_sweep(sweep, Y)
-
-
-def test_fit_sweep_of_label_words_by_confidence_equals_fit() -> None:
-    params = {"readout": "lm_head", "exit_by": "confidence"}
-    clf = classifier(**params)
-    same_answers(clf.fit_sweep(clf.sweep(X), Y), classifier(**params).fit(X, Y))
 
 
 def test_a_sweep_with_states_alone_does_not_fit_label_words() -> None:
@@ -841,7 +819,7 @@ def test_backbones_without_a_head_are_read_by_ridge(
     rows = clf.layer_proba(new)[np.arange(60), exits]
     np.testing.assert_allclose(proba, rows, atol=1e-5)
     clf.save(tmp_path / "clf")
-    same_answers(RAEEClassifier.load(tmp_path / "clf"), clf, texts=new, atol=0)
+    same_answers(type(clf).load(tmp_path / "clf"), clf, texts=new, atol=0)
     joblib.dump(clf, tmp_path / "pickle")
     same_answers(joblib.load(tmp_path / "pickle"), clf, texts=new, atol=0)
 
@@ -879,7 +857,11 @@ def test_texts_that_overflow_float16_are_answered_from_float32() -> None:
         half.layer_proba(X_NEW), full.layer_proba(X_NEW), atol=0.05
     )
     last = classifier(
-        "causal", backbone=backbone, dtype="float16", exit_by="confidence", tau=1.0
+        "causal",
+        backbone=backbone,
+        dtype="float16",
+        exit_by="confidence",
+        threshold=1.0,
     ).fit(X, Y)
     assert last.timings(X_NEW).n_repeated > 0
     proba, exits = last.predict_proba(X_NEW, return_exit_layers=True)
@@ -891,7 +873,7 @@ def test_texts_that_overflow_float16_are_answered_from_float32() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_batch_shrinks_as_its_texts_are_sure(
+def test_a_batch_shrinks_as_its_texts_are_confident(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from skraee.engine import gates

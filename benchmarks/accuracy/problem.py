@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.data import UNEQUAL, Labelled, backbone_folder, read_task, sample
 from benchmarks.peers import Encode, remembering
-from skraee import Backbone, Encoder, RAEEClassifier, templates
+from skraee import Backbone, EarlyExitClassifier, Encoder, RAEEClassifier, templates
 
 ELSEWHERE = {"mr": "cr", "sst2": "mpqa"}  # fitted on -> tested on
 ENCODER = "minilm-l6"
@@ -63,3 +63,18 @@ class Problem:
             **{"memory": self.memory, **params},
         )
         return clf.fit(*self.train)
+
+    def early_exit(self, **params: Any) -> EarlyExitClassifier:
+        """Return a fitted classifier that stops when it is confident."""
+        clf = EarlyExitClassifier(
+            Backbone(backbone_folder(self.backbone)),
+            templates.CAUSAL[self.task].template,
+            **{"memory": self.memory, **params},
+        )
+        return clf.fit(*self.train)
+
+    def ridge(self, exit_by: str, **params: Any) -> Any:
+        """Return a fitted classifier with the closed-form readout."""
+        if exit_by == "confidence":
+            return self.early_exit(**params)
+        return self.classifier(readout="ridge", **params)

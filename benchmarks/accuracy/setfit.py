@@ -71,5 +71,5 @@ def judge_set_fit(problem: Problem, lines: Lines) -> None:
 
 def seconds_of_ridge(problem: Problem) -> float:
     start = time.perf_counter()
-    problem.classifier(readout="ridge", exit_by="confidence", memory=None)
+    problem.early_exit(memory=None)
     return time.perf_counter() - start

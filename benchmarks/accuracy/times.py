@@ -40,7 +40,7 @@ def measure_times(problem: Problem, lines: Lines) -> None:
 def ours(problem: Problem) -> Iterator[tuple[str, Predict]]:
     for exit_by in EXITS:
         for budget in BUDGETS:
-            clf = problem.classifier(readout="ridge", exit_by=exit_by, budget=budget)
+            clf = problem.ridge(exit_by, budget=budget)
             name = f"ridge, exit by {exit_by}, {budget}"
             yield name, clf.set_params(memory=None).predict
     yield "RAEE, depth-0 keys", problem.classifier().set_params(memory=None).predict

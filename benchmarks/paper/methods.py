@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.paper.case import Case
 from benchmarks.paper.order import removal_order
 from benchmarks.peers import on_vectors, regression, votes, words_and_regression
-from skraee import RAEEClassifier
+from skraee import EarlyExitClassifier, RAEEClassifier
 from skraee.baselines import (
     AdaInferClassifier,
     CALMClassifier,
@@ -46,13 +46,20 @@ def with_encoder(case: Case, **params: Any) -> RAEEClassifier:
     return raee(case, encoder=case.sentence_encoder, **params)
 
 
-def ridge(case: Case, exit_by: Any) -> RAEEClassifier:
-    return raee(
-        case,
-        readout="ridge",
-        exit_by=exit_by,
+def ridge(case: Case) -> RAEEClassifier:
+    weight = case.class_weight
+    return raee(case, readout="ridge", budget=BUDGET, class_weight=weight)
+
+
+def early_exit(case: Case) -> EarlyExitClassifier:
+    engine = {n: v for n, v in case.engine.items() if n != "random_state"}
+    weight: Any = case.class_weight
+    return EarlyExitClassifier(
+        **engine,
+        template=case.prompt["template"],
+        memory=case.memory,
         budget=BUDGET,
-        class_weight=case.class_weight,
+        class_weight=weight,
     )
 
 
@@ -89,11 +96,9 @@ METHODS = {
     "raee-exit1": Method(
         "RAEE, encoder keys, exits from 1", lambda c: with_encoder(c, min_exit=1)
     ),
-    "ridge-retrieval": Method(
-        f"ridge, exit by retrieval, budget {BUDGET}", lambda c: ridge(c, "retrieval")
-    ),
+    "ridge-retrieval": Method(f"ridge, exit by retrieval, budget {BUDGET}", ridge),
     "ridge-confidence": Method(
-        f"ridge, exit by confidence, budget {BUDGET}", lambda c: ridge(c, "confidence")
+        f"ridge, exit by confidence, budget {BUDGET}", early_exit
     ),
     "tfidf": Method(
         "TF-IDF + logistic regression", lambda c: words_and_regression(c.class_weight)

@@ -15,16 +15,15 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
 from skraee.backbone.handle import Backbone, as_backbone
 from skraee.backbone.precision import Device
 from skraee.engine.batching import BatchTokens, OnProgress
 from skraee.engine.cost import depth_costs
-from skraee.estimator.contract import Answer, TextClassifierMixin
-from skraee.estimator.parameters import check_parameters
+from skraee.engine.engine import Run
+from skraee.estimator.contract import TextClassifierMixin
+from skraee.estimator.fitted import FittedTexts
 from skraee.estimator.progress import progress
-from skraee.sweep.layer_sweep import softmax
 from skraee.sweep.sweeper import Chunk, Sample, Sweeper, SweepSettings
 from skraee.text.inputs import Texts, check_texts, warn_of_empty
 from skraee.text.label_words import LabelWords, all_label_words
@@ -68,40 +67,19 @@ class TrainingTexts:
     on_progress: OnProgress | None
 
 
-@dataclass(frozen=True, eq=False)
-class FittedBaseline:
-    """Everything that predict needs, and all that a pickle holds.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FittedBaseline(FittedTexts):
+    """What a baseline keeps.
 
     Attributes
     ----------
-    sweep_settings : SweepSettings
-        How texts are read.
-    token_ids : tuple of C int
-        The label words' tokens, in the order of the classes.
     n_classes : int
     learned : object
         What `_learn` returned.
-    setting : dict
-        Parameters that predict cannot change any more.
-    attributes : tuple of str
-        Names of the public attributes that only this fit has set.
     """
 
-    sweep_settings: SweepSettings
-    token_ids: tuple[int, ...]
     n_classes: int
     learned: Any
-    setting: dict[str, Any]
-    attributes: tuple[str, ...] = ()
-
-    def check_setting(self, setting: dict[str, Any]) -> None:
-        """Refuse parameters that were changed since fit and cannot be any more."""
-        for name, now in setting.items():
-            if (then := self.setting[name]) != now:
-                raise ValueError(
-                    f"{name} was {then!r} at fit and is {now!r} now, which predict "
-                    "cannot follow; call fit again, or set it back."
-                )
 
 
 class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
@@ -212,21 +190,19 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
                 )
             )
         fitted = FittedBaseline(
-            sweeper.settings,
-            token_ids,
-            len(classes),
-            learned,
-            self._setting(),
-            tuple(attributes),
+            sweep_settings=sweeper.settings,
+            setting=self._setting(),
+            token_ids=token_ids,
+            n_classes=len(classes),
+            learned=learned,
         )
-        costs = depth_costs(sweeper.backbone)
-        for name in self._fitted.attributes if hasattr(self, "_fitted") else ():
-            self.__dict__.pop(name, None)  # of an earlier fit
-        self._fitted = fitted
-        self.classes_ = classes
-        self.n_layers_ = sweeper.n_layers
-        self.cost_ = costs
-        self.__dict__.update(attributes)
+        self._keep(
+            fitted,
+            classes_=classes,
+            n_layers_=sweeper.n_layers,
+            cost_=depth_costs(sweeper.backbone),
+            **attributes,
+        )
         return self
 
     def exit_layers(self, X: Any) -> npt.NDArray[Any]:
@@ -242,10 +218,6 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
         exit_layers : ndarray of shape (n,)
         """
         return self._answer(X, lambda _, exits: (exits,))[0]
-
-    def _check_parameters(self) -> None:
-        """Refuse values that no data could make right; subclasses check more."""
-        check_parameters(self)
 
     def _sweep_settings(self) -> SweepSettings:
         """Return how texts are read."""
@@ -285,32 +257,28 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
         """Return what seeds what is drawn: `random_state`, where None is 0."""
         return 0 if self.random_state is None else self.random_state
 
-    def _answers(self, X: Any) -> tuple[int, Iterator[Answer]]:
+    def _runs(self, X: Any) -> tuple[int, Iterator[Run]]:
         """Run the prompts of X, chunk by chunk."""
-        check_is_fitted(self)
-        self._check_parameters()
-        fitted = self._fitted
-        fitted.check_setting(self._setting())
-        samples = check_texts(
-            X, fitted.sweep_settings.template.fields, allow_empty=True
-        )
-        sweeper = fitted.sweep_settings.open(self.device, self.batch_tokens)
+        self._check_fitted()
+        samples = self._texts(X)
+        sweeper = self._fitted.sweep_settings.open(self.device, self.batch_tokens)
 
-        def answers() -> Iterator[Answer]:
+        def runs() -> Iterator[Run]:
             with progress("predict", len(samples), self.verbose) as on_progress:
                 for chunk in sweeper.chunks(samples):
-                    yield self._answer_chunk(sweeper, chunk, on_progress)
+                    yield self._run_chunk(sweeper, chunk, on_progress)
 
-        return len(samples), answers()
+        return len(samples), runs()
 
-    def _answer_chunk(
+    def _run_chunk(
         self, sweeper: Sweeper, chunk: Chunk, on_progress: OnProgress | None
-    ) -> Answer:
+    ) -> Run:
         prompts = sweeper.prompts_of(chunk, np.arange(len(chunk.samples)))
         scores, exits = self._run(sweeper, self._fitted, prompts, on_progress)
         if on_progress is not None:
             on_progress(len(chunk.inverse) - len(prompts))
-        return softmax(scores[chunk.inverse]), exits[chunk.inverse]
+        decided = np.zeros(len(chunk.inverse), dtype=bool)
+        return Run(scores[chunk.inverse], exits[chunk.inverse], decided)
 
 
 def prompts_of_all(sweeper: Sweeper, samples: Iterable[Sample]) -> list[Prompt]:

@@ -248,7 +248,7 @@ class SLEBClassifier(BaselineClassifier):
     ) -> tuple[list[int], list[float]]:
         """Find the blocks to remove."""
         random = check_random_state(self._seed())
-        texts = self._texts(task, random)
+        texts = self._sample_texts(task, random)
         backbone = task.sweeper.backbone
         exercises = exercises_for(backbone, texts, random, self.max_length)
         done = np.linspace(0, len(task.samples), n_remove + 1).astype(int)
@@ -262,7 +262,9 @@ class SLEBClassifier(BaselineClassifier):
             backbone, exercises, n_remove, self.batch_tokens, on_progress
         )
 
-    def _texts(self, task: TrainingTexts, random: np.random.RandomState) -> list[str]:
+    def _sample_texts(
+        self, task: TrainingTexts, random: np.random.RandomState
+    ) -> list[str]:
         """Return the calibration texts."""
         if self.calibration_texts is not None:
             return [text for (text,) in check_texts(self.calibration_texts)]

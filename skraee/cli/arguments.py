@@ -13,6 +13,11 @@ _TRUST = (
 )
 
 
+# Options of `fit` that only one kind of exit has; None where they are not given.
+OF_RETRIEVAL = {"label_words", "readout", "k", "tau", "encoder"}
+OF_CONFIDENCE = {"threshold"}
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line.
 
@@ -71,22 +76,23 @@ def _add_fit(commands: Any) -> None:
     fit.add_argument(
         "--readout",
         choices=["lm_head", "ridge"],
-        default="lm_head",
-        help="what reads the classes: the model's own words, or a linear readout of "
-        "each layer, solved in closed form, which is far more accurate from some "
-        "hundred texts on (%(default)s)",
+        help="what reads the classes with --exit-by retrieval: the model's own words, "
+        "or a linear readout of each layer, solved in closed form, which is far more "
+        "accurate from some hundred texts on (lm_head)",
     )
     fit.add_argument(
         "--exit-by",
         choices=["retrieval", "confidence"],
         default="retrieval",
-        help="what chooses the exit; confidence suits --readout ridge (%(default)s)",
+        help="what chooses the exit: similar labelled texts (RAEEClassifier), or the "
+        "confidence of a linear readout of each layer, solved in closed form "
+        "(EarlyExitClassifier) (%(default)s)",
     )
     fit.add_argument(
         "--budget",
         type=float,
         help="mean share of the model's cost that a prediction may use, such as 0.3; "
-        "in place of --tau",
+        "in place of --tau or --threshold",
     )
     fit.add_argument(
         "--class-weight",
@@ -94,13 +100,18 @@ def _add_fit(commands: Any) -> None:
         help="weigh classes of unequal size alike",
     )
     fit.add_argument(
-        "--k", type=int, default=12, help="neighbours that vote (%(default)s)"
+        "--k", type=int, help="neighbours that vote, with --exit-by retrieval (12)"
     )
     fit.add_argument(
         "--tau",
         type=float,
-        default=0.9,
-        help="least probability of the right class that votes (%(default)s)",
+        help="least probability of the right class that votes, with --exit-by "
+        "retrieval (0.9)",
+    )
+    fit.add_argument(
+        "--threshold",
+        type=float,
+        help="least confidence that stops a text, with --exit-by confidence (0.9)",
     )
     fit.add_argument(
         "--encoder",

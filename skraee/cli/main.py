@@ -14,14 +14,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skraee.cli.arguments import parser
+from skraee.cli.arguments import OF_CONFIDENCE, OF_RETRIEVAL, parser
 from skraee.text.files import check_writable, replacing
 from skraee.text.tables import Table, read_table, write_table
 
 if TYPE_CHECKING:
     from skraee.classifier import RAEEClassifier
+    from skraee.early_exit import EarlyExitClassifier
 
-# A model file of this name is that of `RAEEClassifier.save`, any other one joblib's.
+    Classifier = EarlyExitClassifier | RAEEClassifier
+
+# A model file of this name is that of `save`, any other one joblib's.
 _SAVED = ".skraee"
 
 # What predict adds to the columns of its input.
@@ -93,24 +96,7 @@ def _fit(arguments: argparse.Namespace) -> None:
     texts = table.texts(fields, arguments.text_column)
     labels = table.labels(arguments.label_column)
 
-    from skraee.classifier import RAEEClassifier
-
-    clf = RAEEClassifier(
-        arguments.backbone,
-        arguments.template,
-        k=arguments.k,
-        tau=arguments.tau,
-        label_words=arguments.label_words,
-        encoder=arguments.encoder,
-        readout=arguments.readout,
-        exit_by=arguments.exit_by,
-        budget=arguments.budget,
-        class_weight=arguments.class_weight,
-        min_exit=arguments.min_exit,
-        dtype=arguments.dtype,
-        random_state=0,
-        verbose=1,
-    )
+    clf = _classifier(arguments)
     start = time.perf_counter()
     clf.fit(texts, labels)
     seconds = time.perf_counter() - start
@@ -118,6 +104,42 @@ def _fit(arguments: argparse.Namespace) -> None:
     print(_summary(clf, labels, seconds))
     size = arguments.output.stat().st_size / 1e6
     print(f"wrote {arguments.output} ({size:.1f} MB)")
+
+
+def _classifier(arguments: argparse.Namespace) -> Classifier:
+    """Return the classifier that the options ask for."""
+    shared: dict[str, Any] = {
+        name: getattr(arguments, name)
+        for name in ("budget", "class_weight", "min_exit", "dtype")
+    }
+    if arguments.exit_by == "confidence" and arguments.readout == "ridge":
+        arguments.readout = None  # it has no other
+    own = OF_CONFIDENCE if arguments.exit_by == "confidence" else OF_RETRIEVAL
+    others = (OF_CONFIDENCE | OF_RETRIEVAL) - own
+    given = {name: value for name, value in vars(arguments).items() if name in own}
+    given = {name: value for name, value in given.items() if value is not None}
+    if strange := [n for n in sorted(others) if getattr(arguments, n) is not None]:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in strange)
+        raise ValueError(
+            f"with --exit-by {arguments.exit_by} there is no use for {options}; leave "
+            "it out, or choose the other --exit-by."
+        )
+    if arguments.exit_by == "confidence":
+        from skraee.early_exit import EarlyExitClassifier
+
+        return EarlyExitClassifier(
+            arguments.backbone, arguments.template, **shared, **given, verbose=1
+        )
+    from skraee.classifier import RAEEClassifier
+
+    return RAEEClassifier(
+        arguments.backbone,
+        arguments.template,
+        **shared,
+        **given,
+        random_state=0,
+        verbose=1,
+    )
 
 
 def _predict(arguments: argparse.Namespace) -> None:
@@ -137,7 +159,7 @@ def _predict(arguments: argparse.Namespace) -> None:
     _tell(f"{len(rows)} texts in {seconds:.1f} s{_mean_exit(clf, answers)}")
 
 
-def _answers(clf: RAEEClassifier, texts: list[str] | Table) -> list[tuple[Any, ...]]:
+def _answers(clf: Classifier, texts: list[str] | Table) -> list[tuple[Any, ...]]:
     """Return what `_ANSWERS` names for each text."""
     proba, exits = clf.predict_proba(texts, return_exit_layers=True)
     labels = clf.classes_[proba.argmax(axis=1)]
@@ -154,7 +176,7 @@ def _free_names(columns: Sequence[str]) -> list[str]:
     return names
 
 
-def _mean_exit(clf: RAEEClassifier, answers: Sequence[tuple[Any, ...]]) -> str:
+def _mean_exit(clf: Classifier, answers: Sequence[tuple[Any, ...]]) -> str:
     if not answers:
         return ""
     mean = sum(exit_layer for _, exit_layer, _ in answers) / len(answers)
@@ -167,7 +189,7 @@ def _versions(arguments: argparse.Namespace) -> None:
     show_versions()
 
 
-def _summary(clf: RAEEClassifier, labels: list[str], seconds: float) -> str:
+def _summary(clf: Classifier, labels: list[str], seconds: float) -> str:
     counts = [f"{name} {labels.count(name)}" for name in clf.classes_]
     best = int(clf.layer_scores_.argmax())
     return "\n".join(
@@ -180,7 +202,7 @@ def _summary(clf: RAEEClassifier, labels: list[str], seconds: float) -> str:
     )
 
 
-def _write(clf: RAEEClassifier, path: Path) -> None:
+def _write(clf: Classifier, path: Path) -> None:
     if path.suffix == _SAVED:
         clf.save(path)
         return
@@ -191,13 +213,17 @@ def _write(clf: RAEEClassifier, path: Path) -> None:
         joblib.dump(clf, beside)
 
 
-def _load(path: Path) -> RAEEClassifier:
+def _load(path: Path) -> Classifier:
     from skraee.classifier import RAEEClassifier
+    from skraee.early_exit import EarlyExitClassifier
+    from skraee.persistence.model_file import load
 
     if not path.is_file():
         raise OSError(f"there is no file {str(path)!r}; check the path.")
     if path.suffix == _SAVED:
-        return RAEEClassifier.load(path)
+        kinds: list[Any] = [EarlyExitClassifier, RAEEClassifier]
+        found: Classifier = load(kinds, path)
+        return found
 
     import joblib
     from sklearn.utils.validation import check_is_fitted
@@ -209,10 +235,10 @@ def _load(path: Path) -> RAEEClassifier:
             f"{path} cannot be read as a model ({type(error).__name__}: {error}); "
             "make one with: skraee fit"
         ) from error
-    if not isinstance(clf, RAEEClassifier):
+    if not isinstance(clf, EarlyExitClassifier | RAEEClassifier):
         raise ValueError(
-            f"{path} holds a {type(clf).__name__}, not a fitted RAEEClassifier; make "
-            "one with: skraee fit"
+            f"{path} holds a {type(clf).__name__}, not a fitted EarlyExitClassifier or "
+            "RAEEClassifier; make one with: skraee fit"
         )
     check_is_fitted(clf)
     return clf

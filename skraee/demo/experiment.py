@@ -10,6 +10,7 @@ from skraee.classifier import RAEEClassifier
 from skraee.demo.measure import Measured, System, fixed_depth, measure
 from skraee.demo.settings import DEFAULTS, K, Setting, Trial, candidates, try_settings
 from skraee.demo.task import Task
+from skraee.early_exit import EarlyExitClassifier
 from skraee.engine.head import label_head
 from skraee.inspection.explanation import Explanation
 from skraee.sweep.layer_sweep import LayerSweep
@@ -140,14 +141,11 @@ class Experiment:
         return fixed_depth(name, self._reader, head, self._classes, depth)
 
     def _closed_form(self) -> System:
-        clf = RAEEClassifier(
+        clf = EarlyExitClassifier(
             self._backbone,
             self._task.prompt.template,
-            readout="ridge",
-            exit_by="confidence",
             budget=_BUDGET,
             memory=None,
-            random_state=_SEED,
             verbose=1,
         ).fit(self._task.fit.texts, self._task.fit.labels)
         clf.set_params(verbose=0)

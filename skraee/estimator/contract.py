@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import warnings
+from array import array
 from collections.abc import Callable, Iterable, Iterator
-from itertools import starmap
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
+from sklearn.utils.validation import check_is_fitted
 
+from skraee.engine.engine import Run
+from skraee.estimator.fitted import FittedTexts
+from skraee.estimator.parameters import check_parameters
+from skraee.exceptions import UndecidedWarning
+from skraee.sweep.layer_sweep import softmax
+from skraee.text.inputs import Texts, check_texts
 from skraee.text.labels import check_labels
 from skraee.text.template import Template, as_template
 from skraee.versions import DOCS, stamped, unstamped
 
 Float32Array = npt.NDArray[np.float32]
 Arrays = tuple[npt.NDArray[Any], ...]
-#: Probabilities (n, C) and exits (n,) of some texts.
-Answer = tuple[Float32Array, npt.NDArray[Any]]
 
 
 class TextClassifierMixin(ClassifierMixin):
@@ -33,6 +40,7 @@ class TextClassifierMixin(ClassifierMixin):
 
     template: str | Template
     classes_: npt.NDArray[Any]
+    _fitted: FittedTexts
 
     def predict(self, X: Any, return_exit_layers: bool = False) -> Any:
         """Classify texts, each with as many layers as it needs.
@@ -125,16 +133,56 @@ class TextClassifierMixin(ClassifierMixin):
         everything = np.ones(len(right), dtype=bool)
         return float(accuracy_score(everything, right, sample_weight=sample_weight))
 
-    def _answers(self, X: Any) -> tuple[int, Iterator[Answer]]:
-        """Return how many texts there are, and the answers to some after the other."""
+    def _runs(self, X: Any) -> tuple[int, Iterator[Run]]:
+        """Return how many texts there are, and their runs, some after the other."""
+        raise NotImplementedError
+
+    def _setting(self) -> dict[str, Any]:
+        """Return the parameters that predict cannot change any more."""
         raise NotImplementedError
 
     def _answer(self, X: Any, read: Callable[..., Arrays]) -> Arrays:
-        """Return what is read off the probabilities and exits of all texts."""
-        n_texts, answers = self._answers(X)
+        """Return what is read off the probabilities and exits; for public methods."""
+        n_texts, runs = self._runs(X)
+        undecided = array("q")
+
+        def answers() -> Iterator[Arrays]:
+            n_done = 0
+            for run in runs:
+                undecided.extend((n_done + np.flatnonzero(run.undecided)).tolist())
+                n_done += len(run.exits)
+                yield read(softmax(run.scores), run.exits)
+
         proba = np.zeros((0, len(self.classes_)), dtype=np.float32)
         nothing = read(proba, np.zeros(0, dtype=np.int64))
-        return gathered(n_texts, starmap(read, answers), nothing)
+        found = gathered(n_texts, answers(), nothing)
+        if undecided:
+            message = _undecided_message(undecided)
+            warnings.warn(message, UndecidedWarning, stacklevel=3)
+        return found
+
+    def _check_parameters(self) -> None:
+        """Refuse values that no data could make right; a subclass may check more."""
+        check_parameters(self)
+
+    def _check_fitted(self) -> None:
+        """Refuse to go on unfitted, or with parameters that do not suit the fit."""
+        check_is_fitted(self)
+        self._check_parameters()
+        self._fitted.check_setting(self._setting())
+
+    def _texts(self, X: Any) -> Texts:
+        """Return the texts of X, for the template of the fit."""
+        fields = self._fitted.sweep_settings.template.fields
+        return check_texts(X, fields, allow_empty=True)
+
+    def _keep(self, fitted: FittedTexts, **attributes: Any) -> None:
+        """Take over at once what fit found; nothing of an earlier fit stays."""
+        earlier = self._fitted.attributes if self.__sklearn_is_fitted__() else ()
+        for name in earlier:
+            self.__dict__.pop(name, None)
+        fitted = replace(fitted, attributes=tuple(attributes))
+        self.__dict__.update(attributes, _fitted=fitted)
 
     def __getstate__(self) -> dict[str, Any]:
         return stamped(super().__getstate__())
@@ -156,31 +204,41 @@ class TextClassifierMixin(ClassifierMixin):
         return as_template(self.template)
 
 
-def gathered(n_rows: int, parts: Iterable[Arrays], nothing: Arrays) -> Arrays:
-    """Join arrays that come part by part, and keep none of the parts.
+def gathered(n_rows: int, chunks: Iterable[Arrays], nothing: Arrays) -> Arrays:
+    """Join arrays that come chunk by chunk, and keep none of the chunks.
 
-    What is kept from every part would lie about between what the next ones take and
+    What is kept from every chunk would lie about between what the next ones take and
     let go of, so that this could not go back to the system.
 
     Parameters
     ----------
     n_rows : int
-        Rows of all parts together.
-    parts : iterable of tuple of ndarray
+        Rows of all chunks together.
+    chunks : iterable of tuple of ndarray
         Each with as many rows in all of its arrays.
     nothing : tuple of ndarray
-        The outcome where there is no part.
+        The outcome where there is no chunk.
 
     Returns
     -------
     tuple of ndarray
     """
     whole, n_done = nothing, 0
-    for part in parts:
+    for chunk in chunks:
         if n_done == 0:
-            whole = tuple(np.empty((n_rows, *a.shape[1:]), a.dtype) for a in part)
-        rows = slice(n_done, n_done + len(part[0]))
-        for array, some in zip(whole, part, strict=True):
-            array[rows] = some
+            whole = tuple(np.empty((n_rows, *a.shape[1:]), a.dtype) for a in chunk)
+        rows = slice(n_done, n_done + len(chunk[0]))
+        for array_, some in zip(whole, chunk, strict=True):
+            array_[rows] = some
         n_done = rows.stop
     return whole
+
+
+def _undecided_message(positions: array[int]) -> str:
+    first = ", ".join(map(str, positions[:5]))
+    more = ", ..." if len(positions) > 5 else ""
+    return (
+        f"{len(positions)} text(s) had no neighbour that was answered rightly at any "
+        f"layer it may vote for and ran the whole model (positions {first}{more}); "
+        "raise k, lower tau or min_exit, or use below_tau='top3'."
+    )

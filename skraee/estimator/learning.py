@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from skraee.engine.cost import depth_costs
 from skraee.engine.states import States, room_for
 from skraee.estimator.fitted import Fitted
-from skraee.exits.policies import Evidence
-from skraee.readout.calibration import fit_sharpness, sample_weights
+from skraee.readout.calibration import sample_weights
 from skraee.readout.ridge import RidgeReadout, fit_ridge
-from skraee.retrieval.database import Database, StoredTexts
-from skraee.retrieval.exact_search import Metric
-from skraee.retrieval.keys import Standardizer
-from skraee.retrieval.neighbors import Method
 from skraee.retrieval.reuse import LRUCache, content
-from skraee.sweep.layer_sweep import LayerSweep, softmax
+from skraee.sweep.layer_sweep import LayerSweep
 from skraee.sweep.sweeper import Sweeper
 from skraee.text.inputs import Texts
 
@@ -34,73 +28,19 @@ _solved = LRUCache()
 
 
 @dataclass(frozen=True, eq=False)
-class Learned:
-    """What reads the classes, and what it says of the texts of fit.
-
-    Attributes
-    ----------
-    proba : ndarray of shape (n, m + 1, C)
-        Of every text at every depth, by a readout that did not see its label.
-    stored : ndarray of shape (n, m + 1, C)
-        What the database keeps: the same, or for label words the model's own.
-    ridge : RidgeReadout or None
-    sharpness : ndarray of shape (m + 1,) or None
-    records : ndarray of uint8 of shape (n, 20) or None
-        Where the store has the texts' states.
-    """
-
-    proba: Float32Array
-    stored: Float32Array
-    ridge: RidgeReadout | None = None
-    sharpness: Float64Array | None = None
-    records: npt.NDArray[np.uint8] | None = None
-
-
-@dataclass(frozen=True)
-class FitSettings:
-    """What of an estimator's parameters decides what fit learns.
-
-    Attributes
-    ----------
-    class_weight : None, "balanced" or dict
-    seed : int or RandomState
-    shared : bool
-        Whether what is solved and searched is shared with other fits of this process.
-    database, metric, index, n_jobs
-        As in :class:`skraee.RAEEClassifier`.
-    fixed : dict
-        Parameters that predict cannot change any more.
-    n_seen : int
-        Texts that were fitted before.
-    """
-
-    class_weight: Any
-    seed: int | np.random.RandomState
-    shared: bool
-    database: StoredTexts
-    metric: Metric
-    index: Method
-    n_jobs: int | None
-    fixed: dict[str, Any]
-    n_seen: int = 0
-
-
-@dataclass(frozen=True, eq=False)
 class Lesson:
-    """A sweep and its labels, and what was fitted before.
+    """Labelled texts, the sweep of those that are new, and what was fitted before.
 
-    Parameters
+    Attributes
     ----------
     sweeper : Sweeper
     sweep : LayerSweep
-        Of the n new texts.
+        Of the new texts.
     new_codes : ndarray of shape (n,)
         Their class codes.
     classes : ndarray of shape (C,)
-    token_ids : tuple of C int
-        Tokens of the classes' label words; empty where states are read.
     samples : Texts or None
-        The texts; None where only their sweep is known.
+        The new texts; None where only their sweep is known.
     before : Fitted or None
         Of the texts that were fitted before.
     """
@@ -109,112 +49,105 @@ class Lesson:
     sweep: LayerSweep
     new_codes: IntegerArray
     classes: npt.NDArray[Any]
-    token_ids: tuple[int, ...]
-    samples: Texts | None
-    before: Fitted | None
+    samples: Texts | None = None
+    before: Any = None
 
-    def learn(self, settings: FitSettings) -> tuple[Fitted, Evidence]:
-        """Make what predict needs, and what exits are chosen by.
-
-        Parameters
-        ----------
-        settings : FitSettings
-        """
-        sweeper, by_keys = self.sweeper, self.sweeper.settings.by_keys
-        weights = sample_weights(self.codes, self.classes, settings.class_weight)
-        seed = settings.seed
-        if sweeper.settings.by_states:
-            learned = self._ridge(weights, seed, shared=settings.shared)
-        else:
-            learned = self._label_words(weights)
-        keys, standardizer = self.sweep.keys, None
-        if sweeper.key_depth is not None:
-            standardizer = Standardizer.fit(keys)
-            keys = standardizer(keys)
-        database = Database.build(
-            keys,
-            learned.stored[-len(self.sweep) :],
-            self.new_codes,
-            keep=settings.database if by_keys else "all",
-            metric=settings.metric,
-            method=settings.index,
-            n_jobs=settings.n_jobs,
-            random_state=seed,
-            shared=settings.shared,
-        )
-        fitted = Fitted(
-            sweeper.settings,
-            self.token_ids,
-            database,
-            setting=dict(settings.fixed),
-            standardizer=standardizer,
-            ridge=learned.ridge,
-            sharpness=learned.sharpness,
-            records=learned.records,
-        )
-        if self.before is not None:
-            fitted = self.before.joined(fitted, settings.n_seen, learned.stored)
-            keys = fitted.database.keys
-        costs = depth_costs(sweeper.backbone)
-        if sweeper.key_depth is not None:
-            costs = np.maximum(costs, costs[sweeper.key_depth])
-        evidence = Evidence(
-            database=fitted.database,
-            keys=keys,
-            proba=learned.proba,
-            codes=self.codes,
-            classes=self.classes,
-            weights=weights,
-            costs=costs,
-        )
-        return fitted, evidence
-
-    @cached_property
+    @property
     def codes(self) -> IntegerArray:
         """Class codes of all texts, the new ones last."""
         if self.before is None:
             return self.new_codes
-        return np.concatenate([self.before.database.labels, self.new_codes])
+        return np.concatenate([self.before.codes, self.new_codes])
 
-    def _label_words(self, weights: Float64Array) -> Learned:
-        """Read the label words; where confidence decides, sharpen each depth."""
-        proba = self.sweep.proba(self.token_ids)
-        if self.before is not None:
-            proba = np.concatenate([self.before.database.proba, proba])
-        if self.sweeper.settings.by_keys:
-            return Learned(proba, proba)
-        logs = np.log(np.maximum(proba, np.finfo(np.float32).tiny, dtype=np.float64))
-        sharpness = np.array(
-            [
-                fit_sharpness(logs[:, depth], self.codes, weights)
-                for depth in range(logs.shape[1])
-            ]
-        )
-        sharpened = softmax(logs * sharpness[:, None])
-        return Learned(sharpened, proba, sharpness=sharpness)
+    def weights(self, class_weight: Any) -> Float64Array:
+        """Return the weights (n,) of all texts."""
+        return sample_weights(self.codes, self.classes, class_weight)
 
-    def _ridge(self, weights: Float64Array, seed: Any, *, shared: bool) -> Learned:
-        """Solve every depth, with the states of earlier texts from the store.
+    def layer_scores(
+        self, proba: Float32Array, scores_before: Float64Array | None, n_before: int
+    ) -> Float64Array:
+        """Return the accuracy (m + 1,) of every depth on all texts.
 
-        A search over what comes after it finds it solved.
+        Parameters
+        ----------
+        proba : ndarray of shape (n, m + 1, C)
+            Of the texts that are known, the new ones last.
+        scores_before : ndarray of shape (m + 1,) or None
+            On the texts that were fitted before.
+        n_before : int
+            How many these are.
         """
-        states, records, before = self.sweep.states, None, self.before
-        assert states is not None
-        if self.samples is not None:
-            names = b"".join(self.sweeper.records_of(self.samples))
-            records = np.frombuffer(names, np.uint8).reshape(-1, _RECORD_BYTES)
-        if before is not None:
-            states = _joined(self.sweeper.states_of(before.record_names()), states)
-            if records is not None and before.records is not None:
-                records = np.concatenate([before.records, records])
-        n_classes = len(self.classes)
-        solve = partial(fit_ridge, states, self.codes, n_classes, weights, seed)
-        if shared and records is not None and isinstance(seed, int):
-            arrays = map(content, (records, self.codes, weights))
-            ridge, proba = _solved.get((*arrays, n_classes, seed), solve)
-        else:
-            ridge, proba = solve()
-        return Learned(proba, proba, ridge=ridge, records=records)
+        right = proba.argmax(axis=2) == self.codes[:, None]
+        n_texts = n_before + len(self.sweep)
+        if scores_before is None or len(right) == n_texts:
+            scores: Float64Array = right.mean(axis=0)
+            return scores
+        # The database has forgotten some, but not how many were right.
+        step = right[-len(self.sweep) :].mean(axis=0) - scores_before
+        scores = scores_before + step * len(self.sweep) / n_texts
+        return scores
+
+
+@dataclass(frozen=True, eq=False)
+class SolvedReadout:
+    """The closed-form readout, and what it says of the texts of fit.
+
+    Attributes
+    ----------
+    ridge : RidgeReadout
+    proba : ndarray of shape (n, m + 1, C)
+        Of every text at every depth, each left out.
+    records : ndarray of uint8 of shape (n, 20) or None
+        Where the store has the texts' states.
+    """
+
+    ridge: RidgeReadout
+    proba: Float32Array
+    records: npt.NDArray[np.uint8] | None
+
+
+def solve_readout(
+    lesson: Lesson, weights: Float64Array, seed: Any, *, shared: bool
+) -> SolvedReadout:
+    """Solve every depth, with the states of earlier texts from the store.
+
+    Parameters
+    ----------
+    lesson : Lesson
+    weights : ndarray of shape (n,)
+        Of all texts.
+    seed : int or RandomState
+        Of the sample that is solved for where there are very many.
+    shared : bool
+        Whether a fit on the same texts in this process finds it solved, as a search
+        over what comes after it does.
+    """
+    states, records = _states_and_records(lesson)
+    codes, n_classes = lesson.codes, len(lesson.classes)
+    solve = partial(fit_ridge, states, codes, n_classes, weights, seed)
+    if shared and records is not None and isinstance(seed, int):
+        arrays = map(content, (records, codes, weights))
+        ridge, proba = _solved.get((*arrays, n_classes, seed), solve)
+    else:
+        ridge, proba = solve()
+    return SolvedReadout(ridge, proba, records)
+
+
+def _states_and_records(
+    lesson: Lesson,
+) -> tuple[States, npt.NDArray[np.uint8] | None]:
+    """Return the states of all texts, and where the store has them."""
+    states, records = lesson.sweep.states, None
+    before: Fitted | None = lesson.before
+    assert states is not None
+    if lesson.samples is not None:
+        names = b"".join(lesson.sweeper.records_of(lesson.samples))
+        records = np.frombuffer(names, np.uint8).reshape(-1, _RECORD_BYTES)
+    if before is not None:
+        states = _joined(lesson.sweeper.states_of(before.record_names()), states)
+        if records is not None and before.records is not None:
+            records = np.concatenate([before.records, records])
+    return states, records
 
 
 def _joined(first: States, second: States) -> States:

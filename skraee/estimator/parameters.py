@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import sys
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "readout": ("lm_head", "ridge"),
-    "exit_by": ("retrieval", "confidence"),
     "below_tau": ("top3", "skip"),
     "database": ("all", "correct"),
     "metric": ("sqeuclidean", "euclidean", "cosine"),
@@ -57,32 +55,35 @@ def check_parameters(estimator: BaseEstimator) -> None:
             check_choice(name, given[name], allowed)
 
 
-def warn_of_unused(estimator: BaseEstimator) -> None:
-    """Warn of settings that were changed and that a budget makes useless.
+def unused_with_a_budget(estimator: BaseEstimator) -> str | None:
+    """Say which setting was changed although a budget decides in its place.
 
     Parameters
     ----------
     estimator : BaseEstimator
         With a `budget`, or without one.
 
-    Warns
-    -----
-    UserWarning
-        If tau or below_tau was changed and a budget decides.
+    Returns
+    -------
+    str or None
+        What to warn of.
     """
     given = estimator.get_params(deep=False)
     if given.get("budget") is None:
-        return
+        return None
     defaults = inspect.signature(type(estimator)).parameters
-    for name in ("tau", "below_tau"):
-        if given[name] != defaults[name].default:
-            warnings.warn(
-                f"{name}={given[name]!r} is not used: with budget={given['budget']} "
-                "fit chooses what decides about exits; leave one of them at its "
-                "default.",
-                UserWarning,
-                stacklevel=4,
-            )
+    changed = [
+        f"{name}={given[name]!r}"
+        for name in ("tau", "below_tau", "threshold")
+        if name in given and given[name] != defaults[name].default
+    ]
+    if not changed:
+        return None
+    return (
+        f"{' and '.join(changed)} {'is' if len(changed) == 1 else 'are'} not used: "
+        f"with budget={given['budget']} fit chooses what decides about exits; leave "
+        "one of them at its default."
+    )
 
 
 def check_integer(

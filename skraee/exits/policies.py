@@ -35,14 +35,12 @@ IntArray = npt.NDArray[np.int64]
 _N_TRIED = 400
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Evidence:
     """What fit knows of its own texts, each left out: what exits are chosen by.
 
     Attributes
     ----------
-    database : Database
-    keys : ndarray of shape (n, d)
     proba : ndarray of shape (n, m + 1, C)
     codes : ndarray of shape (n,)
         Class codes.
@@ -53,13 +51,26 @@ class Evidence:
         Share of a full pass that each exit takes, that of the keys included.
     """
 
-    database: Database
-    keys: Float32Array
     proba: Float32Array
     codes: npt.NDArray[np.integer]
     classes: npt.NDArray[Any]
     weights: Float64Array
     costs: Float64Array
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class NeighborEvidence(Evidence):
+    """The same where neighbours decide.
+
+    Attributes
+    ----------
+    database : Database
+    keys : ndarray of shape (n, d)
+        Of all texts, as the database has them.
+    """
+
+    database: Database
+    keys: Float32Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -305,12 +316,14 @@ def threshold_within(budget: float, known: Evidence, min_exit: int) -> float:
     )
 
 
-def gains_left_out(known: Evidence, ks: Sequence[int]) -> dict[int, Float64Array]:
+def gains_left_out(
+    known: NeighborEvidence, ks: Sequence[int]
+) -> dict[int, Float64Array]:
     """Return `expected_gains` of each text of fit by the others, for several k.
 
     Parameters
     ----------
-    known : Evidence
+    known : NeighborEvidence
     ks : sequence of int
 
     Returns

@@ -159,5 +159,105 @@ class Explanation:
         return "\n".join(lines)
 
 
+@dataclass(frozen=True)
+class ConfidenceExplanation:
+    """The answer to one text, and the running answers that led to its exit.
+
+    Attributes
+    ----------
+    text : str
+    label : object
+        The answer.
+    proba : dict
+        Class -> probability at the exit.
+    exit_layer : int
+        Depth at which the text stopped.
+    n_layers : int
+        Layers m of the backbone.
+    threshold : float
+        The confidence that stops a text.
+    min_exit : int
+        No text stops before it.
+    labels : tuple of m + 1 object
+        The running answer at every depth, those behind the exit included.
+    confidence : tuple of m + 1 float
+        Its probability.
+    """
+
+    text: str
+    label: Any
+    proba: dict[Any, float]
+    exit_layer: int
+    n_layers: int
+    threshold: float
+    min_exit: int
+    labels: tuple[Any, ...]
+    confidence: tuple[float, ...]
+
+    @classmethod
+    def of(
+        cls,
+        text: str,
+        *,
+        layer_proba: npt.NDArray[np.floating],
+        exit_layer: int,
+        threshold: float,
+        min_exit: int,
+        classes: npt.NDArray[Any],
+    ) -> Self:
+        """Put together what is known of a single text.
+
+        Parameters
+        ----------
+        text : str
+        layer_proba : ndarray of shape (m + 1, C)
+        exit_layer : int
+        threshold : float
+        min_exit : int
+        classes : ndarray of shape (C,)
+
+        Returns
+        -------
+        ConfidenceExplanation
+        """
+        proba = layer_proba[exit_layer]
+        labels = classes[layer_proba.argmax(axis=1)]
+        return cls(
+            text=text,
+            label=labels[exit_layer],
+            proba=dict(zip(classes.tolist(), proba.tolist(), strict=True)),
+            exit_layer=exit_layer,
+            n_layers=len(layer_proba) - 1,
+            threshold=threshold,
+            min_exit=min_exit,
+            labels=tuple(labels),
+            confidence=tuple(layer_proba.max(axis=1).tolist()),
+        )
+
+    @property
+    def passed(self) -> tuple[int, ...]:
+        """The depths that were not confident enough."""
+        return tuple(range(self.exit_layer))
+
+    def __str__(self) -> str:
+        proba = ", ".join(f"{name} {p:.2f}" for name, p in self.proba.items())
+        stopped = f"at or above {self.threshold:.2f}"
+        if self.exit_layer == self.n_layers:
+            stopped = f"no layer before was {stopped}"
+        lines = [
+            f"{_shortened(self.text)!r} -> {self.label} ({proba})",
+            f"  answered at layer {self.exit_layer} of {self.n_layers}: {stopped}",
+        ]
+        for depth, label in enumerate(self.labels):
+            why = "not run" if depth > self.exit_layer else ""
+            if depth < min(self.min_exit, self.exit_layer):
+                why = f"before min_exit={self.min_exit}"
+            elif depth == self.exit_layer:
+                why = "exit"
+            line = f"  layer {depth:2d}  {self.confidence[depth]:.2f}  {label}  {why}"
+            lines.append(line.rstrip())
+        return "\n".join(lines)
+
+
 def _shortened(text: str, width: int = 60) -> str:
     return text if len(text) <= width else text[: width - 3] + "..."

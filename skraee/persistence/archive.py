@@ -26,9 +26,10 @@ from skraee.text.files import replacing
 from skraee.versions import installed
 
 #: Number of the format that `write` writes, and the newest that `read` reads.
-FORMAT = 1
+FORMAT = 2
 
 Arrays = dict[str, npt.NDArray[Any]]
+Manifest = dict[str, Any]
 
 _MANIFEST = "manifest.json"
 _ZIP = b"PK\x03\x04"
@@ -84,7 +85,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Arrays]:
     with open(path, "rb") as file, telling_damage(path):
         if file.read(len(_ZIP)) != _ZIP:
             raise FileFormatError(
-                f"{os.fspath(path)!r} is no file that RAEEClassifier.save wrote; what "
+                f"{os.fspath(path)!r} is no file that an estimator's save wrote; what "
                 "joblib.dump wrote is read by joblib.load."
             )
         with zipfile.ZipFile(file) as archive:
@@ -157,7 +158,7 @@ class _Hashing:
 def _manifest(archive: zipfile.ZipFile, path: str | os.PathLike[str]) -> dict[str, Any]:
     if _MANIFEST not in archive.namelist():
         raise FileFormatError(
-            f"{os.fspath(path)!r} is a ZIP but no file that RAEEClassifier.save wrote: "
+            f"{os.fspath(path)!r} is a ZIP but no file that an estimator's save wrote: "
             f"it holds no {_MANIFEST}."
         )
     manifest: dict[str, Any] = json.loads(archive.read(_stored(archive, _MANIFEST)))

@@ -1,19 +1,19 @@
 """Fitted estimators as files that hold no code.
 
-The file of format 1 is a ZIP (:mod:`skraee.persistence.archive`) with these members:
+The file of format 2 is a ZIP (:mod:`skraee.persistence.archive`) with these members:
 
 ===========================  ========================================================
 ``manifest.json``            everything below that is no array, by these names
                              (``plain_values.py``), and the SHA-256 of the rest
 ``attributes/*.npy``         ``classes_``, ``layer_scores_`` and other fitted arrays;
                              those of Python objects stand in the manifest
+``ridge/*.npy``              the closed-form readout: ``coef``, ``intercept``,
+                             ``weight``, ``sharpness`` and ``penalty``
+``texts/*.npy``              of the texts of fit the ``records`` under which the store
+                             has their states, and ``labels`` where no database is
 ``database/*.npy``           ``keys``, ``proba``, ``labels`` and, where not all texts
                              were kept, ``kept`` of the database
 ``standardizer/*.npy``       ``mean`` and ``variance``, for an encoder that is a depth
-``ridge/*.npy``              the closed-form readout: ``coef``, ``intercept``,
-                             ``weight``, ``sharpness`` and ``penalty``
-``readout/*.npy``            ``sharpness`` of label words read by confidence, and the
-                             ``records`` of texts whose states the store has
 ``probes.npy``               what the backbone answered to the probe sentences
 ===========================  ========================================================
 
@@ -36,7 +36,7 @@ The manifest has these entries:
 ``setting``
     Parameters that cannot change after fit.
 ``database``, ``standardizer``, ``ridge``
-    Their settings.
+    Their settings; null where there is none.
 ``probes``
     The sentences. Each file brings its own, so they may change at any time.
 ``members``
@@ -48,41 +48,34 @@ How to change the format:
    an older file loads with its default, and an older skraee refuses the name.
 2. For any other change raise `archive.FORMAT` and correct the table above;
    ``test_layout_is_that_of_the_format`` shows whether you have to.
-3. Turn an older manifest and its arrays into new ones at the start of `load`, one step
-   for each number, and keep a file of the older format in ``tests/data``.
+3. Turn an older manifest and its arrays into new ones in
+   :mod:`skraee.persistence.upgrades`, one step for each number, and keep a file of the
+   older format in ``tests/data``.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import fields
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any, Protocol, TypeVar
 
-import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skraee.backbone.handle import Backbone, as_backbone
+from skraee.backbone.handle import as_backbone
 from skraee.backbone.precision import Device
 from skraee.engine.batching import BatchTokens
 from skraee.estimator.fitted import Fitted
 from skraee.exceptions import FileFormatError
 from skraee.persistence import archive
-from skraee.persistence.archive import Arrays
+from skraee.persistence.archive import Arrays, Manifest
+from skraee.persistence.parts import is_plain_array, put_together, taken_apart, within
 from skraee.persistence.plain_values import from_plain, to_plain
-from skraee.readout.ridge import RidgeReadout
-from skraee.retrieval.database import Database
+from skraee.persistence.upgrades import upgraded
 from skraee.retrieval.encoder import Encoder, as_encoder
-from skraee.retrieval.keys import Standardizer
 from skraee.sweep.provenance import Provenance
-from skraee.sweep.sweeper import SweepSettings
-from skraee.text.template import Template
-
-# Parts of what fit left that may be missing.
-_PARTS: dict[str, type] = {"standardizer": Standardizer, "ridge": RidgeReadout}
 
 Path = str | os.PathLike[str]
-Manifest = dict[str, Any]
 
 
 class Savable(Protocol):
@@ -97,6 +90,8 @@ class Savable(Protocol):
 
     @classmethod
     def _get_param_names(cls) -> list[str]: ...
+
+    def _keep(self, fitted: Fitted, **attributes: Any) -> None: ...
 
 
 Estimator = TypeVar("Estimator", bound=Savable)
@@ -122,7 +117,7 @@ def save(estimator: Savable, path: Path) -> None:
     parameters = _parameters(estimator)
     attributes, arrays = _attributes(estimator)
     fitted = estimator._fitted
-    described, more = _fitted_parts(fitted)
+    described, more = taken_apart(fitted)
     provenance = fitted.sweep_settings.provenance or Provenance.of(
         fitted.sweep_settings.open(estimator.device, estimator.batch_tokens),
         fitted.token_ids,
@@ -141,14 +136,17 @@ def save(estimator: Savable, path: Path) -> None:
 
 
 def load(
-    cls: type[Estimator], path: Path, backbone: Any = None, encoder: Any = None
+    kinds: Sequence[type[Estimator]],
+    path: Path,
+    backbone: Any = None,
+    encoder: Any = None,
 ) -> Estimator:
     """Read an estimator from a file; no backbone is loaded and no code is run.
 
     Parameters
     ----------
-    cls : type
-        Class of the estimator.
+    kinds : sequence of type
+        Classes of which the file may hold one.
     path : str or Path
     backbone : str, Path or Backbone, optional
         Where the backbone is now, if it is no more where it was.
@@ -158,7 +156,7 @@ def load(
     Returns
     -------
     Savable
-        Of the class `cls`.
+        Of one of the classes.
 
     Raises
     ------
@@ -171,7 +169,8 @@ def load(
     other = None if encoder is None else _as_named_encoder(encoder)
     manifest, arrays = archive.read(path)
     with archive.telling_damage(path):
-        _check_fits(cls, manifest, path)
+        manifest, arrays = upgraded(manifest, arrays, path)
+        cls = _class_of(manifest, kinds, path)
         parameters = {k: from_plain(v) for k, v in manifest["parameters"].items()}
         if moved is not None:
             parameters["backbone"] = backbone
@@ -183,9 +182,12 @@ def load(
         had_one = isinstance(used, Encoder)
         if had_one and other is not None:
             used = other.instead_of(saved["encoder"])
-        estimator._fitted = _fitted(manifest, arrays, path, moved, used)
         attributes = {k: from_plain(v) for k, v in manifest["attributes"].items()}
-        estimator.__dict__.update(attributes | _within(arrays, "attributes/"))
+        estimator._keep(
+            put_together(manifest, arrays, path, moved, used),
+            **attributes,
+            **within(arrays, "attributes/"),
+        )
     if other is not None and not had_one:
         raise ValueError(
             f"{os.fspath(path)!r} was fitted with encoder={used!r}, which is no "
@@ -205,7 +207,7 @@ def _attributes(estimator: Savable) -> tuple[Manifest, Arrays]:
     """Return what fit has set, apart from `_fitted`."""
     names = vars(estimator).keys() - estimator.get_params(deep=False).keys()
     found = {name: vars(estimator)[name] for name in sorted(names) if name[0] != "_"}
-    arrays = {name: value for name, value in found.items() if _is_plain_array(value)}
+    arrays = {name: value for name, value in found.items() if is_plain_array(value)}
     plain = {
         name: to_plain(name, value)
         for name, value in found.items()
@@ -214,62 +216,25 @@ def _attributes(estimator: Savable) -> tuple[Manifest, Arrays]:
     return plain, {f"attributes/{name}": array for name, array in arrays.items()}
 
 
-def _fitted_parts(fitted: Fitted) -> tuple[Manifest, Arrays]:
-    settings = fitted.sweep_settings
-    backbone = to_plain("backbone", settings.backbone)["backbone"]
-    database, arrays = _taken_apart("database", fitted.database)
-    parts: dict[str, Manifest | None] = dict.fromkeys(_PARTS)
-    for name in _PARTS:
-        if (thing := getattr(fitted, name)) is not None:
-            parts[name], more = _taken_apart(name, thing)
-            arrays |= more
-    for name in ("sharpness", "records"):
-        if (array := getattr(fitted, name)) is not None:
-            arrays[f"readout/{name}"] = array
-    described = {
-        "backbone": {**backbone, "dtype": settings.dtype},
-        "reading": {
-            "template": settings.template.text,
-            "max_length": to_plain("max_length", settings.max_length),
-            "encoder": to_plain("encoder", settings.encoder),
-            "token_ids": list(fitted.token_ids),
-            "by_states": settings.by_states,
-            "by_keys": settings.by_keys,
-        },
-        "setting": {k: to_plain(k, v) for k, v in fitted.setting.items()},
-        "database": database,
-        **parts,
-    }
-    return described, arrays
-
-
-def _taken_apart(name: str, thing: Any) -> tuple[Manifest, Arrays]:
-    """Return the settings of a dataclass, and its arrays."""
-    values = {f.name: getattr(thing, f.name) for f in fields(thing) if f.init}
-    arrays = {key: value for key, value in values.items() if _is_plain_array(value)}
-    settings = {
-        key: to_plain(key, value) for key, value in values.items() if key not in arrays
-    }
-    return settings, {f"{name}/{key}": array for key, array in arrays.items()}
-
-
-def _is_plain_array(value: Any) -> bool:
-    return type(value) is np.ndarray and value.dtype != object
-
-
-def _check_fits(cls: type[Any], manifest: Manifest, path: Path) -> None:
-    if manifest["estimator"] != cls.__name__:
+def _class_of(
+    manifest: Manifest, kinds: Sequence[type[Estimator]], path: Path
+) -> type[Estimator]:
+    """Return the class that a file holds; refuse others, and unknown parameters."""
+    saved = manifest["estimator"]
+    found = [kind for kind in kinds if kind.__name__ == saved]
+    if not found:
         raise FileFormatError(
-            f"{os.fspath(path)!r} holds a {manifest['estimator']}; read it with "
-            f"{manifest['estimator']}.load."
+            f"{os.fspath(path)!r} holds an estimator of {saved}; read it with "
+            f"{saved}.load."
         )
-    unknown = sorted(manifest["parameters"].keys() - set(cls._get_param_names()))
+    unknown = sorted(manifest["parameters"].keys() - set(found[0]._get_param_names()))
     if unknown:
         raise FileFormatError(
             f"{os.fspath(path)!r} was written by skraee "
             f"{manifest['versions']['skraee']} with parameters that are not known "
             f"here, {', '.join(unknown)}; update with: pip install --upgrade skraee."
         )
+    return found[0]
 
 
 def _as_named_encoder(encoder: Any) -> Encoder:
@@ -280,62 +245,3 @@ def _as_named_encoder(encoder: Any) -> Encoder:
             f"a folder or an Encoder, got {type(encoder).__name__}."
         )
     return found
-
-
-def _fitted(
-    manifest: Manifest,
-    arrays: Arrays,
-    path: Path,
-    moved: Backbone | None,
-    encoder: Any,
-) -> Fitted:
-    reading, described = manifest["reading"], manifest["backbone"]
-    token_ids = tuple(reading["token_ids"])
-    parts = {
-        name: _put_together(kind, {**manifest[name], **_within(arrays, f"{name}/")})
-        for name, kind in _PARTS.items()
-        if manifest[name] is not None
-    }
-    provenance = Provenance(
-        versions=manifest["versions"],
-        hashes={name: described[name] for name in Provenance.HASHES},
-        samples=tuple(map(tuple, manifest["probes"])),
-        token_ids=token_ids,
-        proba=arrays["probes"],
-        ridge=parts.get("ridge"),
-        path=os.fspath(path),
-    )
-    recipe = SweepSettings(
-        backbone=from_plain({"backbone": described}) if moved is None else moved,
-        template=Template(reading["template"]),
-        max_length=reading["max_length"],
-        dtype=described["dtype"],
-        encoder=encoder,
-        provenance=provenance,
-        by_states=reading["by_states"],
-        by_keys=reading["by_keys"],
-    )
-    return Fitted(
-        recipe,
-        token_ids,
-        _put_together(
-            Database, {**manifest["database"], **_within(arrays, "database/")}
-        ),
-        setting={k: from_plain(v) for k, v in manifest["setting"].items()},
-        **parts,
-        **_within(arrays, "readout/"),
-    )
-
-
-def _put_together(kind: Any, values: dict[str, Any]) -> Any:
-    """Make a dataclass of all its fields; a default is no substitute for one."""
-    named = {f.name: values.pop(f.name) for f in fields(kind) if f.init}
-    return kind(**named, **values)
-
-
-def _within(arrays: Arrays, folder: str) -> dict[str, Any]:
-    return {
-        name.removeprefix(folder): array
-        for name, array in arrays.items()
-        if name.startswith(folder)
-    }

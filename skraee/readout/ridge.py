@@ -140,8 +140,8 @@ def fit_ridge(
     if len(weighted) < 2:
         lighter = "" if len(weighted) == n else ", of which some weigh nothing"
         raise ValueError(
-            f"readout='ridge' leaves one text out to see how well it reads it, got "
-            f"n_samples={n}{lighter}; give more texts, or set readout='lm_head'."
+            "the closed-form readout leaves one text out to see how well it reads it, "
+            f"got n_samples={n}{lighter}; give more texts."
         )
     chosen = weighted[_sample(codes[weighted], seed)]
     rest = np.setdiff1d(np.arange(n), chosen)

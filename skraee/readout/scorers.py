@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -151,33 +149,3 @@ class _LabelScoring:
 
     def scores(self, read: Tensor, *, in_decoder: bool) -> Tensor:
         return self._head(read, int(in_decoder))
-
-
-class SharpenedScorer:
-    """The model's own head on the way, with a sharpness for each depth.
-
-    Parameters
-    ----------
-    head : LabelHead
-    sharpness : ndarray of shape (m + 1,)
-        Factors on the logits.
-    """
-
-    def __init__(self, head: LabelHead, sharpness: npt.NDArray[np.floating]) -> None:
-        self.head = head
-        self.sharpness = sharpness.tolist()
-
-    def begin(self, batch: Batch) -> Scoring:
-        """Start a batch."""
-        return _SharpenedScoring(self, batch)
-
-
-class _SharpenedScoring(RunningScoring):
-    def __init__(self, scorer: SharpenedScorer, batch: Batch) -> None:
-        self._scorer = scorer
-        self._batch = batch
-
-    def read(self, depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
-        states = self._batch.read(depth, hidden, rows)
-        logits = self._scorer.head(states, int(self._batch.in_decoder(depth)))
-        return logits * float(self._scorer.sharpness[depth])

@@ -87,8 +87,8 @@ class Provenance:
         Their probabilities at every depth.
     ridge : DepthReadout or None
         What reads them, if it is not the model's own head.
-    path : str
-        The file it comes from, for messages.
+    path, estimator : str
+        The file it comes from, and the class that it holds; for messages.
     """
 
     HASHES: ClassVar = ("fingerprint", "tokenizer_hash", "config_hash")
@@ -100,6 +100,7 @@ class Provenance:
     proba: npt.NDArray[np.float32]
     ridge: DepthReadout | None = None
     path: str = ""
+    estimator: str = "RAEEClassifier"
     _probed: Identity | None = field(default=None, repr=False)
 
     @classmethod
@@ -205,7 +206,7 @@ class Provenance:
                 )
 
     def _way_out(self) -> str:
-        return f"RAEEClassifier.load({self.path!r}, backbone='name or folder')"
+        return f"{self.estimator}.load({self.path!r}, backbone='name or folder')"
 
     def _changes(self, sweeper: Probed) -> str:
         now = installed(PACKAGES)

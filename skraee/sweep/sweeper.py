@@ -313,8 +313,8 @@ class Sweeper:
             )
         if self.settings.by_states and sweep.states is None:
             raise ValueError(
-                "the sweep holds no states, which readout='ridge' reads; make it with "
-                "sweep of an estimator with readout='ridge'."
+                "the sweep holds no states, which a closed-form readout reads; make it "
+                "with sweep of an estimator with the same readout."
             )
 
     def states_of(self, records: Sequence[bytes]) -> States:
@@ -343,8 +343,8 @@ class Sweeper:
             known = [record["states"] for record in found if record is not None]
             if len(known) < len(names):
                 raise ValueError(
-                    "partial_fit with readout='ridge' needs the states of the texts "
-                    "that were fitted before, and they are not in the memory any "
+                    "partial_fit solves the readout again and needs the states of the "
+                    "texts that were fitted before, and they are not in the memory any "
                     "more; set memory= to a folder before fit, or call fit on all "
                     "texts."
                 )

@@ -34,6 +34,7 @@ from skraee.engine.head import final_norms, label_head
 from tests.engine.test_batch_independence import WAYS
 from tests.engine.test_engine import Engine, loaded, prompts_for
 from tests.support.checkpoints import saved_toy, small_tokenizer
+from tests.support.classifiers import early_exit
 from tests.support.models import MODELS, tiny_model
 
 X, Y = toy.reviews(30)
@@ -219,7 +220,7 @@ ESTIMATORS: dict[str, Callable[[Path], Any]] = {
     "lm_head": lambda _: RAEEClassifier(**settings()),
     "depth": lambda _: RAEEClassifier(**settings(encoder=1, min_exit=2)),
     "ridge": lambda _: RAEEClassifier(**settings(readout="ridge", budget=0.8)),
-    "confidence": lambda _: RAEEClassifier(**settings(exit_by="confidence")),
+    "confidence": lambda _: early_exit(memory="process"),
     "transformer": lambda _: RAEEClassifier(**settings(encoder=TfidfVectorizer())),
     "callable": lambda _: RAEEClassifier(**settings(encoder=by_torch)),
     "encoder": lambda path: RAEEClassifier(**settings(encoder=Encoder(path))),

@@ -417,7 +417,7 @@ def test_a_new_fit_takes_an_encoders_folder_as_it_is_now(
 ) -> None:
     encoder = Encoder(plain_encoder)
     params = {"memory": memory if memory == "process" else tmp_path / "sweeps"}
-    params |= {"encoder": encoder, "exit_by": "retrieval"}
+    params |= {"encoder": encoder}
     before = classifier(toy.backbone(), **params).fit(X, Y)
     old, _ = before.kneighbors(X_NEW, 3)
     toy.backbone(seed=1)._read(torch.float32)[0].bert.save_pretrained(plain_encoder)

@@ -24,7 +24,14 @@ from sklearn.utils import get_tags
 from torch import nn
 from transformers import T5ForConditionalGeneration
 
-from skraee import Backbone, RAEEClassifier, baselines, clear_sweeps, toy
+from skraee import (
+    Backbone,
+    EarlyExitClassifier,
+    RAEEClassifier,
+    baselines,
+    clear_sweeps,
+    toy,
+)
 from skraee.baselines import (
     AdaInferClassifier,
     CALMClassifier,
@@ -375,9 +382,7 @@ def test_deebert_reads_texts_once_for_all_fits(rows: Counter[str]) -> None:
 def test_deebert_and_ridge_keep_their_states_apart() -> None:
     X, y = toy.reviews(20)
     clear_sweeps()
-    ridge = RAEEClassifier(
-        toy.backbone(), "{text}", readout="ridge", max_length=128, exit_by="confidence"
-    ).fit(X, y)
+    ridge = EarlyExitClassifier(toy.backbone(), max_length=128).fit(X, y)
     make = partial(DeeBERTClassifier, toy.backbone(), n_epochs=1)
     kept, fresh = make().fit(X, y), make(memory=None).fit(X, y)
     np.testing.assert_array_equal(weights_of(kept).hidden, weights_of(fresh).hidden)

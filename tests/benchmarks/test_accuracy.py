@@ -21,6 +21,7 @@ from benchmarks.data import read_task, sample
 from benchmarks.lines import Lines
 from skraee import (
     Backbone,
+    EarlyExitClassifier,
     RAEEClassifier,
     clear_backbones,
     clear_sweeps,
@@ -78,16 +79,16 @@ def run(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     clear_backbones()
 
 
-def classifier(place: Path, task: str, **params: Any) -> RAEEClassifier:
+def classifier(
+    place: Path, task: str, by_confidence: bool = False, **params: Any
+) -> Any:
     prompt = templates.CAUSAL[task]
-    clf = RAEEClassifier(
-        str(place / "models" / BACKBONE),
-        prompt.template,
-        label_words=prompt.label_words,
-        readout="ridge",
-        memory=None,
-        **params,
-    )
+    kind = EarlyExitClassifier
+    if not by_confidence:
+        kind = RAEEClassifier
+        params |= {"readout": "ridge", "label_words": prompt.label_words}
+    folder = str(place / "models" / BACKBONE)
+    clf = kind(folder, prompt.template, memory=None, **params)
     texts, labels = read_task(task, "train")
     return clf.fit(*sample(texts, labels, len(texts), seed=0))
 
@@ -143,7 +144,7 @@ def test_lines_of_the_closed_form_are_what_the_classifier_answers(
             clf = classifier(
                 place,
                 "mpqa",
-                exit_by=exit_by,
+                exit_by == "confidence",
                 budget=line["budget"],
                 class_weight=line["class_weight"],
             )

@@ -15,7 +15,7 @@ import joblib
 import pandas as pd
 import pytest
 
-from skraee import RAEEClassifier, toy
+from skraee import EarlyExitClassifier, RAEEClassifier, toy
 from skraee.cli.arguments import parser
 from skraee.cli.main import main
 
@@ -134,16 +134,35 @@ def test_the_closed_form_within_a_budget_in_a_file_without_code(
 ):
     model = tmp_path / "model.skraee"
     command = ["fit", str(train), "--backbone", str(backbone), "--template"]
-    command += [toy.TEMPLATES["masked"], "--readout", "ridge", "-o", str(model)]
+    command += [toy.TEMPLATES["masked"], "-o", str(model)]
     assert main([*command, "--exit-by", "confidence", "--budget", "0.5"]) == 0
-    clf = RAEEClassifier.load(model)
-    assert (clf.readout, clf.exit_by, clf.budget) == ("ridge", "confidence", 0.5)
+    clf = EarlyExitClassifier.load(model)
+    assert (clf.budget, clf.threshold) == (0.5, None)
     capsys.readouterr()
     assert main(["predict", str(model), str(new)]) == 0
     rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
     texts = [row["text"] for row in rows]
     assert [row["label"] for row in rows] == clf.predict(texts).tolist()
     assert [int(row["exit_layer"]) for row in rows] == clf.exit_layers(texts).tolist()
+
+
+@pytest.mark.parametrize(
+    ("exit_by", "option", "value"),
+    [
+        ("retrieval", "--threshold", "0.8"),
+        ("confidence", "--tau", "0.8"),
+        ("confidence", "--readout", "lm_head"),
+        ("confidence", "--label-words", "negative=bad,positive=great"),
+    ],
+)
+def test_fit_refuses_an_option_of_the_other_kind_of_exit(
+    train, backbone, tmp_path, capsys, exit_by, option, value
+):
+    command = ["fit", str(train), "--backbone", str(backbone), "--template"]
+    command += [toy.TEMPLATES["masked"], "-o", str(tmp_path / "model.skraee")]
+    assert main([*command, "--exit-by", exit_by, option, value]) == 2
+    told = capsys.readouterr().err
+    assert f"with --exit-by {exit_by} there is no use for {option}; leave it" in told
 
 
 def test_predict_with_a_damaged_saved_file_is_one_line(new, tmp_path, capsys):
@@ -262,7 +281,7 @@ def test_fields_take_the_columns_of_their_names_in_fit_and_predict(pairs):
     assert header[:5] == ["label", "premise", "end", "id", "predicted_label"]
     with train.open(encoding="utf-8", newline="") as file:
         columns = pd.DataFrame(list(csv.DictReader(file)))
-    clf = RAEEClassifier.load(model)
+    clf = EarlyExitClassifier.load(model)
     assert [row[4] for row in rows] == clf.predict(columns).tolist()
     assert clf.score(columns, columns["label"]) > 0.6
 

@@ -27,12 +27,14 @@ from skraee.engine.gates import RunningRows
 from skraee.engine.head import label_head
 from skraee.engine.row_exits import Scorer
 from skraee.exits.policies import ByConfidence
-from skraee.readout.scorers import LabelScorer, SharpenedScorer
+from skraee.readout.scorers import LabelScorer
 from skraee.text.prompt import Prompt
 from tests.engine.test_engine import LABEL_IDS, loaded, prompts_for
 from tests.support.checkpoints import saved_toy
+from tests.support.classifiers import early_exit
 from tests.support.models import MODELS
 from tests.support.runs import Deciding
+from tests.support.scorers import EveryDepthScorer
 
 LENGTHS = (9, 4, 14, 6, 9, 7, 5, 12)
 Answers = dict[str, np.ndarray]
@@ -60,8 +62,8 @@ def collected(engine: Engine) -> Scorer:
 
 def on_the_way(engine: Engine) -> Scorer:
     """Score every depth."""
-    sharpness = np.linspace(0.5, 1.5, engine.n_layers + 1)
-    return SharpenedScorer(label_head(engine.backbone, LABEL_IDS), sharpness)
+    factors = np.linspace(0.5, 1.5, engine.n_layers + 1)
+    return EveryDepthScorer(label_head(engine.backbone, LABEL_IDS), factors)
 
 
 def run(scorer: Callable[[Engine], Scorer], policy: Callable[..., ExitPolicy]) -> Way:
@@ -271,10 +273,6 @@ def test_classifier_answers_a_text_alone_as_beside_others(
         {"budget": 0.9, "min_exit": 2},
         {"database": "correct", "min_exit": 2},
         {"metric": "cosine", "index": "exact"},
-        {"exit_by": "confidence"},
-        {"exit_by": "confidence", "tau": 0.6, "min_exit": 2},
-        {"exit_by": "confidence", "budget": 0.8},
-        {"class_weight": "balanced", "exit_by": "confidence", "budget": 0.6},
     ],
     ids=str,
 )
@@ -286,6 +284,24 @@ def test_each_choice_of_exits_is_the_same_alone_as_beside_others(
 ) -> None:
     made = settings(kind, readout=readout, encoder=encoder, memory=None, **changes)
     assert_texts_alone_as_together(RAEEClassifier(**made).fit(X, Y))
+
+
+@pytest.mark.filterwarnings("ignore::skraee.exceptions.TruncationWarning")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"threshold": 0.6, "min_exit": 2},
+        {"budget": 0.8},
+        {"class_weight": "balanced", "budget": 0.6},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", ["masked", "causal", "seq2seq"])
+def test_confident_exits_are_the_same_alone_as_beside_others(
+    kind: Any, changes: dict[str, Any]
+) -> None:
+    assert_texts_alone_as_together(early_exit(kind, **changes).fit(X, Y))
 
 
 BASELINES: dict[str, Callable[..., Any]] = {

@@ -22,12 +22,13 @@ from skraee.engine.row_exits import RowExits
 from skraee.engine.states import unpacked
 from skraee.exits.policies import ByConfidence, first_confident
 from skraee.readout.ridge import RidgeReadout, fit_ridge
-from skraee.readout.scorers import LabelScorer, RidgeScorer, SharpenedScorer, StateKind
+from skraee.readout.scorers import LabelScorer, RidgeScorer, StateKind
 from skraee.sweep.layer_sweep import softmax
 from skraee.text.prompt import Prompt
 from tests.engine.test_engine import LABEL_IDS, catch_inputs, loaded, prompts_for, soft
 from tests.support.models import MODELS
 from tests.support.runs import Deciding, run_to
+from tests.support.scorers import EveryDepthScorer
 
 LENGTHS = (9, 4, 14, 6, 9, 7, 5, 12, 8, 8, 11, 10)
 ALL: tuple[StateKind, ...] = ("read", "text", "around")
@@ -323,15 +324,15 @@ def test_exits_decided_on_the_way_score_as_given_ones(name: str, at: int) -> Non
 
 
 @pytest.mark.parametrize("name", ["bert", "gemma3_text", "t5"])
-def test_label_words_are_scored_on_the_way_with_their_sharpness(name: str) -> None:
+def test_label_words_are_scored_on_the_way_too(name: str) -> None:
     backbone = loaded(name)
     engine = Engine(backbone)
     prompts = prompts_for(backbone.family.kind, LENGTHS)
     head = label_head(backbone, LABEL_IDS)
-    sharpness = np.linspace(0.5, 2.0, engine.n_layers + 1)
-    scores = engine.sweep(prompts, head).logits * sharpness[:, None]
+    factors = np.linspace(0.5, 2.0, engine.n_layers + 1)
+    scores = engine.sweep(prompts, head).logits * factors[:, None]
     exits = np.random.default_rng(0).integers(0, engine.n_layers + 1, len(prompts))
-    scorer = SharpenedScorer(head, sharpness)
+    scorer = EveryDepthScorer(head, factors)
     found = engine.run(prompts, AtGivenDepths(exits), scorer)
     expected = scores[np.arange(len(prompts)), exits]
     np.testing.assert_allclose(soft(found.scores), soft(expected), atol=1e-5)
@@ -447,7 +448,7 @@ def test_keys_that_overflow_are_computed_again_and_decide() -> None:
         return wanted[nearest], nearest % 2 == 0
 
     expected = run_to(exact, prompts, wanted, head)
-    on_the_way = SharpenedScorer(head, np.ones(engine.n_layers + 1))
+    on_the_way = EveryDepthScorer(head, np.ones(engine.n_layers + 1))
     for scorer in (LabelScorer(head), on_the_way):
         found = engine.run(prompts, Deciding(1, decide), scorer)
         assert found.exits.tolist() == wanted.tolist()

@@ -14,9 +14,17 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.class_weight import compute_sample_weight
 
-from skraee import Backbone, RAEEClassifier, RAEEClassifierCV, clear_sweeps, toy
+from skraee import (
+    Backbone,
+    EarlyExitClassifier,
+    RAEEClassifier,
+    RAEEClassifierCV,
+    clear_sweeps,
+    toy,
+)
 from skraee.exits.policies import Evidence
 from skraee.readout.calibration import WeightedShare, sample_weights
+from tests.support.classifiers import early_exit
 
 # Texts with a wrong label are often read wrongly at all depths.
 pytestmark = pytest.mark.filterwarnings("ignore::skraee.exceptions.UndecidedWarning")
@@ -33,17 +41,19 @@ X, Y = [X[i] for i in KEPT], Y[KEPT]
 X_NEW, Y_NEW = toy.reviews(30, seed=1)
 CLASSES = ["negative", "positive"]
 WEIGHTS = {"negative": 1, "positive": 4}
-BOTH = [RAEEClassifier, RAEEClassifierCV]
+ALL = [EarlyExitClassifier, RAEEClassifier, RAEEClassifierCV]
 # Every way in which something is solved or chosen by leave-one-out.
 CHOICES: list[dict[str, Any]] = [
-    {"readout": readout, "exit_by": exit_by, **bound}
+    {"readout": readout, **bound}
     for readout in ("lm_head", "ridge")
-    for exit_by in ("retrieval", "confidence")
     for bound in ({}, {"budget": 0.6})
 ]
 
 
 def classifier(cls: Any = RAEEClassifier, **params: Any) -> Any:
+    if cls is EarlyExitClassifier:
+        kept = {n: v for n, v in params.items() if n not in ("readout", "label_words")}
+        return early_exit(**{"memory": "process", "threshold": None, **kept})
     if cls is RAEEClassifierCV and "budget" in params:
         params["budgets"] = (params.pop("budget"), 1.0)
     defaults = {
@@ -107,7 +117,7 @@ def test_weighted_share_is_of_any_shape() -> None:
 # Refused before anything is loaded
 
 
-@pytest.mark.parametrize("cls", BOTH)
+@pytest.mark.parametrize("cls", ALL)
 @pytest.mark.parametrize(
     ("weight", "error", "message"),
     [
@@ -160,7 +170,7 @@ def test_partial_fit_weighs_the_earlier_texts_too() -> None:
 # Choices
 
 
-@pytest.mark.parametrize("cls", BOTH)
+@pytest.mark.parametrize("cls", ALL)
 @pytest.mark.parametrize(
     "params", CHOICES, ids=lambda p: "-".join(map(str, p.values()))
 )
@@ -234,7 +244,7 @@ def test_a_scorer_that_is_named_counts_texts_as_anywhere() -> None:
 
 
 def test_score_and_layer_scores_stay_plain_accuracies() -> None:
-    clf = classifier(class_weight="balanced", readout="ridge", exit_by="confidence")
+    clf = classifier(EarlyExitClassifier, class_weight="balanced")
     clf.fit(X, Y)
     assert clf.score(X, Y) == accuracy_score(Y, clf.predict(X))
     assert clf.score(X, Y) != balanced_accuracy_score(Y, clf.predict(X))
@@ -243,7 +253,7 @@ def test_score_and_layer_scores_stay_plain_accuracies() -> None:
     np.testing.assert_allclose(words.layer_scores_, plain)
 
 
-@pytest.mark.parametrize("cls", BOTH)
+@pytest.mark.parametrize("cls", ALL)
 @pytest.mark.parametrize(
     "params", CHOICES, ids=lambda p: "-".join(map(str, p.values()))
 )
@@ -278,7 +288,7 @@ def test_ridge_with_one_text_of_weight_is_a_clear_error() -> None:
 def test_a_grid_search_takes_weights_for_values() -> None:
     clear_sweeps()
     grid = {"class_weight": [None, "balanced", WEIGHTS]}
-    clf = classifier(readout="ridge", exit_by="confidence")
+    clf = classifier(EarlyExitClassifier)
     search = GridSearchCV(clf, grid, cv=3, scoring="balanced_accuracy").fit(X, Y)
     assert [p["class_weight"] for p in search.cv_results_["params"]] == [
         None,
@@ -288,10 +298,10 @@ def test_a_grid_search_takes_weights_for_values() -> None:
     assert len(set(search.cv_results_["mean_test_score"].tolist())) > 1
 
 
-@pytest.mark.parametrize("cls", BOTH)
+@pytest.mark.parametrize("cls", ALL)
 def test_weights_survive_clone_pickle_and_file(cls: Any, tmp_path: Path) -> None:
     weight = {np.str_("negative"): np.float64(0.5), "positive": 2}
-    clf = classifier(cls, class_weight=weight, readout="ridge", exit_by="confidence")
+    clf = classifier(cls, class_weight=weight, readout="ridge")
     assert clone(clf).class_weight == weight
     clf.fit(X, Y)
     joblib.dump(clf, tmp_path / "clf.joblib")

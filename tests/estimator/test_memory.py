@@ -19,6 +19,7 @@ from skraee.estimator.contract import gathered
 from skraee.exceptions import UndecidedWarning
 from skraee.sweep import sweeper as reading
 from skraee.text.inputs import check_texts
+from tests.support.classifiers import early_exit
 
 PART = 32
 X, Y = toy.reviews(80)
@@ -72,10 +73,10 @@ def test_other_methods_hold_no_more_for_twenty_parts_than_for_two(
     assert_held_alike(getattr(clf, method), {}, monkeypatch)
 
 
-def test_sure_exits_hold_no_more_for_twenty_parts_than_for_two(
+def test_confident_exits_hold_no_more_for_twenty_parts_than_for_two(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    clf = RAEEClassifier(**SETTINGS, exit_by="confidence", memory=None).fit(X, Y)
+    clf = early_exit(threshold=0.7).fit(X, Y)
     assert_held_alike(clf.exit_layers, {}, monkeypatch)
 
 

@@ -9,7 +9,14 @@ import pandas as pd
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from skraee import Backbone, LayerSweep, RAEEClassifier, RAEEClassifierCV, toy
+from skraee import (
+    Backbone,
+    EarlyExitClassifier,
+    LayerSweep,
+    RAEEClassifier,
+    RAEEClassifierCV,
+    toy,
+)
 from skraee.baselines import (
     AdaInferClassifier,
     CALMClassifier,
@@ -105,7 +112,6 @@ RAEE: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"encoder": 1.5}, TypeError, "encoder must be None, a depth, .* got float"),
     ({"encoder": True}, TypeError, "encoder must be None, a depth, .* got bool"),
     ({"readout": "svm"}, ValueError, "readout must be one of 'lm_head', 'ridge'"),
-    ({"exit_by": "luck"}, ValueError, "exit_by must be one of"),
     ({"metric": np.array([1, 2])}, ValueError, r"metric must be one of .* got array"),
     ({"below_tau": "top5"}, ValueError, "below_tau must be one of"),
     ({"database": "some"}, ValueError, "database must be one of"),
@@ -127,6 +133,14 @@ BAD: dict[Any, list[tuple[dict[str, Any], type[Exception], str]]] = {
         ({"taus": [2]}, ValueError, "every tau of taus must lie between 0 and 1"),
         ({"budgets": [30]}, ValueError, "every budget of budgets must lie between"),
         ({"scoring": "beauty"}, ValueError, "scoring must be a name"),
+    ],
+    EarlyExitClassifier: [
+        *KEPT,
+        *EXITS,
+        ({"threshold": -0.1}, ValueError, "threshold must lie between 0 and 1, got"),
+        ({"threshold": "0.9"}, TypeError, "threshold must be a number, got '0.9'"),
+        ({"budget": 30}, ValueError, "budget must lie between 0 and 1, got 30"),
+        ({"class_weight": 3}, ValueError, "class_weight must be None, 'balanced' or"),
     ],
     FullDepthClassifier: [],
     DeeBERTClassifier: [

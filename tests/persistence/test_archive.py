@@ -193,8 +193,8 @@ def test_a_compressed_member_is_refused(file: Path) -> None:
 
 
 def test_a_newer_format_names_its_version_and_the_update(file: Path) -> None:
-    change_manifest(file, skraee_format=2, versions={"skraee": "3.1"})
-    message = r"has format 2, written by skraee 3\.1.*pip install --upgrade"
+    change_manifest(file, skraee_format=3, versions={"skraee": "3.1"})
+    message = r"has format 3, written by skraee 3\.1.*pip install --upgrade"
     with pytest.raises(FileFormatError, match=message):
         archive.read(file)
 
@@ -203,7 +203,7 @@ def test_a_file_of_something_else_is_told(tmp_path: Path) -> None:
     joblib.dump([1], tmp_path / "pickle")
     (tmp_path / "empty").touch()
     for name in ("pickle", "empty"):
-        with pytest.raises(FileFormatError, match=r"no file that RAEEC.*joblib\.load"):
+        with pytest.raises(FileFormatError, match=r"no file that an est.*joblib\.load"):
             archive.read(tmp_path / name)
     np.savez(tmp_path / "arrays.npz", np.zeros(3))
     with pytest.raises(FileFormatError, match=r"it holds no manifest\.json"):

@@ -30,10 +30,18 @@ from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
 
-from skraee import Backbone, Encoder, RAEEClassifier, Template, clear_backbones, toy
+from skraee import (
+    Backbone,
+    EarlyExitClassifier,
+    Encoder,
+    RAEEClassifier,
+    Template,
+    clear_backbones,
+    toy,
+)
 from skraee import versions as versions_module
 from skraee.classifier_cv import RAEEClassifierCV
-from skraee.estimator.fitted import Fitted
+from skraee.estimator.fitted import FittedByConfidence, FittedByNeighbors
 from skraee.exceptions import (
     BackboneChangedError,
     BackboneDriftWarning,
@@ -45,7 +53,9 @@ from skraee.persistence.plain_values import from_plain, to_plain
 from skraee.retrieval.encoder import clear_encoders
 from skraee.sweep.sweeper import SweepSettings
 from tests.persistence.test_archive import change_manifest
+from tests.support.classifiers import early_exit
 
+DATA = Path(__file__).parents[1] / "data"
 KINDS = list(toy.TEMPLATES)
 X, Y = toy.reviews(60)
 X_NEW, _ = toy.reviews(30, seed=1)
@@ -625,7 +635,7 @@ def test_layout_is_that_of_the_format(path: Path) -> None:
         *("standardizer/mean.npy", "standardizer/variance.npy"),
     }
     manifest = manifest_of(path)
-    assert manifest["skraee_format"] == 1
+    assert manifest["skraee_format"] == 2
     assert set(manifest) == {
         *("skraee_format", "versions", "estimator", "parameters", "attributes"),
         *("backbone", "reading", "database", "standardizer", "probes", "members"),
@@ -648,10 +658,12 @@ def test_layout_is_that_of_the_format(path: Path) -> None:
     assert set(manifest["versions"]) == {
         *("skraee", "scikit-learn", "torch", "transformers", "tokenizers", "numpy")
     }
-    # What a file holds of these stands in persistence.py by name.
-    assert {field.name for field in fields(Fitted)} == {
-        *("sweep_settings", "token_ids", "database", "standardizer"),
-        *("setting", "ridge", "sharpness", "records"),
+    # What a file holds of these stands in persistence/parts.py by name.
+    shared = {"sweep_settings", "token_ids", "setting", "ridge", "records"}
+    shared |= {"attributes"}
+    assert {f.name for f in fields(FittedByConfidence)} == {*shared, "labels"}
+    assert {f.name for f in fields(FittedByNeighbors)} == {
+        *(*shared, "database", "standardizer")
     }
     assert {field.name for field in fields(SweepSettings)} == {
         *("backbone", "template", "max_length", "dtype", "encoder", "provenance"),
@@ -659,30 +671,81 @@ def test_layout_is_that_of_the_format(path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("readout", ["lm_head", "ridge"])
-def test_layout_of_what_the_readouts_add(readout: str, path: Path) -> None:
-    classifier(readout=readout, exit_by="confidence", budget=0.5).fit(X, Y).save(path)
+@pytest.mark.parametrize("exit_by", ["neighbors", "confidence"])
+def test_layout_of_what_the_closed_form_adds(exit_by: str, path: Path) -> None:
+    confident = exit_by == "confidence"
+    if confident:
+        clf: Any = early_exit(budget=0.5)
+    else:
+        clf = classifier(readout="ridge", budget=0.5)
+    clf.fit(X, Y).save(path)
     with zipfile.ZipFile(path) as members:
         names = set(members.namelist())
-    parts = {name for name in names if name.startswith(("ridge/", "readout/"))}
     coefficients = ("coef", "intercept", "weight", "sharpness", "penalty")
-    assert (
-        parts
-        == {
-            "lm_head": {"readout/sharpness.npy"},
-            "ridge": {"readout/records.npy", *(f"ridge/{c}.npy" for c in coefficients)},
-        }[readout]
-    )
+    assert {name for name in names if name.startswith(("ridge/", "texts/"))} == {
+        "texts/records.npy",
+        *(["texts/labels.npy"] if confident else []),
+        *(f"ridge/{c}.npy" for c in coefficients),
+    }
     manifest = manifest_of(path)
-    assert manifest["ridge"] == ({} if readout == "ridge" else None)
-    assert manifest["setting"] == {
-        "readout": readout,
-        "exit_by": "confidence",
-        "budget": 0.5,
-    }
+    assert manifest["ridge"] == {}
+    assert (manifest["database"] is None) == confident
+    settled = {"budget": 0.5} | ({} if confident else {"readout": "ridge"})
+    assert manifest["setting"] == settled
     assert manifest["attributes"].keys() == {
-        *("n_layers_", "n_samples_fit_", "threshold_")
+        *("n_layers_", "n_samples_fit_"),
+        "threshold_" if confident else "lambda_",
     }
+
+
+# Files of earlier formats
+
+
+TOLD = json.loads((DATA / "format-1.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("name", "cls"),
+    [
+        ("votes", RAEEClassifier),
+        ("ridge-votes", RAEEClassifier),
+        ("confidence", EarlyExitClassifier),
+        ("confidence-budget", EarlyExitClassifier),
+    ],
+)
+def test_a_file_of_format_1_answers_as_it_did(
+    name: str, cls: Any, tmp_path: Path
+) -> None:
+    clf = cls.load(DATA / f"format-1-{name}.skraee")
+    for again in range(2):
+        proba, exits = clf.predict_proba(TOLD["texts"], return_exit_layers=True)
+        answers = TOLD["answers"][name]
+        np.testing.assert_allclose(proba, answers["proba"], atol=1e-4)
+        assert exits.tolist() == answers["exits"]
+        if not again:  # and once more, from a file of today
+            clf.save(tmp_path / "clf")
+            clf = cls.load(tmp_path / "clf")
+
+
+def test_a_file_of_format_1_of_confident_exits_takes_more_texts(tmp_path: Path) -> None:
+    clf = EarlyExitClassifier.load(DATA / "format-1-confidence.skraee")
+    assert clf.threshold == 0.7
+    assert clf._fitted.labels.tolist() == NUMBERS[:12].tolist()
+    with pytest.raises(ValueError, match="call fit on all texts"):
+        clf.set_params(memory=None).partial_fit(X[12:], Y[12:])
+
+
+def test_a_file_of_format_1_names_the_class_that_reads_it() -> None:
+    with pytest.raises(
+        FileFormatError, match=r"read it with EarlyExitClassifier\.load"
+    ):
+        RAEEClassifier.load(DATA / "format-1-confidence.skraee")
+
+
+@pytest.mark.parametrize("cls", [RAEEClassifier, EarlyExitClassifier])
+def test_a_file_of_words_read_by_confidence_is_refused(cls: Any) -> None:
+    with pytest.raises(FileFormatError, match="which there is no more; fit again"):
+        cls.load(DATA / "format-1-words-by-confidence.skraee")
 
 
 def test_the_file_is_no_larger_than_that_of_joblib(tmp_path: Path) -> None:

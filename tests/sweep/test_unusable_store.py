@@ -22,6 +22,7 @@ from skraee.exceptions import StoreWarning
 from skraee.sweep import sweeper as reading
 from skraee.sweep.best_effort_store import BestEffortStore
 from skraee.sweep.store import FolderStore
+from tests.support.classifiers import early_exit
 
 X, Y = toy.reviews(60)
 X_NEW, _ = toy.reviews(30, seed=1)
@@ -310,7 +311,7 @@ def test_a_record_that_cannot_be_kept_is_no_damage(
 def test_partial_fit_without_its_states_is_the_same_clear_error(
     spoiled: Spoiled,
 ) -> None:
-    clf = classifier(memory=spoiled.folder, readout="ridge", exit_by="confidence")
+    clf = early_exit(memory=spoiled.folder)
     fit = clf.partial_fit
     one_warning_of(spoiled.folder, lambda: fit(X[:40], Y[:40], classes=CLASSES))
     with (

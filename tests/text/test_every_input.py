@@ -11,7 +11,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from skraee import Encoder, RAEEClassifier, RAEEClassifierCV, toy
+from skraee import EarlyExitClassifier, Encoder, RAEEClassifier, RAEEClassifierCV, toy
 from skraee.baselines import (
     AdaInferClassifier,
     CALMClassifier,
@@ -60,7 +60,7 @@ REFUSED: dict[str, tuple[Callable[[list[str]], Any], type[Exception], str]] = {
 
 def make(cls: Any, **params: Any) -> Any:
     """Return an estimator that reads the toy texts."""
-    if cls is not DeeBERTClassifier:
+    if cls not in (DeeBERTClassifier, EarlyExitClassifier):
         params = {"label_words": toy.LABEL_WORDS, **params}
     if cls is SLEBClassifier:
         params = {"n_remove": 1, "n_calibration": 8, **params}
@@ -75,6 +75,7 @@ class FirstLetters:
 
 
 ESTIMATORS = [
+    EarlyExitClassifier,
     RAEEClassifier,
     RAEEClassifierCV,
     FullDepthClassifier,

@@ -12,7 +12,7 @@ import pytest
 from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 
-from skraee import RAEEClassifier, RAEEClassifierCV, toy
+from skraee import EarlyExitClassifier, RAEEClassifier, RAEEClassifierCV, toy
 from skraee.exceptions import InputWarning
 from skraee.text.labels import check_classes, check_labels, warn_of_one_class
 
@@ -271,15 +271,17 @@ PAIRS = {
 
 
 @pytest.mark.parametrize("make", [list, pd.Series])
-@pytest.mark.parametrize("cls", [RAEEClassifier, RAEEClassifierCV])
+@pytest.mark.parametrize("cls", [EarlyExitClassifier, RAEEClassifier, RAEEClassifierCV])
 @pytest.mark.parametrize("pair", PAIRS)
 def test_labels_of_odd_types_are_learned_answered_and_scored(cls, pair, make):
     two = PAIRS[pair]
     y = make([two[int(label == "positive")] for label in Y])
-    words = dict(zip(two, ["terrible", "great"], strict=True))
-    clf = cls(toy.backbone(), toy.TEMPLATES["masked"], label_words=words).fit(X, y)
-    same = cls(toy.backbone(), toy.TEMPLATES["masked"], label_words=toy.LABEL_WORDS)
-    same.fit(X, Y)
+    words = {"label_words": dict(zip(two, ["terrible", "great"], strict=True))}
+    same_words = {"label_words": toy.LABEL_WORDS}
+    if cls is EarlyExitClassifier:
+        words = same_words = {}
+    clf = cls(toy.backbone(), toy.TEMPLATES["masked"], **words).fit(X, y)
+    same = cls(toy.backbone(), toy.TEMPLATES["masked"], **same_words).fit(X, Y)
     assert len(clf.classes_) == 2
     assert clf.score(X, y) == same.score(X, Y) > 0.8
     found = clf.predict(X[:2])

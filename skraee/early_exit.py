@@ -1,0 +1,330 @@
+"""Early exit by confidence as a scikit-learn classifier.
+
+The method in four steps:
+
+sweep   ``fit`` runs every labelled text through the frozen model once and notes what a
+        small readout may know of it at every depth.
+solve   At every depth ridge regressions onto the classes are solved in closed form;
+        exact leave-one-out tells how far each is to be believed.
+choose  By what the left-out texts say, a threshold of confidence is chosen that keeps
+        a budget.
+exit    A new text runs until the readout's running answer reaches the threshold, and
+        no further.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from skraee.backbone.handle import Backbone, as_backbone
+from skraee.backbone.precision import Device
+from skraee.engine.batching import BatchTokens
+from skraee.engine.cost import depth_costs
+from skraee.estimator.base import EarlyExitBase
+from skraee.estimator.fitted import Fitted, FittedByConfidence
+from skraee.estimator.learning import Lesson, solve_readout
+from skraee.estimator.parameters import check_share, unused_with_a_budget
+from skraee.estimator.progress import fit_progress, with_callbacks
+from skraee.exits.policies import ByConfidence, Evidence, threshold_within
+from skraee.inspection.explanation import ConfidenceExplanation
+from skraee.persistence.model_file import load
+from skraee.persistence.saving import SavingMixin
+from skraee.retrieval.keys import joined
+from skraee.sweep.sweeper import Sweeper, SweepSettings, WordTokens
+from skraee.text.template import Template
+
+# The threshold where neither it nor a budget is given.
+_THRESHOLD = 0.9
+
+
+class EarlyExitClassifier(SavingMixin, EarlyExitBase):
+    """Classify text with a frozen language model that stops when it is confident.
+
+    ``fit`` looks at every labelled text once and solves a small linear readout for
+    every depth of the model, in closed form; ``predict`` runs a text until the
+    readout's answer is confident enough. There is no gradient step anywhere.
+
+    Parameters
+    ----------
+    backbone : str, Path or Backbone
+        Hub name (``org/name`` or ``org/name@revision``), local folder, ``.gguf`` file,
+        or a :class:`Backbone`. A larger one is more accurate and slower.
+    template : str or Template, default="{text}"
+        What the model reads, with ``{text}``; other field names take the columns of a
+        DataFrame of that name. The text alone is a good start. A question around it
+        (:mod:`skraee.templates`) may help a causal model, and costs its tokens.
+    budget : None or float, default=None
+        Mean share of the backbone's cost that a prediction may use, in (0, 1]. `fit`
+        then chooses the threshold by leave-one-out, so that the mean cost is within it
+        by one standard error. Set it where you know what time you have.
+    threshold : None or float, default=None
+        The confidence that stops a text: the top probability of the readout, in
+        [0, 1]. None is what suits `budget`, or 0.9 without one. Raise it for later,
+        often better exits; it costs time. It needs no new `fit`.
+    class_weight : None, "balanced" or dict, default=None
+        Weights of the texts wherever something is solved or chosen by leave-one-out:
+        the readout, its temperatures, what a `budget` allows. "balanced" where the
+        classes of y are of unequal size and all matter alike; ``{class: weight}``
+        where some matter more, as in scikit-learn: a class that is left out weighs 1.
+        Costs, `layer_scores_` and `score` are never weighted.
+    min_exit : int, default=0
+        Smallest depth at which a text may stop. Raise it where new texts differ from
+        the labelled ones, so that no early answer is believed.
+    max_length : int or None, default=None
+        Longest prompt in tokens; longer texts are cut at their end. None: as many as
+        the backbone has positions. Lower it to bound the time for long texts.
+    batch_tokens : int or "auto", default="auto"
+        Padded tokens per batch. Halved when memory runs out.
+    device : str or torch.device, default="auto"
+        "auto" is the first GPU, else the CPU.
+    dtype : {"auto", "bfloat16", "float16", "float32"}, default="auto"
+        Numbers that the backbone computes in. "auto" is bfloat16 where the device has
+        instructions for it, else float32. Resolved by fit, used by every predict.
+    memory : "process", None, str, Path or joblib.Memory, default="process"
+        Where the states of texts are kept, so that no text passes the backbone twice:
+        in this process (1 GiB, least recently used), nowhere, or in a folder for later
+        processes and for several at once. `fit` writes there, `predict` looks only.
+        Give a folder for searches with `n_jobs`, to stop and go on, and before
+        `partial_fit` in another process; a
+        :class:`skraee.sweep.store.FolderStore` sets its size (4 GiB otherwise), and
+        :func:`skraee.clear_sweeps` empties it. One that cannot be used costs a
+        warning and no answer.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (C,)
+        The classes, sorted.
+    n_layers_ : int
+        Number of layers m of the backbone; exits are 0..m.
+    n_samples_fit_ : int
+        Texts seen by fit.
+    layer_scores_ : ndarray of shape (m + 1,)
+        Accuracy of each depth on the texts of fit, each of them left out.
+    cost_ : ndarray of shape (m + 1,)
+        Counted share of a full pass at each depth.
+    threshold_ : float
+        With a `budget`: the top probability that stops.
+
+    See Also
+    --------
+    RAEEClassifier : The paper's form, which reads the model's own words and lets
+        similar labelled texts choose the depth.
+
+    Examples
+    --------
+    >>> from skraee import EarlyExitClassifier, toy
+    >>> X, y = toy.reviews(60)
+    >>> clf = EarlyExitClassifier(toy.backbone(), budget=0.5).fit(X, y)
+    >>> clf.predict(["a lovely film", "the waiter was cold and slow"])
+    array(['positive', 'negative'], dtype='<U8')
+    """
+
+    threshold_: float
+    _fitted: FittedByConfidence
+
+    def __init__(
+        self,
+        backbone: str | Backbone,
+        template: str | Template = "{text}",
+        *,
+        budget: float | None = None,
+        threshold: float | None = None,
+        class_weight: Literal["balanced"] | Mapping[Any, float] | None = None,
+        min_exit: int = 0,
+        max_length: int | None = None,
+        batch_tokens: BatchTokens = "auto",
+        device: Device = "auto",
+        dtype: str = "auto",
+        memory: Any = "process",
+        verbose: int = 0,
+    ) -> None:
+        self.backbone = backbone
+        self.template = template
+        self.budget = budget
+        self.threshold = threshold
+        self.class_weight = class_weight
+        self.min_exit = min_exit
+        self.max_length = max_length
+        self.batch_tokens = batch_tokens
+        self.device = device
+        self.dtype = dtype
+        self.memory = memory
+        self.verbose = verbose
+
+    @with_callbacks
+    def fit(self, X: Any, y: Any) -> Self:
+        """Sweep the labelled texts once and solve the readout of every depth.
+
+        Parameters
+        ----------
+        X : sequence of n str, or DataFrame with a column for each field
+            The texts.
+        y : array-like of shape (n,)
+            Their classes.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If texts, labels, template or parameters do not fit; the estimator is then
+            as it was.
+
+        Warns
+        -----
+        UserWarning
+            If a `threshold` was given and a `budget` decides in its place.
+        InputWarning
+            If texts are empty or there is one class only; once each.
+        """
+        self._check_parameters()
+        if unused := unused_with_a_budget(self):
+            warnings.warn(unused, UserWarning, stacklevel=3)
+        samples, codes, classes = self._labelled(X, y)
+        sweeper = self._with_encoder(self._open(), samples)
+        with fit_progress(self, X, y, len(samples)) as on_progress:
+            sweep = sweeper.sweep(samples, (), on_progress)
+            lesson = Lesson(sweeper, sweep, codes, classes, samples)
+            return self._learn(lesson, WordTokens())
+
+    def _learn(self, lesson: Lesson, words: WordTokens) -> Self:
+        """Solve the readout of every depth, and choose the threshold."""
+        weights = lesson.weights(self.class_weight)
+        shared = self.memory is not None
+        solved = solve_readout(lesson, weights, 0, shared=shared)
+        fitted = FittedByConfidence(
+            sweep_settings=lesson.sweeper.settings,
+            setting=self._setting(),
+            ridge=solved.ridge,
+            records=solved.records,
+            labels=lesson.codes,
+        )
+        costs = depth_costs(lesson.sweeper.backbone)
+        chosen = self._choose(
+            Evidence(
+                proba=solved.proba,
+                codes=lesson.codes,
+                classes=lesson.classes,
+                weights=weights,
+                costs=costs,
+            )
+        )
+        return self._learned(lesson, fitted, solved.proba, costs, **chosen)
+
+    def _choose(self, known: Evidence) -> dict[str, float]:
+        """Return what fit chose, as attributes."""
+        if self.budget is None:
+            return {}
+        return {"threshold_": threshold_within(self.budget, known, self.min_exit)}
+
+    def _policy(self, fitted: Fitted) -> ByConfidence:
+        """Return where texts stop."""
+        return ByConfidence(self._threshold(), self.min_exit)
+
+    def _threshold(self) -> float:
+        if self.budget is not None:
+            return self.threshold_
+        return _THRESHOLD if self.threshold is None else self.threshold
+
+    def explain(self, text: Any) -> ConfidenceExplanation:
+        """Say why a text stopped where it did: its running answer, depth by depth.
+
+        Parameters
+        ----------
+        text : str, or a DataFrame of one row
+            One text. It runs to the full depth, to show what it did not wait for.
+
+        Returns
+        -------
+        ConfidenceExplanation
+            Prints as a short report.
+
+        Raises
+        ------
+        ValueError
+            If `text` is not one text.
+
+        Examples
+        --------
+        >>> from skraee import EarlyExitClassifier, toy
+        >>> X, y = toy.reviews(60)
+        >>> clf = EarlyExitClassifier(toy.backbone(), threshold=0.8).fit(X, y)
+        >>> found = clf.explain("a lovely film")
+        >>> print(found.label, found.exit_layer, found.threshold)
+        positive 0 0.8
+        """
+        X = [text] if isinstance(text, str) else text
+        self._check_fitted()
+        samples = self._texts(X)
+        if len(samples) != 1:
+            raise ValueError(f"explain takes one text at a time, got {len(samples)}.")
+        _, exits = self.predict_proba(X, return_exit_layers=True)
+        return ConfidenceExplanation.of(
+            joined(samples)[0],
+            layer_proba=np.asarray(self.layer_proba(X)[0]),
+            exit_layer=int(exits[0]),
+            threshold=self._threshold(),
+            min_exit=self.min_exit,
+            classes=self.classes_,
+        )
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], backbone: Any = None) -> Self:
+        """Read an estimator that `save` wrote; it predicts as it did, bit for bit.
+
+        No code in the file is run. The backbone is loaded when it is first used; then
+        its weights and tokenizer must be those of the fit, and a few probe sentences
+        are run to see that it answers as it did.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+        backbone : str, Path or Backbone, optional
+            Where the backbone is now, if it has moved.
+
+        Returns
+        -------
+        EarlyExitClassifier
+
+        Raises
+        ------
+        FileFormatError
+            If the file is damaged, of a newer format, or none of ours.
+
+        Notes
+        -----
+        The first use raises `BackboneMissingError` where the backbone cannot be loaded
+        and `BackboneChangedError` where it is another one; it warns with
+        `BackboneDriftWarning` where it answers otherwise than it did.
+        """
+        return load([cls], path, backbone)
+
+    def _open(self) -> Sweeper:
+        return self._open_with(
+            SweepSettings(
+                as_backbone(self.backbone),
+                self._template(),
+                self.max_length,
+                self.dtype,
+                by_states=True,
+                by_keys=False,
+            )
+        )
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.threshold is not None:
+            check_share("threshold", self.threshold)
+
+    def _setting(self) -> dict[str, Any]:
+        return {"budget": self.budget}

@@ -1,0 +1,96 @@
+"""Files of older formats, turned into what is written today."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from skraee.exceptions import FileFormatError
+from skraee.persistence.archive import Arrays, Manifest
+
+# What EarlyExitClassifier has of the parameters that RAEEClassifier had in format 1.
+_OF_EARLY_EXIT = (
+    *("backbone", "template", "budget", "class_weight", "min_exit", "max_length"),
+    *("batch_tokens", "device", "dtype", "memory", "verbose"),
+)
+_ATTRIBUTES = (
+    *("classes_", "n_layers_", "n_samples_fit_", "layer_scores_", "cost_"),
+    "threshold_",
+)
+
+
+def upgraded(
+    manifest: Manifest, arrays: Arrays, path: str | os.PathLike[str]
+) -> tuple[Manifest, Arrays]:
+    """Return a manifest and its arrays as today's format has them.
+
+    Parameters
+    ----------
+    manifest : dict
+        Of any format that is known.
+    arrays : dict of str to ndarray
+    path : str or Path
+        The file, for the message.
+
+    Raises
+    ------
+    FileFormatError
+        If it holds what no estimator does any more.
+    """
+    if manifest["skraee_format"] == 1:
+        manifest, arrays = _from_1(manifest, arrays, path)
+    return manifest, arrays
+
+
+def _from_1(
+    manifest: Manifest, arrays: Arrays, path: str | os.PathLike[str]
+) -> tuple[Manifest, Arrays]:
+    """Format 1 had one class for exits by neighbours and by confidence."""
+    parameters, setting = dict(manifest["parameters"]), dict(manifest["setting"])
+    exit_by = parameters.pop("exit_by")
+    del setting["exit_by"]
+    manifest = manifest | {"parameters": parameters, "setting": setting}
+    arrays = {
+        name.replace("readout/records", "texts/records"): array
+        for name, array in arrays.items()
+    }
+    if exit_by == "retrieval":
+        return manifest, arrays
+    if manifest["ridge"] is None:
+        raise FileFormatError(
+            f"{os.fspath(path)!r} holds a classifier that read label words by "
+            "confidence, which there is no more; fit again, with EarlyExitClassifier "
+            "or RAEEClassifier."
+        )
+    return _by_confidence(manifest), {
+        "texts/labels": arrays["database/labels"].astype(np.int64),
+        **{name: array for name, array in arrays.items() if _is_kept(name)},
+    }
+
+
+def _is_kept(name: str) -> bool:
+    """Whether an EarlyExitClassifier has an array of this name."""
+    folder, _, rest = name.partition("/")
+    return folder in ("ridge", "texts", "probes") or (
+        folder == "attributes" and rest in _ATTRIBUTES
+    )
+
+
+def _by_confidence(manifest: Manifest) -> Manifest:
+    """Return the manifest of an EarlyExitClassifier."""
+    parameters, attributes = manifest["parameters"], manifest["attributes"]
+    kept = {name: parameters[name] for name in _OF_EARLY_EXIT if name in parameters}
+    if manifest["estimator"] == "RAEEClassifierCV":
+        chosen = attributes.get("threshold_", attributes.get("tau_"))
+        kept |= {"budget": None, "threshold": chosen}
+    elif parameters["budget"] is None:
+        kept["threshold"] = parameters["tau"]
+    return manifest | {
+        "estimator": "EarlyExitClassifier",
+        "parameters": kept,
+        "attributes": {n: v for n, v in attributes.items() if n in _ATTRIBUTES},
+        "reading": manifest["reading"] | {"token_ids": [], "encoder": None},
+        "setting": {"budget": kept["budget"]},
+        "database": None,
+    }
