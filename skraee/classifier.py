@@ -536,9 +536,15 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
         check_encoder(sweeper.encoder, sweeper.n_layers)
         return sweeper
 
-    def _check_words(self, classes: npt.NDArray[Any] | None = None) -> None:
+    def _check_words(self, classes: npt.NDArray[Any] | None) -> None:
         if self.readout == "lm_head" or self.label_words is not None:
             all_label_words(self.label_words, classes)
+        if classes is None and learns_from_texts(as_encoder(self.encoder)):
+            raise ValueError(
+                f"encoder={self.encoder!r} is fitted on all training texts, so it has "
+                "no keys for a part of them; fit it first and wrap it in "
+                "sklearn.frozen.FrozenEstimator."
+            )
 
     def _tokens(
         self,
@@ -557,14 +563,6 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
 
     def _with_encoder(self, sweeper: Sweeper, samples: Texts) -> Sweeper:
         return sweeper.with_encoder(fit_encoder(sweeper.encoder, joined(samples)))
-
-    def _refuse_unfitted_encoder(self) -> None:
-        if learns_from_texts(as_encoder(self.encoder)):
-            raise ValueError(
-                f"encoder={self.encoder!r} is fitted on all training texts, so it has "
-                "no keys for a part of them; fit it first and wrap it in "
-                "sklearn.frozen.FrozenEstimator."
-            )
 
     def _refuse_forgetful_database(self) -> None:
         needs_all = self.readout == "ridge" or self._has_budget()

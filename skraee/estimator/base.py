@@ -21,6 +21,7 @@ from skraee.engine.batching import BatchTokens
 from skraee.engine.clock import Clock, Timings
 from skraee.engine.engine import Run
 from skraee.engine.exit_policy import ExitPolicy
+from skraee.estimator.classes import check_class_weight, later_classes
 from skraee.estimator.contract import TextClassifierMixin
 from skraee.estimator.fitted import Fitted
 from skraee.estimator.learning import Lesson
@@ -32,11 +33,10 @@ from skraee.estimator.progress import (
     progress,
     with_callbacks,
 )
-from skraee.readout.calibration import sample_weights
 from skraee.sweep.layer_sweep import LayerSweep
 from skraee.sweep.sweeper import Sweeper, SweepSettings, WordTokens
 from skraee.text.inputs import Texts, check_texts, warn_of_empty
-from skraee.text.labels import check_classes, check_labels, warn_of_one_class
+from skraee.text.labels import check_labels, warn_of_one_class
 from skraee.text.stream import text_chunks
 from skraee.text.template import Template
 
@@ -117,8 +117,8 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
             before.check_setting(self._setting())
         samples = check_texts(X, self._template().fields)
         labels = check_labels(y, len(samples))
-        classes = self._classes_for(labels, classes)
-        self._check_weights(labels, classes, before)
+        classes = later_classes(labels, classes, getattr(self, "classes_", None))
+        check_class_weight(self.class_weight, labels, classes, before)
         self._check_words(classes)
         warn_of_empty(samples)
         if before is None:
@@ -192,8 +192,7 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
         """
         self._check_parameters()
         samples = check_texts(X, self._template().fields)
-        self._check_words()
-        self._refuse_unfitted_encoder()
+        self._check_words(None)
         warn_of_empty(samples)
         sweeper = self._open()
         words = self._tokens(sweeper)
@@ -223,7 +222,7 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
             )
         labels = check_labels(y, len(sweep))
         classes = np.unique(labels)
-        self._check_weights(labels, classes)
+        check_class_weight(self.class_weight, labels, classes)
         self._check_words(classes)
         warn_of_one_class(classes)
         sweeper = self._open()
@@ -320,8 +319,8 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
     def _policy(self, fitted: Any) -> ExitPolicy:
         """Return where texts stop."""
 
-    def _check_words(self, classes: npt.NDArray[Any] | None = None) -> None:
-        """Refuse label words that no backbone could make right."""
+    def _check_words(self, classes: npt.NDArray[Any] | None) -> None:
+        """Refuse words, or an encoder, that do not do for these classes, or for none."""
 
     def _tokens(
         self,
@@ -336,9 +335,6 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
     def _with_encoder(self, sweeper: Sweeper, samples: Texts) -> Sweeper:
         """Return the sweeper with its encoder fitted to the training texts."""
         return sweeper.with_encoder(sweeper.encoder)
-
-    def _refuse_unfitted_encoder(self) -> None:
-        """Refuse an encoder that has keys only with all texts at hand."""
 
     def _refuse_forgetful_database(self) -> None:
         """Refuse to add to a database that lacks what the outcome hangs on."""
@@ -360,45 +356,11 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
         samples = check_texts(X, self._template().fields)
         labels = check_labels(y, len(samples))
         classes = np.unique(labels)
-        self._check_weights(labels, classes)
+        check_class_weight(self.class_weight, labels, classes)
         self._check_words(classes)
         warn_of_empty(samples)
         warn_of_one_class(classes)
         return samples, np.searchsorted(classes, labels), classes
-
-    def _check_weights(
-        self, labels: Any, classes: npt.NDArray[Any], before: Fitted | None = None
-    ) -> None:
-        """Refuse a class_weight that does not suit y, before anything is loaded."""
-        codes = np.searchsorted(classes, labels)
-        if before is not None:
-            codes = np.concatenate([before.codes, codes])
-        sample_weights(codes, classes, self.class_weight)
-
-    def _classes_for(self, labels: Any, classes: Any) -> npt.NDArray[Any]:
-        """Return the classes of partial_fit; refuse labels that are none of them."""
-        known: npt.NDArray[Any] | None = getattr(self, "classes_", None)
-        if classes is not None:
-            found = check_classes(classes)
-        elif known is not None:
-            found = known
-        else:
-            raise ValueError(
-                "the first call of partial_fit must name all classes; pass "
-                "classes=np.unique(y_all)."
-            )
-        if known is not None and not np.array_equal(found, known):
-            raise ValueError(
-                f"classes are {known.tolist()} since the first call, got "
-                f"{found.tolist()}; leave classes out or call fit on all texts."
-            )
-        unknown = set(labels.tolist()).difference(found.tolist())
-        if unknown:
-            raise ValueError(
-                f"y holds classes that partial_fit was not told of: "
-                f"{sorted(unknown)} (known: {found.tolist()}); call fit on all texts."
-            )
-        return found
 
     def _learned(
         self,
