@@ -28,6 +28,7 @@ from skraee.exceptions import UndecidedWarning
 from skraee.exits.policies import best_for_price, first_confident
 from tests.support.checkpoints import change_settings, saved
 from tests.support.classifiers import early_exit, raee
+from tests.support.models import toy_objects
 
 # Texts with a wrong label are often read wrongly at all depths.
 pytestmark = pytest.mark.filterwarnings("ignore::skraee.exceptions.UndecidedWarning")
@@ -843,7 +844,7 @@ def test_a_backbone_without_a_head_has_no_label_words(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*no instructions for:UserWarning")
 def test_texts_that_overflow_float16_are_answered_from_float32() -> None:
-    model, tokenizer, _ = toy.backbone("causal")._read(torch.float32)
+    model, tokenizer = toy_objects("causal")
     with torch.no_grad():
         mlp = model.model.layers[-1].mlp
         for part in (mlp.gate_proj, mlp.up_proj, mlp.down_proj):

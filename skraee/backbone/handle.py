@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import torch
 
-from skraee.backbone import gguf, loading
+from skraee.backbone import gguf, loading, tiny
 from skraee.backbone.ambient import own_torch_state
 from skraee.backbone.embeddings import (
     refuse_tokens_without_embedding,
@@ -62,9 +62,9 @@ class Backbone(Uncopied):
     ----------
     name_or_model : str, Path or PreTrainedModel
         Hub name (``org/name`` or ``org/name@revision``), a local folder, a ``.gguf``
-        file, or a model of the transformers library with its language-model head;
-        ``torch.compile`` and ``DataParallel`` are taken off. Of other wrappers give
-        the model inside.
+        file, the name of a toy (``toy:masked:0``, see `skraee.toy`), or a model of the
+        transformers library with its language-model head; ``torch.compile`` and
+        ``DataParallel`` are taken off. Of other wrappers give the model inside.
     tokenizer : PreTrainedTokenizerFast, optional
         Needed with a model object, and only then.
     revision : str, optional
@@ -118,7 +118,7 @@ class Backbone(Uncopied):
         ----------
         dtype : {"auto", "bfloat16", "float16", "float32"}, default="auto"
             "auto" is bfloat16 where the device has instructions for it, else
-            float32; for a model object its own dtype.
+            float32; for a model object its own dtype, for a toy float32.
         device : str or torch.device, default="auto"
             "auto" is the first GPU, else the CPU; for a model object its own device.
 
@@ -192,6 +192,8 @@ class Backbone(Uncopied):
         ----------
         description : mapping
         """
+        if "toy" in description:  # once toys had no name
+            return cls(tiny.name_of(description["toy"], description["seed"]))
         return cls(
             description["name"],
             revision=description["revision"],
@@ -204,7 +206,10 @@ class Backbone(Uncopied):
                 f"a tokenizer was given with the name {str(name)!r}; it goes with a "
                 "model object only, a named backbone brings its own."
             )
-        self._name, self._revision = parse_name(name, revision)
+        if tiny.is_tiny(name):
+            self._name, self._revision = tiny.check_name(str(name), revision), None
+        else:
+            self._name, self._revision = parse_name(name, revision)
 
     def _take_model(self, model: PreTrainedModel, revision: str | None) -> None:
         model = plain_model(model)
@@ -239,6 +244,8 @@ class Backbone(Uncopied):
     ) -> torch.dtype:
         if self._model is not None and isinstance(dtype, str) and dtype == "auto":
             dtype = self._model.dtype
+        elif tiny.is_tiny(self._name) and isinstance(dtype, str) and dtype == "auto":
+            dtype = torch.float32
         return resolve_dtype(dtype, device)
 
     def _load(
@@ -275,6 +282,8 @@ class Backbone(Uncopied):
             refuse_overflow(family.kind, dtype)
             model = without_output_flags(self._model)
             return model, self._tokenizer, loading.family_as_in(model, family)
+        if tiny.is_tiny(self._name):
+            return tiny.read(self._name, dtype)
         path = Path(self._name)
         if path.is_file() and path.suffix.lower() == ".gguf":
             return loading.read_folder(gguf.unpacked(path), dtype)
@@ -286,7 +295,8 @@ class Backbone(Uncopied):
 
     def _check_pin(self, loaded: LoadedBackbone) -> None:
         kind = name_of(loaded.dtype)
-        self._seen[kind] = loaded.identity
+        if not tiny.is_tiny(self._name):  # which its name decides
+            self._seen[kind] = loaded.identity
         pin = self._pinned.get(kind)
         if pin is not None and (change := pin.change_to(loaded.identity)) is not None:
             raise BackboneChangedError(

@@ -28,8 +28,8 @@ The manifest has these entries:
 ``attributes``
     Fitted attributes, as far as they are no arrays.
 ``backbone``
-    What leads to it (name and revision, or a toy's recipe), its dtype, the hashes of
-    its weights (as loaded, in this dtype), tokenizer and configuration.
+    What leads to it (name and revision), its dtype, the hashes of its weights (as
+    loaded, in this dtype), tokenizer and configuration.
 ``reading``
     Template, max_length, encoder (a named one with revision and hashes as above), the
     label words' tokens, and what is read of a text: states, keys.

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from skraee import toy
 from skraee.backbone.handle import Backbone
 from skraee.retrieval.encoder import Encoder, as_encoder
 from skraee.text.template import Template
@@ -106,12 +105,6 @@ def _named(name: str, value: Any) -> Plain:
     )
 
 
-def _backbone(description: Mapping[str, Any]) -> Backbone:
-    if "toy" in description:
-        return toy.backbone(description["toy"], description["seed"])
-    return Backbone.from_description(description)
-
-
 _MAKERS: dict[str, Any] = {
     "tuple": lambda items: tuple(map(from_plain, items)),
     "array": lambda parts: np.array(parts[1], dtype=parts[0]),
@@ -120,6 +113,6 @@ _MAKERS: dict[str, Any] = {
     ),
     "pairs": lambda pairs: {from_plain(k): from_plain(v) for k, v in pairs},
     "template": Template,
-    "backbone": _backbone,
+    "backbone": Backbone.from_description,
     "encoder": Encoder.from_description,
 }

@@ -34,7 +34,7 @@ from tests.support.checkpoints import (
     saved_toy,
     small_tokenizer,
 )
-from tests.support.models import MODELS, tiny_model
+from tests.support.models import MODELS, tiny_model, toy_objects
 
 X, Y = toy.reviews(40)
 X_NEW, _ = toy.reviews(12, seed=1)
@@ -53,10 +53,6 @@ def _nothing_is_left_over() -> Iterator[None]:
 def classifier(backbone: Any, kind: toy.Kind = "masked", **params: Any) -> Any:
     settings = {"label_words": toy.LABEL_WORDS, "k": 5, **params}
     return RAEEClassifier(backbone, toy.TEMPLATES[kind], **settings)
-
-
-def objects(kind: toy.Kind = "masked") -> tuple[Any, Any]:
-    return toy.backbone(kind)._read(torch.float32)[:2]
 
 
 def fresh_proba(model: Any, tokenizer: Any, kind: toy.Kind, **params: Any) -> Any:
@@ -160,7 +156,7 @@ def test_a_new_fit_takes_an_object_as_it_is_now(
     case: str, memory: str, tmp_path: Path
 ) -> None:
     kind, change, what = CHANGES[case]
-    model, tokenizer = objects(kind)
+    model, tokenizer = toy_objects(kind)
     backbone = Backbone(model, tokenizer)
     params = {"memory": memory if memory == "process" else tmp_path}
     before = classifier(backbone, kind, **params).fit(X, Y)
@@ -178,7 +174,7 @@ def test_a_new_fit_takes_an_object_as_it_is_now(
 
 @pytest.mark.parametrize("params", [{"readout": "ridge"}, {"encoder": 2}])
 def test_all_that_a_fit_reads_follows_the_object(params: dict[str, Any]) -> None:
-    model, tokenizer = objects()
+    model, tokenizer = toy_objects()
     backbone = Backbone(model, tokenizer)
     classifier(backbone, **params).fit(X, Y).predict(X)
     _scaled_behind_the_counter(model, tokenizer)
@@ -192,7 +188,7 @@ def test_all_that_a_fit_reads_follows_the_object(params: dict[str, Any]) -> None
 
 @pytest.mark.filterwarnings("ignore:this cpu has no instructions")
 def test_a_copy_in_another_dtype_follows_the_object() -> None:
-    model, tokenizer = objects()
+    model, tokenizer = toy_objects()
     backbone = Backbone(model, tokenizer)
     old = backbone.load("bfloat16")
     assert backbone.load("bfloat16") is old
@@ -205,7 +201,7 @@ def test_a_copy_in_another_dtype_follows_the_object() -> None:
 
 
 def test_blocks_left_out_follow_the_object() -> None:
-    model, tokenizer = objects()
+    model, tokenizer = toy_objects()
     backbone = Backbone(model, tokenizer)
     old = without_blocks(backbone.load(), [1])
     assert without_blocks(backbone.load(), [1]) is old
@@ -218,7 +214,7 @@ def test_blocks_left_out_follow_the_object() -> None:
 
 
 def test_an_object_changed_back_serves_its_estimators_again() -> None:
-    model, tokenizer = objects()
+    model, tokenizer = toy_objects()
     clf = classifier(Backbone(model, tokenizer), memory=None).fit(X, Y)
     expected = clf.predict_proba(X_NEW)
     bias = model.cls.predictions.bias
@@ -270,7 +266,7 @@ def test_rotations_that_stretch_with_a_batch_are_no_change(kind: str) -> None:
 
 def write_over(folder: Path, seed: int = 1) -> None:
     """Put other weights into a folder, file by file in place."""
-    model = toy.backbone(seed=seed)._read(torch.float32)[0]
+    model, _ = toy_objects(seed=seed)
     beside = folder.with_name("beside")
     model.save_pretrained(beside)
     for file in beside.iterdir():
@@ -405,7 +401,7 @@ def test_a_loaded_file_probes_a_folder_again_that_changed(tmp_path: Path) -> Non
 
 @pytest.fixture
 def plain_encoder(tmp_path: Path) -> Path:
-    model, tokenizer = objects()
+    model, tokenizer = toy_objects()
     model.bert.save_pretrained(tmp_path / "encoder")
     tokenizer.save_pretrained(tmp_path / "encoder")
     return tmp_path / "encoder"
@@ -420,7 +416,7 @@ def test_a_new_fit_takes_an_encoders_folder_as_it_is_now(
     params |= {"encoder": encoder}
     before = classifier(toy.backbone(), **params).fit(X, Y)
     old, _ = before.kneighbors(X_NEW, 3)
-    toy.backbone(seed=1)._read(torch.float32)[0].bert.save_pretrained(plain_encoder)
+    toy_objects(seed=1)[0].bert.save_pretrained(plain_encoder)
     with pytest.raises(BackboneChangedError, match="the weights of encoder"):
         before.predict(X_NEW)
     found, _ = classifier(toy.backbone(), **params).fit(X, Y).kneighbors(X_NEW, 3)
@@ -467,7 +463,7 @@ def change_private(adapter: Adapter) -> None:
 def test_what_an_adapter_keeps_is_part_of_the_model(
     change: Callable[[Adapter], None],
 ) -> None:
-    model, tokenizer = objects()
+    model, tokenizer = toy_objects()
     adapter = Adapter()
     model.bert.encoder.layer[1].intermediate.intermediate_act_fn = adapter
     X, y = toy.reviews(40)

@@ -30,7 +30,7 @@ from skraee.text.prompt import Prompt
 from skraee.text.tokenizer import TextTokenizer
 from tests.engine.test_engine import LABEL_IDS, own_answer, prompts_for, soft
 from tests.support.checkpoints import small_tokenizer
-from tests.support.models import MODELS
+from tests.support.models import MODELS, toy_objects
 from tests.support.runs import run_to
 
 KINDS: tuple[toy.Kind, ...] = ("masked", "causal", "seq2seq")
@@ -392,7 +392,7 @@ def test_seq2seq_exercise_can_be_put_together_again() -> None:
 
 
 def test_seq2seq_exercise_uses_the_models_sentinels() -> None:
-    hf = toy._tokenizer("seq2seq")
+    _, hf = toy_objects("seq2seq")
     hf.add_special_tokens(
         {"additional_special_tokens": ["<extra_id_0>", "<extra_id_1>"]}
     )

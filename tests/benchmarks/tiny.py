@@ -11,7 +11,7 @@ from tokenizers import Regex, Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from skraee import templates, toy
-from tests.support.models import MODELS
+from tests.support.models import MODELS, toy_objects
 
 TASKS = ("sst2", "cola", "subj", "mpqa")  # whose prompts have known words
 AROUND = {"roberta": "<s> $A </s>", "t5": "$A </s>"}
@@ -31,7 +31,7 @@ def write_task(
 
 def save_encoder(folder: Path) -> None:
     """Save a tiny encoder with its tokenizer."""
-    model, tokenizer, _ = toy.backbone()._read(torch.float32)
+    model, tokenizer = toy_objects()
     model.bert.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 

@@ -18,6 +18,7 @@ import pytest
 from skraee import EarlyExitClassifier, RAEEClassifier, toy
 from skraee.cli.arguments import parser
 from skraee.cli.main import main
+from tests.support.models import toy_objects
 
 
 def write_csv(path: Path, header: list[str], rows: list[tuple[str, ...]]) -> Path:
@@ -29,16 +30,10 @@ def write_csv(path: Path, header: list[str], rows: list[tuple[str, ...]]) -> Pat
 @pytest.fixture(scope="module")
 def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("backbone")
-    model, tokenizer, _ = toy.backbone("masked")._read(_float32())
+    model, tokenizer = toy_objects()
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
-
-
-def _float32():
-    import torch
-
-    return torch.float32
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from skraee.exceptions import BackboneMismatchError
 from skraee.text.tokenizer import TextTokenizer
 from tests.engine.test_engine import LABEL_IDS, loaded, own_answer, prompts_for, soft
 from tests.support.checkpoints import label_proba, small_tokenizer
-from tests.support.models import MODELS, tiny_model
+from tests.support.models import MODELS, tiny_model, toy_objects
 
 X, Y = toy.reviews(40)
 
@@ -48,10 +48,6 @@ def looked_at(name: str, dtype: torch.dtype = torch.float32) -> LoadedBackbone:
         weight.data = weight.data.to(dtype)
     tokenizer = TextTokenizer.from_hf(small_tokenizer())
     return replace(backbone, tokenizer=tokenizer, dtype=dtype)
-
-
-def toy_objects(kind: toy.Kind = "masked") -> tuple[Any, Any]:
-    return toy.backbone(kind)._read(torch.float32)[:2]
 
 
 # What is right passes

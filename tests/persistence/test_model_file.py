@@ -54,6 +54,7 @@ from skraee.retrieval.encoder import clear_encoders
 from skraee.sweep.sweeper import SweepSettings
 from tests.persistence.test_archive import change_manifest
 from tests.support.classifiers import early_exit
+from tests.support.models import toy_objects
 
 DATA = Path(__file__).parents[1] / "data"
 KINDS = list(toy.TEMPLATES)
@@ -81,7 +82,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def folder(tmp_path: Path) -> Any:
     """A toy backbone as people have theirs: in a folder."""
-    model, tokenizer, _ = toy.backbone()._read(torch.float32)
+    model, tokenizer = toy_objects()
     model.save_pretrained(tmp_path / "model")
     tokenizer.save_pretrained(tmp_path / "model")
     yield tmp_path / "model"
@@ -91,7 +92,7 @@ def folder(tmp_path: Path) -> Any:
 
 @pytest.fixture
 def encoder_folder(tmp_path: Path) -> Path:
-    model, tokenizer, _ = toy.backbone(seed=3)._read(torch.float32)
+    model, tokenizer = toy_objects(seed=3)
     model.bert.save_pretrained(tmp_path / "encoder")
     tokenizer.save_pretrained(tmp_path / "encoder")
     return tmp_path / "encoder"
@@ -107,7 +108,7 @@ def fill_with_weights(folder: Path, seed: int) -> None:
     """Put other weights into a folder, as someone who trains on does."""
     clear_backbones()
     clear_encoders()
-    model, _, _ = toy.backbone(seed=seed)._read(torch.float32)
+    model, _ = toy_objects(seed=seed)
     owner = model if (folder.name == "model") else model.bert
     owner.save_pretrained(folder)
 
@@ -347,7 +348,7 @@ def test_what_needs_code_is_refused_and_told_of_joblib(
 
 
 def test_objects_without_a_name_are_refused_and_told_of_the_folder(path: Path) -> None:
-    model, tokenizer, _ = toy.backbone()._read(torch.float32)
+    model, tokenizer = toy_objects()
     clf = classifier(backbone=Backbone(model, tokenizer)).fit(X, Y)
     with pytest.raises(pickle.PicklingError, match=r"nor saved; .*pass the folder"):
         clf.save(path)
@@ -575,7 +576,7 @@ def test_a_toy_of_another_seed_is_refused(path: Path) -> None:
     classifier().fit(X, Y).save(path)
     with zipfile.ZipFile(path) as members:
         backbone = json.loads(members.read("manifest.json"))["backbone"]
-    change_manifest(path, backbone=backbone | {"seed": 9})
+    change_manifest(path, backbone=backbone | {"name": "toy:masked:9"})
     with pytest.raises(BackboneChangedError, match="weights"):
         RAEEClassifier.load(path).predict(X_NEW)
 
@@ -647,7 +648,7 @@ def test_layout_is_that_of_the_format(path: Path) -> None:
     entries = {name: set(manifest[name]) for name in shared}
     assert entries == {
         "attributes": {"n_layers_", "n_samples_fit_"},
-        "backbone": {"toy", "seed", "dtype", *hashes},
+        "backbone": {"name", "revision", "local_files_only", "dtype", *hashes},
         "reading": {
             *("template", "max_length", "encoder", "token_ids"),
             *("by_states", "by_keys"),

@@ -21,6 +21,7 @@ from skraee import Encoder, RAEEClassifier, toy
 from skraee.exceptions import BackboneChangedError
 from skraee.retrieval import encoder as encoders
 from skraee.retrieval.keys import Standardizer, encode_texts
+from tests.support.models import toy_objects
 
 TEXTS = ["a lovely film", "", "the waiter was cold and slow and clumsy", "a film"]
 X, Y = toy.reviews(40)
@@ -35,7 +36,7 @@ def _forget() -> Any:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A plain checkpoint: BERT without a head, and its tokenizer."""
-    model, tokenizer, _ = toy.backbone()._read(torch.float32)
+    model, tokenizer = toy_objects()
     model.bert.save_pretrained(tmp_path / "plain")
     tokenizer.save_pretrained(tmp_path / "plain")
     return tmp_path / "plain"
@@ -43,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
 
 @torch.no_grad()
 def plain_means(texts: list[str]) -> np.ndarray:
-    model, tokenizer, _ = toy.backbone()._read(torch.float32)
+    model, tokenizer = toy_objects()
     rows = []
     for text in texts:
         ids = torch.tensor([tokenizer(text)["input_ids"]])
@@ -102,7 +103,7 @@ def test_a_pickle_is_small_and_notices_changed_weights(folder: Path) -> None:
     assert len(data) < 1000
     np.testing.assert_array_equal(pickle.loads(data).encode(TEXTS), expected)
 
-    toy_model = toy.backbone(seed=1)._read(torch.float32)[0]
+    toy_model, _ = toy_objects(seed=1)
     toy_model.bert.save_pretrained(folder)
     encoders.clear_encoders()
     with pytest.raises(BackboneChangedError, match="weights of encoder"):

@@ -20,7 +20,7 @@ from skraee.retrieval.encoder import _restore, clear_encoders
 from skraee.retrieval.encoder_identity import change_between
 from skraee.sweep.store import MemoryStore, clear_sweeps
 from tests.support.checkpoints import change_settings, small_tokenizer
-from tests.support.models import tiny_model
+from tests.support.models import tiny_model, toy_objects
 
 library = pytest.importorskip("sentence_transformers")
 parts = pytest.importorskip("sentence_transformers.sentence_transformer.modules")
@@ -41,7 +41,7 @@ def _nothing_is_left_over() -> Iterator[None]:
 @pytest.fixture
 def plain(tmp_path: Path) -> Path:
     """A checkpoint without modules."""
-    model, tokenizer, _ = toy.backbone()._read(torch.float32)
+    model, tokenizer = toy_objects()
     model.bert.save_pretrained(tmp_path / "plain")
     tokenizer.save_pretrained(tmp_path / "plain")
     return tmp_path / "plain"

@@ -18,7 +18,7 @@ from skraee.backbone.loaded import LoadedBackbone
 from skraee.engine.engine import Engine
 from skraee.engine.head import label_head
 from tests.engine.test_engine import LABEL_IDS, prompts_for, soft
-from tests.support.models import VOCAB, tiny_model
+from tests.support.models import VOCAB, tiny_model, toy_objects
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -48,8 +48,7 @@ def saved(folder: Path, name: str = "bert", **options: Any) -> Any:
 
 def saved_toy(folder: Path, kind: toy.Kind = "masked") -> Path:
     """Save a toy backbone as a plain folder."""
-    loaded = toy.backbone(kind)._read(torch.float32)
-    for part in loaded[:2]:
+    for part in toy_objects(kind):
         part.save_pretrained(folder)
     return folder
 

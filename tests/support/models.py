@@ -8,6 +8,9 @@ from typing import Any
 import torch
 import transformers as tf
 
+from skraee import toy
+from skraee.backbone import tiny
+
 VOCAB = 64
 _SIZES: dict[str, Any] = {
     "vocab_size": VOCAB,
@@ -202,3 +205,8 @@ def with_weights_drawn(model_class: Any, config: Any, seed: int = 0) -> Any:
                 parameter.add_(noise, alpha=0.1 if parameter.ndim == 1 else 0.3)
         model.tie_weights()
     return model
+
+
+def toy_objects(kind: toy.Kind = "masked", seed: int = 0) -> tuple[Any, Any]:
+    """Make the model and the tokenizer of a toy backbone, which a test may change."""
+    return tiny.read(tiny.name_of(kind, seed), torch.float32)[:2]
