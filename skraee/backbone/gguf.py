@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skraee.backbone.families import family_of
-from skraee.backbone.loading import HEADS, refuse_gaps
+from skraee.backbone.gaps import refuse_gaps
+from skraee.backbone.loading import HEADS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -12,19 +12,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 import torch
 
-from skraee.backbone import gguf, loading, tiny
+from skraee.backbone import gguf, hub, loading, tiny
 from skraee.backbone.ambient import own_torch_state
 from skraee.backbone.embeddings import (
     refuse_tokens_without_embedding,
 )
 from skraee.backbone.families import Family, family_of
 from skraee.backbone.fingerprint import fingerprint_of
-from skraee.backbone.identity import (
-    Identity,
-    settings_hash_of,
-    state_of_files,
-    state_of_objects,
-)
+from skraee.backbone.identity import Identity
 from skraee.backbone.loaded import LoadedBackbone, moved
 from skraee.backbone.naming import Uncopied, parse_name
 from skraee.backbone.objects import plain_model, refuse_changed
@@ -37,6 +32,8 @@ from skraee.backbone.precision import (
     resolve_dtype,
     warn_where_slow,
 )
+from skraee.backbone.settings_hash import settings_hash_of
+from skraee.backbone.source_state import state_of_files, state_of_objects
 from skraee.exceptions import BackboneChangedError
 from skraee.text.tokenizer import TextTokenizer
 
@@ -288,7 +285,7 @@ class Backbone(Uncopied):
         if path.is_file() and path.suffix.lower() == ".gguf":
             return loading.read_folder(gguf.unpacked(path), dtype)
         if not path.is_dir():
-            path = loading.snapshot(
+            path = hub.snapshot(
                 self._name, self._revision, local_files_only=self._local_files_only
             )
         return loading.read_folder(path, dtype)

@@ -1,7 +1,7 @@
-"""From a name to a model: hub snapshots and local folders, safely.
+"""From a folder to a model with its head, safely.
 
-Whatever the name, the model is read from a folder with a configuration, weights and
-a tokenizer. Nothing but safetensors and ``torch.load(weights_only=True)`` reads
+Whatever a model's name, it is read from a folder with a configuration, weights and a
+tokenizer. Nothing but safetensors and ``torch.load(weights_only=True)`` reads
 weights, no remote code runs, and a checkpoint with missing weights is an error.
 """
 
@@ -15,35 +15,19 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from skraee.backbone.checkpoint import (
-    has_safetensors,
     holds,
     prefers_safetensors,
     read_weights,
     refusing_what_is_no_weight,
 )
 from skraee.backbone.families import Family, Kind, family_of
+from skraee.backbone.gaps import lacks_just_its_head, refuse_gaps
 from skraee.backbone.output_flags import reset_output_flags
 from skraee.backbone.precision import refuse_overflow
 from skraee.backbone.quiet import quiet_loading
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
-
-_SETTINGS = ("*.json", "*.txt", "*.model")
-_SAFETENSORS = (
-    "model.safetensors",
-    "model-*-of-*.safetensors",
-    "[0-9]_*/model.safetensors",
-)
-_PYTORCH = (
-    "pytorch_model.bin",
-    "pytorch_model-*-of-*.bin",
-    "[0-9]_*/pytorch_model.bin",
-)
-
-# The patterns of the hub match across folders, and what lies in folders is the same
-# model once more for other programs. Numbered ones are a sentence encoder's steps.
-_FOLDERS = ("[!0-9]*/*",)
 
 _VOCABULARIES = ("tokenizer.json", "vocab.*", "*.model")
 
@@ -52,66 +36,6 @@ HEADS: dict[Kind, str] = {
     "causal": "AutoModelForCausalLM",
     "seq2seq": "AutoModelForSeq2SeqLM",
 }
-
-
-def snapshot(name: str, revision: str | None, *, local_files_only: bool) -> Path:
-    """Fetch a model from the hub, or find it in the hub's cache.
-
-    Only the configuration, the tokenizer and one form of the weights are fetched.
-
-    Parameters
-    ----------
-    name : str
-        ``organisation/name``.
-    revision : str or None
-        Branch, tag or commit.
-    local_files_only : bool
-        Look in the cache only.
-
-    Returns
-    -------
-    Path
-        The folder of the snapshot.
-
-    Raises
-    ------
-    OSError
-        If it is neither reachable nor in the cache.
-    """
-    try:
-        folder = _fetch(name, revision, local_files_only, _SETTINGS + _SAFETENSORS)
-        if not has_safetensors(folder):
-            folder = _fetch(name, revision, local_files_only, _SETTINGS + _PYTORCH)
-    except Exception as error:
-        raise OSError(
-            f"backbone {name!r}{f' at revision {revision!r}' if revision else ''} is "
-            "neither a local folder or .gguf file nor to be had from the hub or its "
-            f"cache ({type(error).__name__}); check the name, the network, or give "
-            "the path of a folder made with save_pretrained."
-        ) from error
-    return folder
-
-
-def _fetch(
-    name: str, revision: str | None, local_files_only: bool, patterns: tuple[str, ...]
-) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    try:
-        folder: str = snapshot_download(
-            name,
-            revision=revision,
-            local_files_only=local_files_only,
-            allow_patterns=list(patterns),
-            ignore_patterns=list(_FOLDERS),
-        )
-    except LocalEntryNotFoundError as error:
-        # No network, and not all of the hub's files: reading shows whether they do.
-        if not hasattr(error, "snapshot_path"):
-            raise
-        folder = error.snapshot_path
-    return Path(folder)
 
 
 def read_folder(
@@ -241,28 +165,11 @@ def _read_with_head(
             ignore_mismatched_sizes=True,  # refused here, with their names
             output_loading_info=True,
         )
-    if _lacks_just_its_head(model, report):
+    if lacks_just_its_head(model, report):
         model = model.base_model
         report["missing_keys"] = set()
     refuse_gaps(folder, report)
     return model
-
-
-def _lacks_just_its_head(model: PreTrainedModel, report: dict[str, Any]) -> bool:
-    """Whether a checkpoint is of the stack alone, as a sentence encoder's is."""
-    missing = set(report["missing_keys"])
-    prefix = f"{model.base_model_prefix}."
-    if not missing or any(name.startswith(prefix) for name in missing):
-        return False
-    if type(model).__name__ in (model.config.architectures or ()):
-        return False  # it should have one
-    names: dict[int, set[str]] = {}
-    for name, weight in model.named_parameters(remove_duplicate=False):
-        names.setdefault(id(weight), set()).add(name)
-    of_head = [
-        tied for tied in names.values() if not any(n.startswith(prefix) for n in tied)
-    ]
-    return all(tied & missing for tied in of_head)
 
 
 def _read_elasticbert(folder: Path, config: Any, dtype: torch.dtype) -> PreTrainedModel:
@@ -287,40 +194,3 @@ def _read_elasticbert(folder: Path, config: Any, dtype: torch.dtype) -> PreTrain
     refuse_gaps(folder, report)
     model.config.model_type = "elasticbert"
     return model
-
-
-def refuse_gaps(source: Path, report: dict[str, Any]) -> None:
-    """Refuse a model that was not wholly read from its checkpoint.
-
-    Parameters
-    ----------
-    source : Path
-        Named in the error.
-    report : dict
-        As ``from_pretrained(output_loading_info=True)`` returns it.
-
-    Raises
-    ------
-    ValueError
-        If weights are missing or have other shapes than the configuration says.
-    """
-    if missing := sorted(report["missing_keys"]):
-        raise ValueError(
-            f"the checkpoint in {str(source)!r} lacks weights that its model needs "
-            f"({_first(missing)}); choose a checkpoint that was saved whole, with its "
-            "language-model head."
-        )
-    if others := sorted(report["mismatched_keys"]):
-        shapes = [
-            f"{name} is {tuple(found)}, not {tuple(expected)}"
-            for name, found, expected in others
-        ]
-        raise ValueError(
-            f"weights in {str(source)!r} have other shapes than its config.json says "
-            f"({_first(shapes)}); fetch configuration and weights from one place."
-        )
-
-
-def _first(items: list[str], n: int = 3) -> str:
-    more = f" and {len(items) - n} more" if len(items) > n else ""
-    return ", ".join(items[:n]) + more

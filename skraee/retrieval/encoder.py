@@ -15,15 +15,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from skraee.backbone import loading
+from skraee.backbone import hub
 from skraee.backbone.ambient import own_torch_state
 from skraee.backbone.checkpoint import prefers_safetensors
 from skraee.backbone.embeddings import n_positions, refuse_tokens_without_embedding
-from skraee.backbone.identity import state_of_files
 from skraee.backbone.naming import Uncopied, parse_name
 from skraee.backbone.output_flags import reset_output_flags
 from skraee.backbone.precision import Device, resolve_device
 from skraee.backbone.quiet import quiet_loading
+from skraee.backbone.source_state import state_of_files
 from skraee.engine.batching import check_batch_tokens, run_batches
 from skraee.engine.rotation import (
     changing_rotations_anywhere,
@@ -227,7 +227,7 @@ class Encoder(Uncopied):
         if (folder := Path(self._name)).is_dir():
             return folder
         try:
-            return loading.snapshot(self._name, self._revision, local_files_only=False)
+            return hub.snapshot(self._name, self._revision, local_files_only=False)
         except OSError as error:
             if self._pin is None:
                 raise

@@ -10,13 +10,10 @@ from typing import Any
 from torch import nn
 
 from skraee.backbone.fingerprint import config_hash_of, fingerprint_of
-from skraee.backbone.identity import (
-    settings_of,
-    tokenizer_state_of,
-    update_with_modules,
-)
 from skraee.backbone.objects import refuse_patched
 from skraee.backbone.precision import name_of
+from skraee.backbone.settings_hash import settings_of, update_with_modules
+from skraee.backbone.source_state import tokenizer_state_of
 from skraee.text.tokenizer import TextTokenizer
 
 #: Hashes of parts, by the names that files have for them.

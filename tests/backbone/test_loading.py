@@ -21,7 +21,7 @@ from huggingface_hub import constants
 from huggingface_hub.utils import filter_repo_objects
 from transformers.utils import logging as library_logging
 
-from skraee.backbone import loading
+from skraee.backbone import hub
 from skraee.backbone.families import family_of
 from skraee.backbone.handle import Backbone, clear_backbones
 from skraee.backbone.loaded import LoadedBackbone
@@ -808,5 +808,5 @@ def test_snapshot_asks_with_the_users_revision(
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
     (tmp_path / "model.safetensors").touch()
-    loading.snapshot("org/tiny", "v2", local_files_only=True)
+    hub.snapshot("org/tiny", "v2", local_files_only=True)
     assert asked == [("org/tiny", "v2", True)]

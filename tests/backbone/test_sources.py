@@ -20,7 +20,7 @@ from torch import nn
 from skraee import Encoder, RAEEClassifier, toy
 from skraee.backbone import gguf
 from skraee.backbone.handle import Backbone, _restore, clear_backbones
-from skraee.backbone.identity import state_of_files, state_of_objects
+from skraee.backbone.source_state import state_of_files, state_of_objects
 from skraee.baselines.block_removal import without_blocks
 from skraee.engine.engine import Engine
 from skraee.engine.head import label_head

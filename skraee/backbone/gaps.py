@@ -1,0 +1,63 @@
+"""What a checkpoint lacks of its model: refused, unless it is just the head."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def refuse_gaps(source: Path, report: dict[str, Any]) -> None:
+    """Refuse a model that was not wholly read from its checkpoint.
+
+    Parameters
+    ----------
+    source : Path
+        Named in the error.
+    report : dict
+        As ``from_pretrained(output_loading_info=True)`` returns it.
+
+    Raises
+    ------
+    ValueError
+        If weights are missing or have other shapes than the configuration says.
+    """
+    if missing := sorted(report["missing_keys"]):
+        raise ValueError(
+            f"the checkpoint in {str(source)!r} lacks weights that its model needs "
+            f"({_first(missing)}); choose a checkpoint that was saved whole, with its "
+            "language-model head."
+        )
+    if others := sorted(report["mismatched_keys"]):
+        shapes = [
+            f"{name} is {tuple(found)}, not {tuple(expected)}"
+            for name, found, expected in others
+        ]
+        raise ValueError(
+            f"weights in {str(source)!r} have other shapes than its config.json says "
+            f"({_first(shapes)}); fetch configuration and weights from one place."
+        )
+
+
+def _first(items: list[str], n: int = 3) -> str:
+    more = f" and {len(items) - n} more" if len(items) > n else ""
+    return ", ".join(items[:n]) + more
+
+
+def lacks_just_its_head(model: PreTrainedModel, report: dict[str, Any]) -> bool:
+    """Whether a checkpoint is of the stack alone, as a sentence encoder's is."""
+    missing = set(report["missing_keys"])
+    prefix = f"{model.base_model_prefix}."
+    if not missing or any(name.startswith(prefix) for name in missing):
+        return False
+    if type(model).__name__ in (model.config.architectures or ()):
+        return False  # it should have one
+    names: dict[int, set[str]] = {}
+    for name, weight in model.named_parameters(remove_duplicate=False):
+        names.setdefault(id(weight), set()).add(name)
+    of_head = [
+        tied for tied in names.values() if not any(n.startswith(prefix) for n in tied)
+    ]
+    return all(tied & missing for tied in of_head)

@@ -1,0 +1,83 @@
+"""Models on the Hugging Face hub, or in its cache on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from skraee.backbone.checkpoint import has_safetensors
+
+_SETTINGS = ("*.json", "*.txt", "*.model")
+_SAFETENSORS = (
+    "model.safetensors",
+    "model-*-of-*.safetensors",
+    "[0-9]_*/model.safetensors",
+)
+_PYTORCH = (
+    "pytorch_model.bin",
+    "pytorch_model-*-of-*.bin",
+    "[0-9]_*/pytorch_model.bin",
+)
+
+# The patterns of the hub match across folders, and what lies in folders is the same
+# model once more for other programs. Numbered ones are a sentence encoder's steps.
+_FOLDERS = ("[!0-9]*/*",)
+
+
+def snapshot(name: str, revision: str | None, *, local_files_only: bool) -> Path:
+    """Fetch a model from the hub, or find it in the hub's cache.
+
+    Only the configuration, the tokenizer and one form of the weights are fetched.
+
+    Parameters
+    ----------
+    name : str
+        ``organisation/name``.
+    revision : str or None
+        Branch, tag or commit.
+    local_files_only : bool
+        Look in the cache only.
+
+    Returns
+    -------
+    Path
+        The folder of the snapshot.
+
+    Raises
+    ------
+    OSError
+        If it is neither reachable nor in the cache.
+    """
+    try:
+        folder = _fetch(name, revision, local_files_only, _SETTINGS + _SAFETENSORS)
+        if not has_safetensors(folder):
+            folder = _fetch(name, revision, local_files_only, _SETTINGS + _PYTORCH)
+    except Exception as error:
+        raise OSError(
+            f"backbone {name!r}{f' at revision {revision!r}' if revision else ''} is "
+            "neither a local folder or .gguf file nor to be had from the hub or its "
+            f"cache ({type(error).__name__}); check the name, the network, or give "
+            "the path of a folder made with save_pretrained."
+        ) from error
+    return folder
+
+
+def _fetch(
+    name: str, revision: str | None, local_files_only: bool, patterns: tuple[str, ...]
+) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder: str = snapshot_download(
+            name,
+            revision=revision,
+            local_files_only=local_files_only,
+            allow_patterns=list(patterns),
+            ignore_patterns=list(_FOLDERS),
+        )
+    except LocalEntryNotFoundError as error:
+        # No network, and not all of the hub's files: reading shows whether they do.
+        if not hasattr(error, "snapshot_path"):
+            raise
+        folder = error.snapshot_path
+    return Path(folder)
