@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from skraee import templates, toy
-    from skraee.backbone.handle import Backbone, clear_backbones
+    from skraee.backbone.handle import Backbone
+    from skraee.backbone.registry import clear_backbones
     from skraee.classifier import RAEEClassifier
     from skraee.classifier_cv import RAEEClassifierCV
     from skraee.early_exit import EarlyExitClassifier
@@ -50,7 +51,7 @@ _HOMES = {
     "RAEEClassifier": "skraee.classifier",
     "RAEEClassifierCV": "skraee.classifier_cv",
     "Template": "skraee.text.template",
-    "clear_backbones": "skraee.backbone.handle",
+    "clear_backbones": "skraee.backbone.registry",
     "clear_sweeps": "skraee.sweep.store",
     "show_versions": "skraee.versions",
 }

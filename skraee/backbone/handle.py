@@ -3,48 +3,32 @@
 from __future__ import annotations
 
 import os
-import pickle
-import threading
 from collections.abc import Mapping
 from copy import deepcopy
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
 
-from skraee.backbone import gguf, hub, loading, tiny
+from skraee.backbone import sources, tiny
 from skraee.backbone.ambient import own_torch_state
-from skraee.backbone.embeddings import (
-    refuse_tokens_without_embedding,
-)
-from skraee.backbone.families import Family, family_of
-from skraee.backbone.fingerprint import fingerprint_of
+from skraee.backbone.frozen import DType, FrozenModel
 from skraee.backbone.identity import Identity
 from skraee.backbone.loaded import LoadedBackbone, moved
-from skraee.backbone.naming import Uncopied, parse_name
+from skraee.backbone.naming import parse_name
 from skraee.backbone.objects import plain_model, refuse_changed
-from skraee.backbone.output_flags import without_output_flags
 from skraee.backbone.precision import (
     Device,
-    name_of,
-    refuse_overflow,
     resolve_device,
     resolve_dtype,
     warn_where_slow,
 )
-from skraee.backbone.settings_hash import settings_hash_of
-from skraee.backbone.source_state import state_of_files, state_of_objects
-from skraee.exceptions import BackboneChangedError
-from skraee.text.tokenizer import TextTokenizer
+from skraee.backbone.source_state import state_of_objects
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-_loaded: dict[tuple[Any, ...], LoadedBackbone] = {}
-_loading = threading.RLock()
 
-
-class Backbone(Uncopied):
+class Backbone(FrozenModel[LoadedBackbone]):
     """A frozen language model, by name or as objects.
 
     It is loaded when it is first needed, once per process and dtype, and shared by
@@ -76,6 +60,8 @@ class Backbone(Uncopied):
     Backbone('FacebookAI/roberta-large', revision='main')
     """
 
+    _what = "backbone"
+
     def __init__(
         self,
         name_or_model: str | os.PathLike[str] | PreTrainedModel,
@@ -84,26 +70,17 @@ class Backbone(Uncopied):
         revision: str | None = None,
         local_files_only: bool = False,
     ) -> None:
-        self._model: PreTrainedModel | None = None
-        self._tokenizer = tokenizer
-        self._local_files_only = local_files_only
-        self._seen: dict[str, Identity] = {}  # dtype -> what was loaded last
-        self._pinned: dict[str, Identity] = {}  # dtype -> what it has to be
-        self._found_by_name: dict[Identity, str] = {}  # what names have led to
         if isinstance(name_or_model, (str, os.PathLike)):
-            self._take_name(name_or_model, revision)
+            _refuse_tokenizer_beside(name_or_model, tokenizer)
+            self._is_decided_by_name = tiny.is_tiny(name_or_model)
+            parse = tiny.parse_name if self._is_decided_by_name else parse_name
+            super().__init__(*parse(name_or_model, revision))
         else:
-            self._take_model(name_or_model, revision)
-
-    @property
-    def name(self) -> str:
-        """Hub name or absolute path; of a model object, its ``name_or_path``."""
-        return self._name
-
-    @property
-    def revision(self) -> str | None:
-        """Revision on the hub."""
-        return self._revision
+            model = plain_model(name_or_model)
+            _require_tokenizer(tokenizer)
+            name = getattr(model, "name_or_path", "")
+            super().__init__(name, revision, (model, tokenizer))
+        self._local_files_only = local_files_only
 
     @own_torch_state()
     def load(
@@ -135,18 +112,12 @@ class Backbone(Uncopied):
         BackboneChangedError
             If it is not what this object was pickled with.
         """
-        target = self._resolve_device(device)
-        kind = self._resolve_dtype(dtype, target)
-        key = (*self._identity(), kind, target)
-        state = self._state()
-        with _loading:
-            if key not in _loaded or state not in (None, _loaded[key]._state):
-                warn_where_slow(kind, target)
-                _loaded.pop(key, None)
-                _loaded[key] = self._load(kind, target, state)
-            loaded = _loaded[key]
-        self._check_pin(loaded)
-        return loaded
+        if isinstance(device, str) and device == "auto" and self._objects:
+            device = torch.device(self._objects[0].device)
+        if isinstance(dtype, str) and dtype == "auto":
+            dtype = self._own_dtype() or dtype
+        device = resolve_device(device)
+        return self._load(resolve_dtype(dtype, device), device)
 
     def pinned_to(self, loaded: LoadedBackbone) -> Self:
         """Return a handle on this backbone that refuses it once it has changed.
@@ -156,10 +127,7 @@ class Backbone(Uncopied):
         loaded : LoadedBackbone
             What `load` returned.
         """
-        twin = object.__new__(type(self))
-        twin.__dict__.update(self.__dict__)
-        twin._pinned = {**self._pinned, name_of(loaded.dtype): loaded.identity}
-        return twin
+        return self._held_to({loaded.dtype: loaded.identity})
 
     def description(self) -> dict[str, Any]:
         """Return what leads to this backbone, in values that JSON can hold.
@@ -173,13 +141,7 @@ class Backbone(Uncopied):
         PicklingError
             If it was made of objects and no name leads to them.
         """
-        if self._model is not None:
-            self._check_that_name_leads_here()
-        return {
-            "name": self._name,
-            "revision": self._revision,
-            "local_files_only": self._local_files_only,
-        }
+        return self._where()
 
     @classmethod
     def from_description(cls, description: Mapping[str, Any]) -> Self:
@@ -197,151 +159,60 @@ class Backbone(Uncopied):
             local_files_only=description["local_files_only"],
         )
 
-    def _take_name(self, name: str | os.PathLike[str], revision: str | None) -> None:
-        if self._tokenizer is not None:
-            raise ValueError(
-                f"a tokenizer was given with the name {str(name)!r}; it goes with a "
-                "model object only, a named backbone brings its own."
-            )
-        if tiny.is_tiny(name):
-            self._name, self._revision = tiny.check_name(str(name), revision), None
-        else:
-            self._name, self._revision = parse_name(name, revision)
+    def _own_dtype(self) -> torch.dtype | None:
+        """Return the dtype that does not depend on the device."""
+        if self._objects:
+            own: torch.dtype = self._objects[0].dtype
+            return own
+        return torch.float32 if tiny.is_tiny(self._name) else None
 
-    def _take_model(self, model: PreTrainedModel, revision: str | None) -> None:
-        model = plain_model(model)
-        if self._tokenizer is None:
-            raise ValueError(
-                "a backbone made of a model object needs its tokenizer: "
-                "Backbone(model, tokenizer)."
-            )
-        self._model = model
-        self._name = getattr(model, "name_or_path", "")
-        self._revision = revision
-
-    def _identity(self) -> tuple[Any, ...]:
-        if self._model is not None:
-            return ("object", id(self._model), id(self._tokenizer))
-        return ("name", self._name, self._revision)
-
-    def _state(self) -> Any:
-        """Return what the source holds now; None where that cannot be told."""
-        if self._model is not None:
-            refuse_changed(self._model)
-            return state_of_objects(self._model, self._tokenizer)
-        return state_of_files(Path(self._name))
-
-    def _resolve_device(self, device: Device) -> torch.device:
-        if self._model is not None and isinstance(device, str) and device == "auto":
-            return torch.device(self._model.device)
-        return resolve_device(device)
-
-    def _resolve_dtype(
-        self, dtype: str | torch.dtype, device: torch.device
-    ) -> torch.dtype:
-        if self._model is not None and isinstance(dtype, str) and dtype == "auto":
-            dtype = self._model.dtype
-        elif tiny.is_tiny(self._name) and isinstance(dtype, str) and dtype == "auto":
-            dtype = torch.float32
-        return resolve_dtype(dtype, device)
-
-    def _load(
-        self, dtype: torch.dtype, device: torch.device, state: Any
-    ) -> LoadedBackbone:
-        model, hf_tokenizer, family = self._read(dtype)
+    def _read(self, dtype: DType, device: torch.device) -> LoadedBackbone:
+        assert dtype is not None
+        warn_where_slow(dtype, device)
+        model, tokenizer, family = self._parts(dtype)
         if model.dtype != dtype or model.device != device:
-            if self._model is not None:  # the user's own model stays as it is
+            if self._objects:  # the user's own model stays as it is
                 model = deepcopy(model)
             model = moved(model, dtype, device)
-        tokenizer = TextTokenizer.from_hf(hf_tokenizer)
-        refuse_tokens_without_embedding(model, tokenizer)
-        loaded = LoadedBackbone(
-            model=model,
-            tokenizer=tokenizer,
-            family=family,
-            dtype=dtype,
-            device=device,
-            fingerprint=fingerprint_of(model),
-            settings_hash=settings_hash_of(model),
-            _state=state,
-            # The key of the registry is the id of these objects while they live.
-            _source=(self._model, self._tokenizer),
+        return LoadedBackbone.of(model, tokenizer, family)
+
+    def _parts(self, dtype: torch.dtype) -> sources.Parts:
+        if self._objects:
+            model, tokenizer = self._objects
+            return sources.take_objects(model, tokenizer, dtype)
+        return sources.read_named(
+            self._name,
+            self._revision,
+            dtype,
+            local_files_only=self._local_files_only,
         )
-        return loaded
 
-    def _read(
-        self, dtype: torch.dtype
-    ) -> tuple[PreTrainedModel, PreTrainedTokenizerFast, Family]:
-        """Return model, tokenizer and family; subclasses have other sources."""
-        if self._model is not None:
-            assert self._tokenizer is not None
-            family = family_of(self._model.config.model_type)
-            refuse_overflow(family.kind, dtype)
-            model = without_output_flags(self._model)
-            return model, self._tokenizer, loading.family_as_in(model, family)
-        if tiny.is_tiny(self._name):
-            return tiny.read(self._name, dtype)
-        path = Path(self._name)
-        if path.is_file() and path.suffix.lower() == ".gguf":
-            return loading.read_folder(gguf.unpacked(path), dtype)
-        if not path.is_dir():
-            path = hub.snapshot(
-                self._name, self._revision, local_files_only=self._local_files_only
-            )
-        return loading.read_folder(path, dtype)
+    def _state_of_objects(self) -> tuple[str, ...]:
+        refuse_changed(self._objects[0])
+        return state_of_objects(*self._objects)
 
-    def _check_pin(self, loaded: LoadedBackbone) -> None:
-        kind = name_of(loaded.dtype)
-        if not tiny.is_tiny(self._name):  # which its name decides
-            self._seen[kind] = loaded.identity
-        pin = self._pinned.get(kind)
-        if pin is not None and (change := pin.change_to(loaded.identity)) is not None:
-            raise BackboneChangedError(
-                f"the {change} of backbone {self.name or self!r} are not those that "
-                "the estimator was fitted with; restore them (give the revision), or "
-                "fit again with a new Backbone."
-            )
+    def _holds(self, loaded: LoadedBackbone) -> bool:
+        model, tokenizer, _ = self._parts(loaded.dtype)
+        return Identity.of(model, tokenizer) == loaded.identity
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        description = self.description()
-        known = {**self._seen, **self._pinned}
-        # Settings are hashed otherwise by other versions of the libraries.
-        pins = {dtype: (pin.weights, pin.tokenizer) for dtype, pin in known.items()}
-        return _restore, (description, pins)
+    def _options(self) -> dict[str, Any]:
+        return {"local_files_only": self._local_files_only}
 
-    @own_torch_state()
-    def _check_that_name_leads_here(self) -> None:
-        mine = self.load()
-        if mine.identity not in self._found_by_name:
-            name = self._name_that_leads_to(mine.identity, mine.dtype)
-            self._found_by_name[mine.identity] = name
-        self._name = self._found_by_name[mine.identity]
 
-    def _name_that_leads_to(self, wanted: Identity, dtype: torch.dtype) -> str:
-        try:
-            twin = Backbone(self._name, revision=self._revision)
-            model, tokenizer, _ = twin._read(dtype)
-            found = Identity(
-                fingerprint_of(model),
-                TextTokenizer.from_hf(tokenizer).fingerprint,
-                settings_hash_of(model),
-            )
-        except (OSError, ValueError):
-            found = None
-        if found != wanted:
-            raise pickle.PicklingError(
-                "the backbone was made of a model object and its name_or_path "
-                f"{self._name!r} does not lead to the same weights and tokenizer, so "
-                "it can be neither pickled nor saved; save both with save_pretrained "
-                "and pass the folder."
-            )
-        return twin.name
+def _refuse_tokenizer_beside(name: object, tokenizer: object) -> None:
+    if tokenizer is not None:
+        raise ValueError(
+            f"a tokenizer was given with the name {str(name)!r}; it goes with a "
+            "model object only, a named backbone brings its own."
+        )
 
-    def __repr__(self) -> str:
-        if self._model is not None:
-            return f"Backbone({type(self._model).__name__}(...))"
-        revision = f", revision={self._revision!r}" if self._revision else ""
-        return f"Backbone({self._name!r}{revision})"
+
+def _require_tokenizer(tokenizer: object) -> None:
+    if tokenizer is None:
+        raise ValueError(
+            "a backbone made of a model object needs its tokenizer: "
+            "Backbone(model, tokenizer)."
+        )
 
 
 def as_backbone(backbone: object) -> Backbone:
@@ -364,19 +235,3 @@ def as_backbone(backbone: object) -> Backbone:
         "backbone must be a hub name, a path or a skraee.Backbone, got "
         f"{type(backbone).__name__}; wrap model objects: Backbone(model, tokenizer)."
     )
-
-
-def clear_backbones() -> None:
-    """Forget all loaded models; the next use loads them again."""
-    with _loading:
-        _loaded.clear()
-
-
-def _restore(
-    description: Mapping[str, Any], pins: Mapping[str, tuple[str, str | None] | str]
-) -> Backbone:
-    backbone = Backbone.from_description(description)
-    for dtype, pin in pins.items():  # once the weights' hash alone was pickled
-        parts = (pin,) if isinstance(pin, str) else pin
-        backbone._pinned[dtype] = Identity(*parts)
-    return backbone

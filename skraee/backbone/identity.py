@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
+
+from skraee.backbone.fingerprint import fingerprint_of
+from skraee.backbone.settings_hash import settings_hash_of
+from skraee.text.tokenizer import TextTokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 
 @dataclass(frozen=True)
@@ -13,28 +21,36 @@ class Identity:
     ----------
     weights : str
         Hash of them as loaded, so it depends on dtype.
-    tokenizer : str or None
-        Hash of it; None where it is not known (a pickle of an older skraee).
+    tokenizer : str
+        Hash of it.
     settings : str or None
         Hash of configuration, modules and buffers. It changes with the versions of
         the libraries; None where none can be compared with.
     """
 
     weights: str
-    tokenizer: str | None = None
+    tokenizer: str
     settings: str | None = None
 
-    def change_to(self, now: Identity) -> str | None:
-        """Return what is another there; None where nothing that is known is.
+    @classmethod
+    def of(cls, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> Self:
+        """Return what a model and its tokenizer are."""
+        return cls(
+            fingerprint_of(model),
+            TextTokenizer.from_hf(tokenizer).fingerprint,
+            settings_hash_of(model),
+        )
 
-        Parameters
-        ----------
-        now : Identity
-        """
+    def change_to(self, now: Identity) -> str | None:
+        """Return what is another there; None where nothing that is known is."""
         if self.weights != now.weights:
             return "weights"
-        if self.tokenizer not in (None, now.tokenizer):
+        if self.tokenizer != now.tokenizer:
             return "tokenizer's tokens and settings"
         if self.settings not in (None, now.settings):
             return "configuration and modules"
         return None
+
+    def lasting(self) -> Self:
+        """Return what other versions of the libraries, too, can be held to."""
+        return replace(self, settings=None)

@@ -6,19 +6,24 @@ from collections.abc import Callable, Hashable
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import torch
 
 from skraee.backbone.ambient import own_torch_state
-from skraee.backbone.embeddings import n_positions, n_token_ids
+from skraee.backbone.embeddings import (
+    n_positions,
+    n_token_ids,
+    refuse_tokens_without_embedding,
+)
 from skraee.backbone.families import Family
-from skraee.backbone.fingerprint import config_hash_of
+from skraee.backbone.fingerprint import config_hash_of, fingerprint_of
 from skraee.backbone.identity import Identity
+from skraee.backbone.settings_hash import settings_hash_of
 from skraee.text.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 T = TypeVar("T")
 
@@ -48,9 +53,33 @@ class LoadedBackbone:
     device: torch.device
     fingerprint: str
     settings_hash: str = ""
-    _state: Any = None
-    _source: tuple[Any, ...] = ()
     _derived: dict[Hashable, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        model: PreTrainedModel,
+        hf_tokenizer: PreTrainedTokenizerFast,
+        family: Family,
+    ) -> Self:
+        """Take a model that has its dtype and its device, and its tokenizer.
+
+        Raises
+        ------
+        ValueError
+            If the tokenizer makes ids that the model has no embedding for.
+        """
+        tokenizer = TextTokenizer.from_hf(hf_tokenizer)
+        refuse_tokens_without_embedding(model, tokenizer)
+        return cls(
+            model=model,
+            tokenizer=tokenizer,
+            family=family,
+            dtype=model.dtype,
+            device=model.device,
+            fingerprint=fingerprint_of(model),
+            settings_hash=settings_hash_of(model),
+        )
 
     def derived(self, name: Hashable, make: Callable[[], T]) -> T:
         """Return what was made of this backbone under a name; make it the first time.

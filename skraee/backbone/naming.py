@@ -4,20 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Self
-
-
-class Uncopied:
-    """A handle on something large: clones and copies of it are itself."""
-
-    def __sklearn_clone__(self) -> Self:
-        return self
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self
 
 
 def parse_name(

@@ -8,6 +8,7 @@ attention carries them to the read position, as in a trained model.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 import torch
@@ -57,20 +58,23 @@ def name_of(kind: str, seed: int) -> str:
     return f"{_PREFIX}{kind}:{int(seed)}"
 
 
-def check_name(name: str, revision: str | None) -> str:
-    """Return a tiny model's name as `name_of` writes it.
+def parse_name(
+    name: str | os.PathLike[str], revision: str | None
+) -> tuple[str, str | None]:
+    """Return a tiny model's name as `name_of` writes it, and no revision.
 
     Raises
     ------
     ValueError
         If there is no such kind, no seed, or a revision beside it.
     """
+    text = os.fspath(name)
     if revision is not None:
         raise ValueError(
-            f"{name!r} is a toy backbone, which has no revision {revision!r}; leave "
+            f"{text!r} is a toy backbone, which has no revision {revision!r}; leave "
             "revision out."
         )
-    return name_of(*_kind_and_seed(name))
+    return name_of(*_kind_and_seed(text)), None
 
 
 def read(

@@ -71,7 +71,7 @@ def without_blocks(backbone: LoadedBackbone, removed: Iterable[int]) -> LoadedBa
         view = _view_without(backbone, set(wanted))
         # The head is that of the whole model; what was run before is not.
         heads = {n: made for n, made in backbone._derived.items() if is_head(n)}
-        known[wanted] = replace(backbone, model=view, _derived=heads, _source=())
+        known[wanted] = replace(backbone, model=view, _derived=heads)
     return known[wanted]
 
 

@@ -1,34 +1,26 @@
-"""What a sentence encoder is: all that decides its vectors, not its weights alone."""
+"""What a sentence encoder is, told in hashes: more than its weights alone."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Self
 
 from torch import nn
 
 from skraee.backbone.fingerprint import config_hash_of, fingerprint_of
-from skraee.backbone.objects import refuse_patched
 from skraee.backbone.precision import name_of
 from skraee.backbone.settings_hash import settings_of, update_with_modules
 from skraee.backbone.source_state import tokenizer_state_of
+from skraee.retrieval.sentence_transformer import is_of_library, is_sentence_transformer
 from skraee.text.tokenizer import TextTokenizer
 
-#: Hashes of parts, by the names that files have for them.
-EncoderIdentity = dict[str, str | None]
-
-_LIBRARY = "sentence_transformers"
-# Whose classes compute what their attributes say.
-_KNOWN = {_LIBRARY, "transformers", "torch"}
 # How a tokenizer cuts and fills up.
 _CUTTING = ("model_max_length", "truncation_side", "padding_side", "pad_token_id")
 
-_ENTRIES = (
-    *("fingerprint", "tokenizer_hash", "config_hash", "dtype"),
-    *("modules_hash", "library"),
-)
 # What may not change, and what messages call it.
 _PARTS = {
     "fingerprint": "weights",
@@ -37,67 +29,86 @@ _PARTS = {
 }
 
 
-def identity_of(model: Any, *, is_known: bool) -> EncoderIdentity:
-    """Return what an encoder is, as far as that can be told.
+@dataclass(frozen=True)
+class EncoderIdentity:
+    """What an encoder is, as far as that can be told; None is not known.
 
-    Parameters
+    Attributes
     ----------
-    model : object
-        Its parts have the names that sentence-transformers gives them.
-    is_known : bool
-        Whether its code is that of the libraries, or ours.
-
-    Returns
-    -------
-    dict
-        ``fingerprint`` of the weights, ``tokenizer_hash``, ``config_hash``, ``dtype``,
-        ``modules_hash`` of all else, and the ``library`` that runs it; the last two are
-        None for an object whose code may do anything.
+    fingerprint : str or None
+        Of the weights.
+    tokenizer_hash, config_hash : str or None
+    dtype : str or None
+    modules_hash : str or None
+        Of all else; None for an object whose code may do anything.
+    library : str or None
+        What runs it, with its version, in which ``modules_hash`` is made.
     """
-    found: EncoderIdentity = dict.fromkeys(_ENTRIES)
-    network: Any = getattr(model, "transformers_model", None)
-    tokenizer = getattr(model, "tokenizer", None)
-    parameters = model if isinstance(model, nn.Module) else network
-    if parameters is not None:
-        found["fingerprint"] = fingerprint_of(parameters)
-    if hasattr(tokenizer, "backend_tokenizer"):
-        found["tokenizer_hash"] = TextTokenizer.from_hf(tokenizer).fingerprint
-    if hasattr(network, "config"):
-        found["config_hash"] = config_hash_of(network)
-        found["dtype"] = name_of(network.dtype)
-    if is_known:
-        found["modules_hash"] = _settings_hash_of(model)
-        found["library"] = _library_of(model)
-    return found
 
+    fingerprint: str | None = None
+    tokenizer_hash: str | None = None
+    config_hash: str | None = None
+    dtype: str | None = None
+    modules_hash: str | None = None
+    library: str | None = None
 
-def change_between(then: EncoderIdentity, now: EncoderIdentity) -> str | None:
-    """Return which part of an encoder is another now; None where none is known to be.
+    @classmethod
+    def of(cls, model: Any, *, is_known: bool) -> Self:
+        """Return what a model is.
 
-    Parameters
-    ----------
-    then, now : dict
-        The former may come from a file, and an older one has no ``modules_hash``, which
-        another version of the library makes otherwise.
-    """
-    is_comparable = then.get("library") == now.get("library")
-    for part, name in _PARTS.items():
-        known = then.get(part) is not None and (part != "modules_hash" or is_comparable)
-        if known and then[part] != now[part]:
-            return name
-    return None
+        Parameters
+        ----------
+        model : object
+            Its parts have the names that sentence-transformers gives them.
+        is_known : bool
+            Whether its code is that of the libraries, or ours.
+        """
+        found = {}
+        network: Any = getattr(model, "transformers_model", None)
+        tokenizer = getattr(model, "tokenizer", None)
+        parameters = model if isinstance(model, nn.Module) else network
+        if parameters is not None:
+            found["fingerprint"] = fingerprint_of(parameters)
+        if hasattr(tokenizer, "backend_tokenizer"):
+            found["tokenizer_hash"] = TextTokenizer.from_hf(tokenizer).fingerprint
+        if hasattr(network, "config"):
+            found["config_hash"] = config_hash_of(network)
+            found["dtype"] = name_of(network.dtype)
+        if is_known:
+            found["modules_hash"] = _settings_hash_of(model)
+            found["library"] = _library_of(model)
+        return cls(**found)
 
+    @classmethod
+    def from_description(cls, description: Mapping[str, Any]) -> Self:
+        """Return what a description tells; an older one tells less."""
+        return cls(**{f.name: description.get(f.name) for f in fields(cls)})
 
-def whole_hash_of(identity: EncoderIdentity) -> str | None:
-    """Return one hash of all that decides vectors; None where that cannot be told.
+    def description(self) -> dict[str, str | None]:
+        """Return all hashes by their names, as files have them."""
+        return asdict(self)
 
-    Parameters
-    ----------
-    identity : dict
-    """
-    if identity["modules_hash"] is None:
+    def change_to(self, now: EncoderIdentity) -> str | None:
+        """Return what is another there; None where nothing that is known is.
+
+        Another version of the library makes ``modules_hash`` otherwise.
+        """
+        then, found = asdict(self), asdict(now)
+        for part, name in _PARTS.items():
+            is_comparable = part != "modules_hash" or self.library == now.library
+            if then[part] is not None and is_comparable and then[part] != found[part]:
+                return name
         return None
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+    def lasting(self) -> Self:
+        """Return what other versions of the libraries, too, can be held to."""
+        return self  # which tells the library
+
+    def whole_hash(self) -> str | None:
+        """Return one hash of all that decides vectors; None where that is not known."""
+        if self.modules_hash is None:
+            return None
+        return hashlib.sha256(_json(asdict(self))).hexdigest()
 
 
 def state_of(model: Any) -> tuple[str, ...] | None:
@@ -113,33 +124,6 @@ def state_of(model: Any) -> tuple[str, ...] | None:
     told = "" if tokenizer is None else tokenizer_state_of(tokenizer)
     known = str(is_of_library(model))
     return fingerprint_of(model), _settings_hash_of(model), told, known
-
-
-def is_of_library(model: Any) -> bool:
-    """Whether only code of the libraries computes an encoder's vectors.
-
-    Parameters
-    ----------
-    model : object
-    """
-    if not is_sentence_transformer(model):
-        return False
-    try:
-        refuse_patched(model)
-    except ValueError:
-        return False
-    kinds = {type(module).__module__.partition(".")[0] for module in model.modules()}
-    return kinds <= _KNOWN
-
-
-def is_sentence_transformer(model: Any) -> bool:
-    """Whether an object, or a parent of its class, comes from that library.
-
-    Parameters
-    ----------
-    model : object
-    """
-    return any(parent.__module__.startswith(_LIBRARY) for parent in type(model).__mro__)
 
 
 def _settings_hash_of(model: Any) -> str:

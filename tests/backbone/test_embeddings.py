@@ -13,8 +13,9 @@ from torch import nn
 
 from skraee import RAEEClassifier, toy
 from skraee.backbone.embeddings import n_positions
-from skraee.backbone.handle import Backbone, clear_backbones
+from skraee.backbone.handle import Backbone
 from skraee.backbone.output_flags import without_output_flags
+from skraee.backbone.registry import clear_backbones
 from skraee.exceptions import TruncationWarning
 from tests.engine.test_engine import loaded
 from tests.support.checkpoints import (

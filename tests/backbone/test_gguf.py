@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from skraee.backbone import gguf
-from skraee.backbone.handle import Backbone, clear_backbones
+from skraee.backbone.handle import Backbone
+from skraee.backbone.registry import clear_backbones
 from tests.support.checkpoints import saved
 from tests.support.models import tiny_model
 from tests.support.tokenizers import byte_level

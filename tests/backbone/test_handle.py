@@ -19,7 +19,8 @@ from tokenizers import normalizers
 
 from skraee.backbone import handle, loading
 from skraee.backbone.fingerprint import fingerprint_of
-from skraee.backbone.handle import Backbone, as_backbone, clear_backbones
+from skraee.backbone.handle import Backbone, as_backbone
+from skraee.backbone.registry import clear_backbones
 from skraee.exceptions import BackboneChangedError
 from tests.support.checkpoints import label_proba, saved, small_tokenizer
 from tests.support.models import tiny_model

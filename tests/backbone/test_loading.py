@@ -23,9 +23,10 @@ from transformers.utils import logging as library_logging
 
 from skraee.backbone import hub
 from skraee.backbone.families import family_of
-from skraee.backbone.handle import Backbone, clear_backbones
+from skraee.backbone.handle import Backbone
 from skraee.backbone.loaded import LoadedBackbone
 from skraee.backbone.quiet import quiet_loading
+from skraee.backbone.registry import clear_backbones
 from skraee.engine.cost import depth_costs
 from skraee.engine.engine import Engine
 from skraee.engine.head import label_head

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from skraee.backbone import loading, precision
-from skraee.backbone.handle import Backbone, clear_backbones
+from skraee.backbone.handle import Backbone
 from skraee.backbone.precision import (
     computes_bfloat16,
     name_of,
@@ -17,6 +17,7 @@ from skraee.backbone.precision import (
     resolve_dtype,
     warn_where_slow,
 )
+from skraee.backbone.registry import clear_backbones
 from tests.support.checkpoints import saved, small_tokenizer
 from tests.support.models import tiny_model
 

@@ -29,10 +29,10 @@ class NotedBackbone(Backbone):
         super().__init__(folder)
         self.notes = notes
 
-    def _load(self, *args: Any) -> Any:
+    def _read(self, *args: Any) -> Any:
         with self.notes.open("a") as notes:
             notes.write(f"{os.getpid()}\n")
-        return super()._load(*args)
+        return super()._read(*args)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return NotedBackbone, (Path(self.name), self.notes)
@@ -104,8 +104,8 @@ def test_sixteen_threads_that_fit_and_predict_give_the_serial_answers(
     kind: toy.Kind, memory: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loads = []
-    load = Backbone._load
-    monkeypatch.setattr(Backbone, "_load", lambda *a: loads.append(1) or load(*a))
+    read = Backbone._read
+    monkeypatch.setattr(Backbone, "_read", lambda *a: loads.append(1) or read(*a))
     clf = RAEEClassifier(
         toy.backbone(kind, seed=7),
         toy.TEMPLATES[kind],

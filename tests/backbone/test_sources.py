@@ -19,13 +19,14 @@ from torch import nn
 
 from skraee import Encoder, RAEEClassifier, toy
 from skraee.backbone import gguf
-from skraee.backbone.handle import Backbone, _restore, clear_backbones
+from skraee.backbone import loaded as loaded_module
+from skraee.backbone.handle import Backbone
+from skraee.backbone.registry import clear_backbones
 from skraee.backbone.source_state import state_of_files, state_of_objects
 from skraee.baselines.block_removal import without_blocks
 from skraee.engine.engine import Engine
 from skraee.engine.head import label_head
 from skraee.exceptions import BackboneChangedError, BackboneDriftWarning
-from skraee.retrieval.encoder import clear_encoders
 from skraee.sweep.store import clear_sweeps
 from tests.engine.test_engine import LABEL_IDS, loaded, prompts_for
 from tests.support.checkpoints import (
@@ -46,7 +47,6 @@ Change = Callable[[Any, Any], None]
 def _nothing_is_left_over() -> Iterator[None]:
     yield
     clear_backbones()
-    clear_encoders()
     clear_sweeps()
 
 
@@ -366,15 +366,20 @@ def test_what_a_source_holds_is_told_without_reading_it(tmp_path: Path) -> None:
 # Pickles
 
 
-def test_a_pickle_of_an_older_form_is_held_to_its_weights(tmp_path: Path) -> None:
-    folder = saved_toy(tmp_path / "model")
-    backbone = Backbone(folder)
-    fingerprint = backbone.load("float32").fingerprint
-    old = _restore(backbone.description(), {"float32": fingerprint})
-    assert old.load("float32") is backbone.load("float32")
-    write_over(folder)
+def test_a_pickle_is_not_held_to_what_other_versions_hash_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backbone = Backbone(saved_toy(tmp_path / "model"))
+    pinned = backbone.pinned_to(backbone.load("float32"))
+    again = pickle.loads(pickle.dumps(pinned))
+    clear_backbones()
+    monkeypatch.setattr(loaded_module, "settings_hash_of", lambda model: "otherwise")
+    assert again.load("float32").settings_hash == "otherwise"
+    with pytest.raises(BackboneChangedError, match="the configuration and modules"):
+        pinned.load("float32")
+    write_over(tmp_path / "model")
     with pytest.raises(BackboneChangedError, match="the weights of backbone"):
-        old.load("float32")
+        again.load("float32")
 
 
 def test_a_pickled_estimator_is_held_to_weights_and_tokenizer(tmp_path: Path) -> None:
@@ -421,7 +426,7 @@ def test_a_new_fit_takes_an_encoders_folder_as_it_is_now(
         before.predict(X_NEW)
     found, _ = classifier(toy.backbone(), **params).fit(X, Y).kneighbors(X_NEW, 3)
     assert np.abs(found - old).max() > 1e-3
-    clear_encoders()
+    clear_backbones()
     fresh = classifier(toy.backbone(), encoder=plain_encoder, memory=None).fit(X, Y)
     np.testing.assert_array_equal(found, fresh.kneighbors(X_NEW, 3)[0])
 

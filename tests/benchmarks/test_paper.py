@@ -26,7 +26,6 @@ from benchmarks.paper.__main__ import main
 from skraee import Backbone, Encoder, RAEEClassifier, clear_backbones, templates, toy
 from skraee.baselines.block_search import find_removal_order
 from skraee.baselines.lm_loss import exercises_for
-from skraee.retrieval import encoder as encoders
 from skraee.retrieval.neighbors import NeighborIndex
 from tests.benchmarks.tiny import save_encoder, save_tiny, write_task
 from tests.support.checkpoints import into_hub_cache
@@ -98,7 +97,6 @@ def run(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     yield run
     clear_backbones()
-    encoders.clear_encoders()
 
 
 def read(folder: Path) -> list[Any]:

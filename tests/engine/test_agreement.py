@@ -13,9 +13,10 @@ import torch
 from torch import nn
 
 from skraee import RAEEClassifier, toy
-from skraee.backbone import handle
-from skraee.backbone.handle import Backbone, clear_backbones
+from skraee.backbone import sources
+from skraee.backbone.handle import Backbone
 from skraee.backbone.loaded import LoadedBackbone
+from skraee.backbone.registry import clear_backbones
 from skraee.engine import agreement, engine, gates
 from skraee.engine.agreement import believed, check_agreement
 from skraee.engine.batch import Batch
@@ -247,8 +248,8 @@ def test_a_row_that_is_wrong_is_refused_at_fit(monkeypatch: pytest.MonkeyPatch) 
     def wrong(model_type: str) -> Any:
         return replace(family_of(model_type), final_norms=())
 
-    family_of = handle.family_of
-    monkeypatch.setattr(handle, "family_of", wrong)
+    family_of = sources.family_of
+    monkeypatch.setattr(sources, "family_of", wrong)
     backbone = Backbone(*toy_objects("seq2seq"))
     with pytest.raises(
         BackboneMismatchError, match=r"T5ForCond.*states of depth 4 are off"

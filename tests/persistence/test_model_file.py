@@ -50,7 +50,6 @@ from skraee.exceptions import (
     VersionSkewWarning,
 )
 from skraee.persistence.plain_values import from_plain, to_plain
-from skraee.retrieval.encoder import clear_encoders
 from skraee.sweep.sweeper import SweepSettings
 from tests.persistence.test_archive import change_manifest
 from tests.support.classifiers import early_exit
@@ -87,7 +86,6 @@ def folder(tmp_path: Path) -> Any:
     tokenizer.save_pretrained(tmp_path / "model")
     yield tmp_path / "model"
     clear_backbones()
-    clear_encoders()
 
 
 @pytest.fixture
@@ -107,7 +105,6 @@ def change_json(path: Path, change: Any) -> None:
 def fill_with_weights(folder: Path, seed: int) -> None:
     """Put other weights into a folder, as someone who trains on does."""
     clear_backbones()
-    clear_encoders()
     model, _ = toy_objects(seed=seed)
     owner = model if (folder.name == "model") else model.bert
     owner.save_pretrained(folder)
@@ -281,7 +278,7 @@ def test_a_named_encoder_comes_back(
     encoder: Any = Encoder(encoder_folder) if as_object else encoder_folder
     clf = classifier(encoder=encoder).fit(X, Y)
     clf.save(path)
-    clear_encoders()
+    clear_backbones()
     assert_same_answers(clf, RAEEClassifier.load(path))
     told = manifest_of(path)["reading"]["encoder"]["encoder"]
     assert told["name"] == str(encoder_folder)
@@ -315,7 +312,7 @@ def test_an_encoder_with_other_weights_or_tokenizer_is_refused(
         encoder_folder / "tokenizer.json",
         lambda content: content["normalizer"].update(lowercase=False),
     )
-    clear_encoders()
+    clear_backbones()
     loaded = RAEEClassifier.load(path)
     for each in (loaded, pickle.loads(pickle.dumps(loaded))):
         with pytest.raises(BackboneChangedError, match="the tokenizer of encoder"):
@@ -525,7 +522,7 @@ def test_an_encoder_that_moved_is_found_by_its_new_name(
     clf.save(path)
     expected = clf.predict_proba(X_NEW)
     moved = encoder_folder.rename(encoder_folder.with_name("moved"))
-    clear_encoders()
+    clear_backbones()
     with pytest.raises(BackboneMissingError, match=r"RAEEClassifier\.load\(path, enc"):
         RAEEClassifier.load(path).predict(X_NEW)
     loaded = RAEEClassifier.load(path, encoder=given(str(moved)))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import pickle
 import sys
+import weakref
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,10 @@ from safetensors.torch import load_file, save_file
 from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from skraee import Encoder, RAEEClassifier, toy
+from skraee import Backbone, Encoder, RAEEClassifier, clear_backbones, toy
 from skraee.exceptions import BackboneChangedError
-from skraee.retrieval import encoder as encoders
 from skraee.retrieval.keys import Standardizer, encode_texts
+from skraee.retrieval.mean_pooled import MeanPooled
 from tests.support.models import toy_objects
 
 TEXTS = ["a lovely film", "", "the waiter was cold and slow and clumsy", "a film"]
@@ -30,7 +32,7 @@ X, Y = toy.reviews(40)
 @pytest.fixture(autouse=True)
 def _forget() -> Any:
     yield
-    encoders.clear_encoders()
+    clear_backbones()
 
 
 @pytest.fixture
@@ -62,7 +64,7 @@ def test_a_pooler_that_the_folder_lacks_is_no_part_of_the_fingerprint(
     folder: Path,
 ) -> None:
     first = Encoder(folder).fingerprint()
-    encoders.clear_encoders()
+    clear_backbones()
     assert Encoder(folder).fingerprint() == first
 
 
@@ -74,20 +76,54 @@ def test_an_incomplete_checkpoint_is_told(folder: Path) -> None:
         Encoder(folder).encode(TEXTS)
 
 
-def test_an_encoder_is_loaded_once_per_process(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = []
-    monkeypatch.setattr(
-        encoders._MeanPooled,
-        "__init__",
-        (lambda init: lambda *args: (made.append(1), init(*args))[1])(
-            encoders._MeanPooled.__init__
-        ),
-    )
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folders that were read."""
+    folders: list[Path] = []
+    read = MeanPooled.__init__
+
+    def counted(self: Any, folder: Path, device: torch.device) -> None:
+        folders.append(folder)
+        read(self, folder, device)
+
+    monkeypatch.setattr(MeanPooled, "__init__", counted)
+    return folders
+
+
+def test_an_encoder_is_loaded_once_per_process(folder: Path, reads: list[Path]) -> None:
     Encoder(folder).encode(TEXTS)
     pickle.loads(pickle.dumps(Encoder(str(folder)))).encode(TEXTS)
-    assert made == [1]
+    assert reads == [folder]
+
+
+def test_reading_an_encoder_draws_no_random_numbers(folder: Path) -> None:
+    before = torch.get_rng_state()
+    Encoder(folder).load()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_clear_backbones_frees_encoders_too(folder: Path, reads: list[Path]) -> None:
+    encoder = Encoder(folder)
+    encode: Any = encoder.load().encode
+    model = weakref.ref(encode.__self__.transformers_model)
+    del encode
+    gc.collect()
+    assert model() is not None
+    clear_backbones()
+    gc.collect()
+    assert model() is None
+    encoder.encode(TEXTS)
+    assert reads == [folder, folder]
+
+
+def test_a_backbone_and_an_encoder_of_one_folder_are_two_models(tmp_path: Path) -> None:
+    for part in toy_objects():
+        part.save_pretrained(tmp_path)
+    backbone, encoder = Backbone(tmp_path), Encoder(tmp_path)
+    assert backbone.load("float32").has_head
+    expected = plain_means(TEXTS)
+    np.testing.assert_allclose(encoder.encode(TEXTS), expected, atol=1e-5)
+    assert backbone.load("float32").has_head
 
 
 def test_clone_and_copies_are_the_same_object(folder: Path) -> None:
@@ -105,7 +141,7 @@ def test_a_pickle_is_small_and_notices_changed_weights(folder: Path) -> None:
 
     toy_model, _ = toy_objects(seed=1)
     toy_model.bert.save_pretrained(folder)
-    encoders.clear_encoders()
+    clear_backbones()
     with pytest.raises(BackboneChangedError, match="weights of encoder"):
         pickle.loads(data).encode(TEXTS)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,9 @@ import torch
 import transformers
 from torch import nn
 
-from skraee import Encoder, RAEEClassifier, toy
+from skraee import Encoder, RAEEClassifier, clear_backbones, toy
 from skraee.exceptions import BackboneChangedError
 from skraee.retrieval import encoder_identity
-from skraee.retrieval.encoder import _restore, clear_encoders
-from skraee.retrieval.encoder_identity import change_between
 from skraee.sweep.store import MemoryStore, clear_sweeps
 from tests.support.checkpoints import change_settings, small_tokenizer
 from tests.support.models import tiny_model, toy_objects
@@ -34,7 +33,7 @@ LONG = " ".join(["a lovely film and a dull meal"] * 40)
 @pytest.fixture(autouse=True)
 def _nothing_is_left_over() -> Iterator[None]:
     yield
-    clear_encoders()
+    clear_backbones()
     clear_sweeps()
 
 
@@ -132,7 +131,7 @@ def test_an_object_that_was_changed_has_keys_of_its_own(case: str, plain: Path) 
     else:
         change(model, case)
     assert encoder.fingerprint() != fingerprint
-    with pytest.raises(BackboneChangedError, match=r"of encoder .* are not what"):
+    with pytest.raises(BackboneChangedError, match=r"of encoder .* are not those"):
         before.predict(X_NEW)
     again = classifier(encoder).fit(X, Y)
     np.testing.assert_allclose(keys_of(again), encoder.encode(X), atol=1e-5)
@@ -196,7 +195,7 @@ def test_a_saved_estimator_refuses_an_encoder_with_another_pooling(
     clf.save(tmp_path / "clf.skraee")
     data = pickle.dumps(clf)
     encoder_object(plain, "max").save(str(tmp_path / "model"))
-    clear_encoders()
+    clear_backbones()
     saved = tmp_path / "clf.skraee"
     again = RAEEClassifier.load(saved) if how == "file" else pickle.loads(data)
     with pytest.raises(BackboneChangedError, match="the modules and settings of enc"):
@@ -208,18 +207,19 @@ def test_what_an_older_file_does_not_tell_is_not_asked(plain: Path) -> None:
     old = {k: v for k, v in now.items() if k not in ("modules_hash", "library")}
     expected = Encoder(plain).encode(X)
     np.testing.assert_array_equal(Encoder.from_description(old).encode(X), expected)
-    older = _restore(str(plain), None, "auto", now["fingerprint"])
+    oldest = {k: now[k] for k in ("name", "revision", "device", "fingerprint")}
+    older = Encoder.from_description(oldest)
     np.testing.assert_array_equal(older.encode(X), expected)
-    wrong = _restore(str(plain), None, "auto", "0" * 64)
+    wrong = Encoder.from_description(oldest | {"fingerprint": "0" * 64})
     with pytest.raises(BackboneChangedError, match="the weights of encoder"):
         wrong.encode(X)
 
 
 def test_modules_are_compared_within_one_version_of_the_library(plain: Path) -> None:
-    now = Encoder(plain)._load().identity
-    other = {**now, "modules_hash": "0" * 64}
-    assert change_between(other, now) == "modules and settings"
-    assert change_between({**other, "library": "transformers 4.0"}, now) is None
+    now = Encoder(plain).load().identity
+    other = replace(now, modules_hash="0" * 64)
+    assert other.change_to(now) == "modules and settings"
+    assert replace(other, library="transformers 4.0").change_to(now) is None
 
 
 def test_an_object_whose_name_leads_to_another_pooling_does_not_pickle(
@@ -229,7 +229,7 @@ def test_an_object_whose_name_leads_to_another_pooling_does_not_pickle(
     model = library.SentenceTransformer(str(tmp_path / "model"), device="cpu")
     assert len(pickle.dumps(Encoder(model))) < 2000
     model[1].pooling_mode = "max"
-    with pytest.raises(pickle.PicklingError, match="names no folder that leads to its"):
+    with pytest.raises(pickle.PicklingError, match="does not lead to the same"):
         pickle.dumps(Encoder(model))
 
 
@@ -262,7 +262,7 @@ def test_keys_of_a_foreign_object_are_never_stored(tmp_path: Path) -> None:
         clf = classifier(encoder, memory=store).fit(X, Y)
         np.testing.assert_allclose(keys_of(clf), encoder.encode(X))
         del encoder, clf
-        clear_encoders()
+        clear_backbones()
     assert not any("key" in record for record in store._records.values())
     assert Encoder(Foreign(1.0)).fingerprint() is None
 
@@ -370,7 +370,7 @@ def test_output_flags_of_an_encoders_configuration_change_nothing(
 ) -> None:
     expected = Encoder(plain).encode(X)
     change_settings(plain, **flags)
-    clear_encoders()
+    clear_backbones()
     np.testing.assert_array_equal(Encoder(plain).encode(X), expected)
 
 
