@@ -28,10 +28,6 @@ def has_safetensors(folder: Path) -> bool:
 def prefers_safetensors(folder: Path) -> bool:
     """Say which form of the weights to read, with a warning where it is the old one.
 
-    Parameters
-    ----------
-    folder : Path
-
     Returns
     -------
     bool
@@ -57,14 +53,6 @@ def prefers_safetensors(folder: Path) -> bool:
 
 def weight_files(folder: Path) -> list[Path]:
     """Return the files that hold a folder's weights, safetensors before others.
-
-    Parameters
-    ----------
-    folder : Path
-
-    Returns
-    -------
-    list of Path
 
     Raises
     ------
@@ -95,13 +83,7 @@ def _shards(folder: Path, index: str) -> list[Path]:
 
 
 def holds(folder: Path, prefix: str) -> bool:
-    """Whether a checkpoint has a weight whose name begins so.
-
-    Parameters
-    ----------
-    folder : Path
-    prefix : str
-    """
+    """Whether a checkpoint has a weight whose name begins so."""
     return any(
         name.startswith(prefix)
         for file in weight_files(folder)
@@ -119,16 +101,7 @@ def _names(file: Path) -> list[str]:
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
-    """Read all weights of a folder under their names in the file.
-
-    Parameters
-    ----------
-    folder : Path
-
-    Returns
-    -------
-    dict of str to Tensor
-    """
+    """Read all weights of a folder under their names in the file."""
     from safetensors.torch import load_file
 
     weights: dict[str, Tensor] = {}

@@ -16,12 +16,7 @@ _POSITIONS = ("position_embeddings", "embed_positions", "wpe")
 
 
 def n_token_ids(model: PreTrainedModel) -> int:
-    """Return the number of token ids that a model has an embedding for.
-
-    Parameters
-    ----------
-    model : PreTrainedModel
-    """
+    """Return the number of token ids that a model has an embedding for."""
     weight = getattr(model.get_input_embeddings(), "weight", None)
     return int(model.config.vocab_size if weight is None else len(weight))
 
@@ -31,10 +26,6 @@ def n_positions(model: nn.Module) -> int | None:
 
     Its rows count, whatever its configuration says. RoBERTa's positions begin behind
     that of padding, and OPT's behind two that nothing uses.
-
-    Parameters
-    ----------
-    model : nn.Module
 
     Returns
     -------
@@ -61,11 +52,6 @@ def refuse_tokens_without_embedding(
 
     Special tokens that no text produces may be among them (Gemma 3 has one for images
     in its models of text).
-
-    Parameters
-    ----------
-    model : PreTrainedModel
-    tokenizer : TextTokenizer
 
     Raises
     ------

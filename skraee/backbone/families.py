@@ -188,10 +188,6 @@ def family_of(model_type: str) -> Family:
     model_type : str
         ``config.model_type``.
 
-    Returns
-    -------
-    Family
-
     Raises
     ------
     ValueError

@@ -22,10 +22,6 @@ def fingerprint_of(model: torch.nn.Module) -> str:
     order of summation changes such a sum, so the number of threads and the device do
     not matter; any one bit does. It costs about as much as reading the memory once.
 
-    Parameters
-    ----------
-    model : nn.Module
-
     Returns
     -------
     str
@@ -41,10 +37,6 @@ def fingerprint_of(model: torch.nn.Module) -> str:
 def config_hash_of(model: Any) -> str:
     """Hash a transformers model's configuration.
 
-    Parameters
-    ----------
-    model : PreTrainedModel
-
     Returns
     -------
     str
@@ -54,12 +46,7 @@ def config_hash_of(model: Any) -> str:
 
 
 def bits_of(tensor: Tensor) -> bytes:
-    """Return the sums and the bytes that stand for a tensor's bits in a hash.
-
-    Parameters
-    ----------
-    tensor : Tensor
-    """
+    """Return the sums and the bytes that stand for a tensor's bits in a hash."""
     flat = tensor.detach().contiguous().flatten()
     if flat.storage_offset() * flat.element_size() % 8:
         flat = flat.clone()

@@ -23,10 +23,6 @@ def cache_folder() -> Path:
 
     ``$SKRAEE_CACHE`` where it is set, else ``skraee`` in the user's cache folder
     (``$XDG_CACHE_HOME`` or ``~/.cache``).
-
-    Returns
-    -------
-    Path
     """
     if chosen := os.environ.get("SKRAEE_CACHE"):
         return Path(chosen).expanduser()
@@ -41,10 +37,6 @@ def unpacked(file: Path) -> Path:
     ----------
     file : Path
         The ``.gguf`` file; the folder is named by its SHA-256.
-
-    Returns
-    -------
-    Path
 
     Raises
     ------

@@ -142,10 +142,6 @@ def moved(
         Changed in place.
     dtype : torch.dtype
     device : torch.device
-
-    Returns
-    -------
-    PreTrainedModel
     """
     # Not .to(dtype), which would round the rotary frequencies, float32 in any model.
     for weight in model.parameters():

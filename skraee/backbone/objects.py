@@ -26,14 +26,6 @@ def plain_model(model: Any) -> PreTrainedModel:
     ``torch.compile`` and ``DataParallel`` are taken off; what they hold computes the
     same.
 
-    Parameters
-    ----------
-    model : object
-
-    Returns
-    -------
-    PreTrainedModel
-
     Raises
     ------
     TypeError
@@ -90,10 +82,6 @@ def _refuse_changed_wrapper(wrapper: nn.Module) -> None:
 def refuse_changed(model: nn.Module) -> None:
     """Refuse a model that is in training mode or not what its classes say.
 
-    Parameters
-    ----------
-    model : nn.Module
-
     Raises
     ------
     ValueError
@@ -109,10 +97,6 @@ def refuse_changed(model: nn.Module) -> None:
 
 def refuse_patched(model: nn.Module) -> None:
     """Refuse a model that does not compute what its classes say.
-
-    Parameters
-    ----------
-    model : nn.Module
 
     Raises
     ------

@@ -52,12 +52,7 @@ def without_output_flags(model: PreTrainedModel) -> PreTrainedModel:
 
 
 def twin_of(model: PreTrainedModel) -> PreTrainedModel:
-    """Copy a model's modules and configurations, and share its weights.
-
-    Parameters
-    ----------
-    model : PreTrainedModel
-    """
+    """Copy a model's modules and configurations, and share its weights."""
     shared = [*model.parameters(), *model.buffers()]
     return deepcopy(model, {id(tensor): tensor for tensor in shared})
 

@@ -45,11 +45,6 @@ def resolve_device(device: Device) -> torch.device:
 def resolve_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
     """Return the dtype; "auto" is bfloat16 where the device computes in it.
 
-    Parameters
-    ----------
-    dtype : {"auto", "bfloat16", "float16", "float32"} or torch.dtype
-    device : torch.device
-
     Raises
     ------
     ValueError
@@ -80,11 +75,6 @@ def computes_bfloat16(device: torch.device) -> bool:
 
 def refuse_overflow(kind: Kind, dtype: torch.dtype) -> None:
     """Refuse numbers that a kind of model is known to overflow in.
-
-    Parameters
-    ----------
-    kind : {"masked", "causal", "seq2seq"}
-    dtype : torch.dtype
 
     Raises
     ------

@@ -40,10 +40,6 @@ def settings_hash_of(model: PreTrainedModel) -> str:
     That is its configuration, the classes of its modules, their numbers, flags, names
     and functions, and all tensors that are no parameters.
 
-    Parameters
-    ----------
-    model : PreTrainedModel
-
     Returns
     -------
     str
@@ -56,12 +52,7 @@ def settings_hash_of(model: PreTrainedModel) -> str:
 
 
 def settings_of(config: Any) -> dict[str, Any]:
-    """Return the entries of a configuration on which answers may depend.
-
-    Parameters
-    ----------
-    config : PreTrainedConfig
-    """
+    """Return the entries of a configuration on which answers may depend."""
     settings = config.to_dict()
     return {key: settings[key] for key in settings.keys() - _NO_SETTING}
 

@@ -31,15 +31,6 @@ def state_of_objects(model: PreTrainedModel, tokenizer: Any) -> tuple[str, ...]:
     It costs one reading of the weights: 45 ms for 268 million parameters in float32.
     The counters by which torch notices changes would cost nothing, but do not see what
     goes through ``.data`` or NumPy.
-
-    Parameters
-    ----------
-    model : PreTrainedModel
-    tokenizer : PreTrainedTokenizerFast
-
-    Returns
-    -------
-    tuple of str
     """
     return (
         fingerprint_of(model),

@@ -112,12 +112,7 @@ class EncoderIdentity:
 
 
 def state_of(model: Any) -> tuple[str, ...] | None:
-    """Return what an object holds now; None where that cannot be told.
-
-    Parameters
-    ----------
-    model : object
-    """
+    """Return what an object holds now; None where that cannot be told."""
     if not isinstance(model, nn.Module):
         return None
     tokenizer = getattr(model, "tokenizer", None)

@@ -19,11 +19,6 @@ _KNOWN = {_LIBRARY, "transformers", "torch"}
 def read_sentence_transformer(folder: Path, device: torch.device) -> Any:
     """Read a folder with that library, its length cut to the positions it has.
 
-    Parameters
-    ----------
-    folder : Path
-    device : torch.device
-
     Raises
     ------
     ImportError
@@ -74,12 +69,7 @@ def _too_long(model: Any) -> int | None:
 
 
 def is_of_library(model: Any) -> bool:
-    """Whether only code of the libraries computes an encoder's vectors.
-
-    Parameters
-    ----------
-    model : object
-    """
+    """Whether only code of the libraries computes an encoder's vectors."""
     if not is_sentence_transformer(model):
         return False
     try:
@@ -91,10 +81,5 @@ def is_of_library(model: Any) -> bool:
 
 
 def is_sentence_transformer(model: Any) -> bool:
-    """Whether an object, or a parent of its class, comes from that library.
-
-    Parameters
-    ----------
-    model : object
-    """
+    """Whether an object, or a parent of its class, comes from that library."""
     return any(parent.__module__.startswith(_LIBRARY) for parent in type(model).__mro__)
