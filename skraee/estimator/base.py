@@ -320,7 +320,7 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
         """Return where texts stop."""
 
     def _check_words(self, classes: npt.NDArray[Any] | None) -> None:
-        """Refuse words, or an encoder, that do not do for these classes, or for none."""
+        """Refuse words, or an encoder, that do not do for these classes or none."""
 
     def _tokens(
         self,
