@@ -50,6 +50,7 @@ from skraee.retrieval.keys import (
     Standardizer,
     check_encoder,
     fit_encoder,
+    is_depth,
     joined,
     learns_from_texts,
 )

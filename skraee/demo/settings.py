@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedKFold
 from skraee.exits.policies import ByVotes
 from skraee.readout.ties import ROUNDING
 from skraee.retrieval.database import Database
-from skraee.retrieval.keys import Standardizer
+from skraee.retrieval.standardizer import Standardizer
 
 Float32Array = npt.NDArray[np.float32]
 

@@ -14,7 +14,7 @@ from skraee.engine.states import States
 from skraee.readout.ridge import RidgeReadout
 from skraee.readout.scorers import LabelScorer, RidgeScorer
 from skraee.retrieval.database import Database
-from skraee.retrieval.keys import Standardizer
+from skraee.retrieval.standardizer import Standardizer
 from skraee.sweep.layer_sweep import LayerSweep, softmax
 from skraee.sweep.sweeper import Sweeper, SweepSettings
 

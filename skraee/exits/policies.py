@@ -25,7 +25,7 @@ from skraee.exits.voting import (
 from skraee.readout.calibration import WeightedShare
 from skraee.readout.ties import ROUNDING, best_of, first_largest
 from skraee.retrieval.database import Database
-from skraee.retrieval.keys import Standardizer
+from skraee.retrieval.standardizer import Standardizer
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]

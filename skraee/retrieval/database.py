@@ -1,4 +1,4 @@
-"""What fit remembers of the labelled texts, and the exits that follow from it."""
+"""What fit remembers of the labelled texts, found by their keys."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils import check_random_state
 
-from skraee.retrieval.exact_search import Float64Array, IntArray, Metric
-from skraee.retrieval.neighbors import Method, NeighborIndex, check_keys
-from skraee.retrieval.reuse import shared_index, shared_search
+from skraee.retrieval.distances import Metric
+from skraee.retrieval.neighbors import Method, NeighborIndex
+from skraee.retrieval.shared_search import shared_index, shared_search
+from skraee.retrieval.vectors import Float64Array, IntArray, check_keys
 
 T = TypeVar("T")
 StoredTexts = Literal["all", "correct"]
@@ -42,7 +43,7 @@ class Database:
         Seeds its graph.
     shared : bool
         Whether the index and what it found are shared with other databases of the
-        same keys (`skraee.retrieval.reuse`).
+        same keys (`skraee.retrieval.shared_search`).
     """
 
     keys: npt.NDArray[np.float32]
@@ -121,17 +122,14 @@ class Database:
     def joined(self, new: Self, n_seen: int) -> Self:
         """Return a database of these texts and new ones; both stay as they are.
 
+        Its settings are those of this one, and its index grows out of this one's.
+
         Parameters
         ----------
         new : Database
             Of the same depths and classes.
         n_seen : int
             Texts that were fitted before, whether they were kept or not.
-
-        Returns
-        -------
-        Database
-            With the settings of this one; its index grows out of this one's.
         """
         kept = None
         if self.kept is not None or new.kept is not None:
@@ -184,33 +182,16 @@ class Database:
         rows : ndarray of int64 of shape (q, min(k, n))
             Rows of the stored arrays, ascending where distances are equal.
         """
-        # The next power of two: k = 8 after k = 12 finds the same search done, and the
-        # same k finds the same neighbours whatever was searched before.
-        wide = max(_NARROWEST, 1 << (int(k) - 1).bit_length())
         index = self._neighbor_index()
         search = shared_search if self.shared else NeighborIndex.search
-        distances, rows = search(index, np.asarray(queries, dtype=np.float32), wide)
+        vectors = np.asarray(queries, dtype=np.float32)
+        distances, rows = search(index, vectors, _width(k))
         return distances[:, :k], rows[:, :k]
 
     def kneighbors(
         self, queries: npt.ArrayLike, k: int
     ) -> tuple[Float64Array, IntArray]:
-        """Find the k stored texts nearest to each query, by their place in fit.
-
-        Parameters
-        ----------
-        queries : array-like of shape (q, d)
-            Keys of the queries.
-        k : int
-            How many to find; all stored texts where there are fewer.
-
-        Returns
-        -------
-        distances : ndarray of float64 of shape (q, min(k, n))
-            Distances in the metric, ascending.
-        positions : ndarray of int64 of shape (q, min(k, n))
-            Positions in the order of fit, whatever texts were kept.
-        """
+        """Find neighbours as `neighbors` does, but by their positions in fit."""
         distances, rows = self.neighbors(queries, k)
         return distances, self.positions[rows]
 
@@ -222,18 +203,8 @@ class Database:
         return alone
 
     def build_index(self, k: int) -> Self:
-        """Build the index now rather than at the first search.
-
-        Parameters
-        ----------
-        k : int
-            How many neighbours searches will want.
-
-        Returns
-        -------
-        self
-        """
-        self._neighbor_index().build(max(_NARROWEST, 1 << (int(k) - 1).bit_length()))
+        """Build the index now, for searches for k neighbours."""
+        self._neighbor_index().build(_width(k))
         return self
 
     def derived(self, name: Hashable, make: Callable[[], T]) -> T:
@@ -260,18 +231,22 @@ class Database:
 
     def _neighbor_index(self) -> NeighborIndex:
         if self._index is None:
-            settings: dict[str, Any] = {
-                "metric": self.metric,
-                "method": self.method,
-                "n_jobs": self.n_jobs,
-            }
-            if self.shared:
-                self._index = shared_index(self.keys, self.seed, **settings)
-            else:
-                self._index = NeighborIndex(
-                    self.keys, random_state=self.seed, **settings
-                )
+            build = shared_index if self.shared else NeighborIndex
+            self._index = build(
+                self.keys,
+                metric=self.metric,
+                method=self.method,
+                n_jobs=self.n_jobs,
+                random_state=self.seed,
+            )
         return self._index
+
+
+def _width(k: int) -> int:
+    """Return how many neighbours to look for where k are wanted."""
+    # The next power of two: k = 8 after k = 12 finds the same search done, and the same
+    # k finds the same neighbours whatever was searched before.
+    return max(_NARROWEST, 1 << (int(k) - 1).bit_length())
 
 
 def _check_sweeps(

@@ -1,28 +1,21 @@
-"""Exact search: the candidates that no rounding can hide, and exact distances.
+"""Exact search: the candidates that no rounding can hide.
 
-Candidates come from float32 matrix products; every distance that leaves this package
-is computed anew in float64, in difference form.
+They come from float32 matrix products.
 """
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import numpy.typing as npt
 
-Metric = Literal["sqeuclidean", "euclidean", "cosine"]
-Float64Array = npt.NDArray[np.float64]
-Float32Array = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
+from skraee.retrieval.distances import Metric, batches, embed
+from skraee.retrieval.vectors import Float32Array, Float64Array, IntArray
+
 # Candidates: the row of a query and the number of a key, pair by pair.
 Pairs = tuple[IntArray, IntArray]
 
 MAX_QUERIES = 1_024
 MAX_SCORES = 2**24  # 64 MiB of float32
-# Half a MiB of float64. The few arrays of this size then stay in a processor's cache:
-# three times as fast as with 16 MiB, for keys of 32 to 1,024 numbers.
-MAX_COORDINATES = 2**16
 
 
 class Copies:
@@ -111,55 +104,3 @@ class ExactProposer:
         bounds -= (2 * e * self.squares).astype(np.float32)
         # Not <=: where a score has overflowed to NaN, nothing is ruled out.
         return ~(bounds > limit.astype(np.float32)[:, None])
-
-
-def embed(vectors: Float32Array, metric: Metric) -> Float64Array:
-    """Map vectors to where half the squared distance is the cosine distance.
-
-    That is their unit vectors, with one more coordinate in which the zero vector is 1
-    and all others 0. The Euclidean metrics need no such map.
-    """
-    embedded = vectors.astype(np.float64)
-    if metric != "cosine":
-        return embedded
-    norms = np.sqrt(np.square(embedded).sum(axis=1, keepdims=True))
-    is_zero = norms == 0
-    return np.hstack([embedded / np.where(is_zero, 1.0, norms), is_zero])
-
-
-def pair_distances(
-    queries: Float32Array,
-    rows: IntArray,
-    keys: Float32Array,
-    numbers: IntArray,
-    metric: Metric,
-) -> Float64Array:
-    """Compute the distance of each pair in float64, in difference form."""
-    squares = np.empty(len(rows))
-    size = max(1, MAX_COORDINATES // keys.shape[1])
-    for part in batches(len(rows), size):
-        query, key = (
-            embed(queries[rows[part]], metric),
-            embed(keys[numbers[part]], metric),
-        )
-        squares[part] = np.square(query - key).sum(axis=1)
-        if metric == "cosine":  # with a zero vector: 1, which rounding may miss
-            squares[part][query[:, -1] != key[:, -1]] = 2.0
-    if metric == "cosine":
-        return squares / 2
-    return np.sqrt(squares) if metric == "euclidean" else squares
-
-
-def k_best(
-    rows: IntArray, distances: Float64Array, numbers: IntArray, n_rows: int, k: int
-) -> tuple[Float64Array, IntArray]:
-    """Sort each row's pairs by (distance, number) and keep the first k."""
-    order = np.lexsort((numbers, distances, rows))
-    starts = np.searchsorted(rows[order], np.arange(n_rows))
-    best = order[starts[:, None] + np.arange(k)]
-    return distances[best], numbers[best]
-
-
-def batches(n: int, size: int) -> list[slice]:
-    """Cut n rows into slices of at most `size`."""
-    return [slice(start, start + size) for start in range(0, n, size)]

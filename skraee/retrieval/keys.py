@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.base import clone
 
 from skraee.backbone.ambient import own_torch_state
-
-Float32Array = npt.NDArray[np.float32]
+from skraee.retrieval.vectors import Float32Array
 
 # Sparse keys are made dense for the index; past this many bytes that is no good idea.
 _LARGEST_DENSE = 2**30
@@ -57,6 +54,16 @@ def check_encoder(encoder: Any, n_layers: int | None = None) -> None:
         )
 
 
+def is_depth(encoder: Any) -> bool:
+    """Whether an accepted encoder stands for the backbone's own states at a depth."""
+    return isinstance(encoder, (int, np.integer))
+
+
+def is_foreign(encoder: Any) -> bool:
+    """Whether keys come from something other than the backbone."""
+    return encoder is not None and not is_depth(encoder)
+
+
 @own_torch_state()
 def fit_encoder(encoder: Any, texts: Sequence[str]) -> Any:
     """Return the encoder ready for use: a transformer is cloned and fitted.
@@ -78,13 +85,7 @@ def fit_encoder(encoder: Any, texts: Sequence[str]) -> Any:
 
 
 def learns_from_texts(encoder: Any) -> bool:
-    """Whether its keys depend on the training texts of a fit.
-
-    Parameters
-    ----------
-    encoder : object
-        Accepted by `check_encoder`.
-    """
+    """Whether its keys depend on the training texts of a fit."""
     from sklearn.frozen import FrozenEstimator
 
     return _is_transformer(encoder) and not isinstance(encoder, FrozenEstimator)
@@ -124,67 +125,12 @@ def encode_texts(encoder: Any, texts: Sequence[str]) -> Float32Array:
     return np.ascontiguousarray(dense)
 
 
-@dataclass(frozen=True)
-class Standardizer:
-    """Brings states of one depth to mean 0 and deviation 1.
-
-    Attributes
-    ----------
-    mean, variance : ndarray of shape (H,), float64
-        Of the training keys.
-    count : int
-        How many there were.
-    """
-
-    mean: npt.NDArray[np.float64]
-    variance: npt.NDArray[np.float64]
-    count: int
-
-    @classmethod
-    def fit(cls, keys: Float32Array) -> Self:
-        """Take mean and variance of training keys (n, H)."""
-        exact = keys.astype(np.float64)
-        return cls(exact.mean(axis=0), exact.var(axis=0), len(keys))
-
-    @property
-    def scale(self) -> npt.NDArray[np.float64]:
-        """Deviation of each component; 1 where it is constant but for rounding."""
-        deviation = np.sqrt(self.variance)
-        return np.where(deviation > 1e-6 * np.abs(self.mean).max(), deviation, 1.0)
-
-    def joined(self, other: Self) -> Self:
-        """Return mean and variance of two sets of keys together (Chan et al.)."""
-        count = self.count + other.count
-        share = other.count / count
-        gap = other.mean - self.mean
-        variance = (1 - share) * self.variance + share * other.variance
-        variance += share * (1 - share) * gap**2
-        return type(self)(self.mean + share * gap, variance, count)
-
-    def __call__(self, keys: Float32Array) -> Float32Array:
-        """Standardise keys (n, H)."""
-        return ((keys - self.mean) / self.scale).astype(np.float32)
-
-    def undo(self, keys: Float32Array) -> Float32Array:
-        """Return standardised keys (n, H) to what they were."""
-        return (keys * self.scale + self.mean).astype(np.float32)
-
-
 #: Encoders of a template's fields get them joined by this.
 FIELD_SEPARATOR = " "
 
 
 def joined(samples: Iterable[tuple[str, ...]]) -> list[str]:
-    """Join the fields of every sample for an encoder of plain texts.
-
-    Parameters
-    ----------
-    samples : iterable of tuple of str
-
-    Returns
-    -------
-    list of str
-    """
+    """Join the fields of every sample for an encoder of plain texts."""
     return [FIELD_SEPARATOR.join(fields) for fields in samples]
 
 

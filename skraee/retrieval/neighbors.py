@@ -1,42 +1,31 @@
-"""Which stored keys are nearest to a query: an HNSW graph, and exact search beside it.
+"""Which stored keys are nearest to a query: by an HNSW graph, or exactly.
 
 Both only propose candidates, in float32. Every distance that leaves this module is
 computed anew from the stored keys in float64, in difference form: a stored key finds
-itself at exactly 0, and a query gets the same answer alone and in any batch. hnswlib
-is used in this module only.
+itself at exactly 0, and a query gets the same answer alone and in any batch.
 """
 
 from __future__ import annotations
 
 import threading
-import warnings
-from functools import cache
 from typing import Any, Literal, Self, get_args
 
-import joblib
 import numpy as np
 import numpy.typing as npt
 from sklearn.utils import check_random_state
 
-from skraee.retrieval.exact_search import (
-    MAX_QUERIES,
-    Copies,
-    ExactProposer,
+from skraee.retrieval.distances import Metric, batches, k_best, pair_distances
+from skraee.retrieval.exact_search import Copies, ExactProposer, Space
+from skraee.retrieval.graph_search import Graph, GraphProposer, import_hnswlib
+from skraee.retrieval.vectors import (
     Float32Array,
     Float64Array,
     IntArray,
-    Metric,
-    Pairs,
-    Space,
-    batches,
-    k_best,
-    pair_distances,
+    check_keys,
+    finite_rows,
 )
 
 Method = Literal["hnsw", "exact"]
-
-MIN_RECALL = 0.99
-MAX_PROBES = 256
 
 
 class NeighborIndex:
@@ -117,7 +106,7 @@ class NeighborIndex:
         """
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}")
-        vectors = _finite_rows("queries", queries, n_dimensions=self.keys.shape[1])
+        vectors = finite_rows("queries", queries, n_dimensions=self.keys.shape[1])
         shape = len(vectors), min(k, len(self))
         distances, indices = np.empty(shape), np.empty(shape, dtype=np.int64)
         for batch in batches(len(vectors), self._parts().proposer.max_queries):
@@ -194,184 +183,15 @@ class _Built:
         # Distances do not depend on the origin, so a grown index keeps its points.
         self.space: Space = smaller.space if smaller else Space(distinct, index.metric)
         exact = ExactProposer(self.space.points(distinct))
-        self.proposer: ExactProposer | _GraphProposer = exact
-        if index.method == "hnsw" and _hnswlib():
+        self.proposer: ExactProposer | GraphProposer = exact
+        if index.method == "hnsw" and import_hnswlib():
             graph = None if smaller is None else smaller.graph
-            self.proposer = _GraphProposer(exact, index.n_jobs, index.seed, graph)
+            self.proposer = GraphProposer(exact, index.n_jobs, index.seed, graph)
 
     @property
-    def graph(self) -> _Graph | None:
+    def graph(self) -> Graph | None:
         proposer = self.proposer
-        return proposer.graph if isinstance(proposer, _GraphProposer) else None
-
-
-class _Graph:
-    """An HNSW graph that may grow while smaller indexes still search it."""
-
-    def __init__(self, n_dimensions: int, n_points: int, seed: int) -> None:
-        self._graph = _hnswlib().Index("l2", n_dimensions)
-        self._graph.init_index(n_points, random_seed=seed)
-        self._lock = threading.Lock()
-
-    def hold(self, points: Float32Array) -> None:
-        """Insert the points that are not there yet; the first ones are."""
-        with self._lock:
-            n_held = self._graph.get_current_count()
-            if len(points) > self._graph.get_max_elements():
-                self._graph.resize_index(max(len(points), 2 * n_held))
-            if len(points) > n_held:
-                # Several threads would insert in another order each time.
-                self._graph.add_items(points[n_held:], num_threads=1)
-
-    def walk(
-        self, queries: Float32Array, breadth: int, n_jobs: int
-    ) -> tuple[IntArray, Float32Array]:
-        """Return the nearest points met, their numbers and squared distances."""
-        with self._lock:
-            numbers, squares = self._graph.knn_query(
-                queries, breadth, num_threads=n_jobs
-            )
-        return numbers.astype(np.int64), squares
-
-
-class _GraphProposer:
-    """Proposes what a walk through an HNSW graph meets near the query.
-
-    A walk keeps the `breadth` nearest points that it has met. hnswlib takes the
-    breadth from the larger of its `ef`, one setting for all threads, and the number
-    of results; so here `ef` is never set and the number of results is the breadth.
-    """
-
-    max_queries = MAX_QUERIES
-
-    def __init__(
-        self,
-        exact: ExactProposer,
-        n_jobs: int | None,
-        seed: int,
-        graph: _Graph | None = None,
-    ) -> None:
-        self.exact = exact
-        self.n_jobs = n_jobs
-        self.seed = seed
-        n_points, n_dimensions = exact.points.shape
-        self.graph = graph or _Graph(n_dimensions, n_points, seed)
-        self.graph.hold(exact.points)
-        self.breadths: dict[int, int | None] = {}
-        self._lock = threading.Lock()
-
-    def propose(self, queries: Float32Array, k: int) -> Pairs:
-        with self._lock:
-            if k not in self.breadths:
-                self.breadths[k] = self._choose_breadth(k)
-        breadth = self.breadths[k]
-        if breadth is None:
-            return self.exact.propose(queries, k)
-        return self._walk(queries, k, breadth)
-
-    def _choose_breadth(self, k: int) -> int | None:
-        """Find the least breadth with the recall wanted; None: search exactly."""
-        points = self.exact.points
-        chosen = np.random.default_rng(self.seed).permutation(len(points))[:MAX_PROBES]
-        probes = points[chosen]
-        farthest, _ = self._nearest(probes, self.exact.propose(probes, k), k)
-        breadth = max(64, 4 * k)
-        # A walk over a quarter of the points costs more than exact search.
-        while breadth <= len(points) // 4:
-            found, _ = self._nearest(probes, self._walk(probes, k, breadth), k)
-            if np.mean(found <= farthest[:, -1:]) >= MIN_RECALL:
-                return breadth
-            breadth *= 2
-        return None
-
-    def _nearest(
-        self, probes: Float32Array, pairs: Pairs, k: int
-    ) -> tuple[Float64Array, IntArray]:
-        rows, numbers = pairs
-        distances = pair_distances(
-            probes, rows, self.exact.points, numbers, "sqeuclidean"
-        )
-        return k_best(rows, distances, numbers, len(probes), k)
-
-    def _walk(self, queries: Float32Array, k: int, breadth: int) -> Pairs:
-        n_jobs = joblib.effective_n_jobs(self.n_jobs)
-        try:
-            numbers, squares = self.graph.walk(queries, breadth, n_jobs)
-        except RuntimeError:  # a walk met fewer points than the breadth
-            return self._walk_alone(queries, k, breadth)
-        # Points that the graph got for a larger index are none of this one.
-        squares = np.where(numbers < len(self.exact.points), squares, np.inf)
-        kth = np.partition(squares, k - 1, axis=1)[:, k - 1 : k]
-        if not np.isfinite(kth).all():
-            return self._walk_alone(queries, k, breadth)
-        # Ties at the k-th neighbour stay in, whatever float32 made of them.
-        rows, columns = np.nonzero(squares <= kth * np.float32(1.001))
-        return rows, numbers[rows, columns]
-
-    def _walk_alone(self, queries: Float32Array, k: int, breadth: int) -> Pairs:
-        if len(queries) == 1:
-            return self.exact.propose(queries, k)
-        alone = [self._walk(query[None], k, breadth)[1] for query in queries]
-        rows = np.repeat(np.arange(len(queries)), [len(numbers) for numbers in alone])
-        return rows, np.concatenate(alone)
-
-
-@cache
-def _hnswlib() -> Any:
-    """Import hnswlib; warn once and return None where that fails."""
-    try:
-        import hnswlib
-    except ImportError as error:
-        warnings.warn(
-            f"hnswlib cannot be imported ({error}), so neighbours are searched "
-            "exactly, which is slower on many keys; run `pip install hnswlib` (which "
-            "needs a C++ compiler) or set index='exact'",
-            UserWarning,
-            stacklevel=2,
-        )
-        return None
-    return hnswlib
-
-
-def _finite_rows(
-    name: str, values: npt.ArrayLike, n_dimensions: int | None = None
-) -> Float32Array:
-    with np.errstate(over="ignore"):  # what overflows float32 is refused below
-        vectors = np.ascontiguousarray(values, dtype=np.float32)
-    if vectors.ndim != 2 or n_dimensions not in (None, vectors.shape[1]):
-        raise ValueError(
-            f"{name} must have shape (n, {n_dimensions or 'd'}), got {vectors.shape}"
-        )
-    bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
-    if len(bad):
-        raise ValueError(
-            f"{name} must be finite in float32, but {len(bad)} of {len(vectors)} hold "
-            f"NaN or infinity, the first at position {bad[0]}; leave these texts out "
-            "or mend the encoder that made them"
-        )
-    return vectors
-
-
-def check_keys(keys: npt.ArrayLike) -> Float32Array:
-    """Return keys as finite, contiguous float32 rows.
-
-    Parameters
-    ----------
-    keys : array-like of shape (n, d)
-
-    Returns
-    -------
-    ndarray of float32 of shape (n, d)
-
-    Raises
-    ------
-    ValueError
-        If there are none, or if some hold NaN or infinity.
-    """
-    rows = _finite_rows("keys", keys)
-    if rows.size == 0:
-        raise ValueError(f"keys must not be empty, got shape {rows.shape}")
-    return rows
+        return proposer.graph if isinstance(proposer, GraphProposer) else None
 
 
 def _check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:

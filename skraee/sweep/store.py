@@ -25,8 +25,8 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from skraee.engine.lru_cache import clear_caches
 from skraee.exceptions import StoreWarning
-from skraee.retrieval.reuse import clear_caches
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 T = TypeVar("T")

@@ -27,7 +27,7 @@ from skraee.engine.head import label_head
 from skraee.engine.states import States, room_for
 from skraee.readout.scorers import StateKind
 from skraee.retrieval.encoder import Encoder
-from skraee.retrieval.keys import encode_texts, joined
+from skraee.retrieval.keys import encode_texts, is_depth, is_foreign, joined
 from skraee.sweep.best_effort_store import BestEffortStore
 from skraee.sweep.layer_sweep import Float32Array, LayerSweep
 from skraee.sweep.provenance import Provenance
@@ -668,28 +668,6 @@ class Recalled:
     rows: IntArray
     keys: list[Float32Array]
     depths: list[npt.NDArray[Any]]
-
-
-def is_depth(encoder: Any) -> bool:
-    """Whether an encoder stands for the backbone's own states at a depth.
-
-    Parameters
-    ----------
-    encoder : object
-        Accepted by `skraee.retrieval.keys.check_encoder`.
-    """
-    return isinstance(encoder, (int, np.integer))
-
-
-def is_foreign(encoder: Any) -> bool:
-    """Whether keys come from something other than the backbone.
-
-    Parameters
-    ----------
-    encoder : object
-        Accepted by `skraee.retrieval.keys.check_encoder`.
-    """
-    return encoder is not None and not is_depth(encoder)
 
 
 def _columns(sweep: Arrays | None, token_ids: Sequence[int]) -> Float32Array:

@@ -24,6 +24,9 @@ from skraee.exceptions import BackboneChangedError
 from skraee.retrieval.keys import Standardizer, encode_texts
 from skraee.retrieval.mean_pooled import MeanPooled
 from tests.support.models import toy_objects
+from skraee.retrieval import encoder as encoders
+from skraee.retrieval.keys import encode_texts
+from skraee.retrieval.standardizer import Standardizer
 
 TEXTS = ["a lovely film", "", "the waiter was cold and slow and clumsy", "a film"]
 X, Y = toy.reviews(40)

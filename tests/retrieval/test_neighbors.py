@@ -11,7 +11,9 @@ import pytest
 from scipy.spatial.distance import cdist
 from sklearn.neighbors import NearestNeighbors
 
-from skraee.retrieval import exact_search, neighbors
+from skraee.retrieval import distances as exact_distances
+from skraee.retrieval import exact_search, graph_search
+from skraee.retrieval.graph_search import GraphProposer
 from skraee.retrieval.neighbors import NeighborIndex
 
 METRICS = ["sqeuclidean", "euclidean", "cosine"]
@@ -21,9 +23,9 @@ METHODS = ["exact", "hnsw"]
 @pytest.fixture
 def no_hnswlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "hnswlib", None)
-    neighbors._hnswlib.cache_clear()
+    graph_search.import_hnswlib.cache_clear()
     yield
-    neighbors._hnswlib.cache_clear()
+    graph_search.import_hnswlib.cache_clear()
 
 
 def mixture(n, *, n_queries=0, d=384, rank=64, centres=200, copies=0.3, seed=0):
@@ -228,9 +230,9 @@ def test_search_in_small_chunks_finds_the_same(method, monkeypatch):
     keys, queries = mixture(2000, n_queries=50, d=32, rank=8)
     expected = NeighborIndex(keys, method=method).search(queries, 12)
     monkeypatch.setattr(exact_search, "MAX_SCORES", 7000)
-    monkeypatch.setattr(exact_search, "MAX_COORDINATES", 100)
+    monkeypatch.setattr(exact_distances, "MAX_COORDINATES", 100)
     monkeypatch.setattr(exact_search, "MAX_QUERIES", 8)
-    monkeypatch.setattr(neighbors, "MAX_QUERIES", 8)
+    monkeypatch.setattr(GraphProposer, "max_queries", 8)
     distances, indices = NeighborIndex(keys, method=method).search(queries, 12)
     np.testing.assert_array_equal(distances, expected[0])
     np.testing.assert_array_equal(indices, expected[1])
@@ -238,7 +240,7 @@ def test_search_in_small_chunks_finds_the_same(method, monkeypatch):
 
 def test_method_decides_whether_there_is_a_graph():
     keys, _ = mixture(300, d=4, rank=4)
-    assert isinstance(graph_of(NeighborIndex(keys)), neighbors._GraphProposer)
+    assert isinstance(graph_of(NeighborIndex(keys)), GraphProposer)
     exact = NeighborIndex(keys, method="exact")
     assert isinstance(graph_of(exact), exact_search.ExactProposer)
 
@@ -281,7 +283,7 @@ def test_search_hnsw_on_a_mixture_with_copies_recalls_99_percent():
     keys, queries = mixture(20_000, n_queries=1000)
     index = NeighborIndex(keys, method="hnsw", random_state=3)
     distances, indices = index.search(queries, 12)
-    assert isinstance(graph_of(index), neighbors._GraphProposer)
+    assert isinstance(graph_of(index), GraphProposer)
     assert graph_of(index).breadths[12] is not None
     exact, _ = NeighborIndex(keys, method="exact").search(queries, 12)
     assert np.mean(distances <= exact[:, -1:]) >= 0.99
@@ -443,7 +445,7 @@ def test_search_hnsw_without_hnswlib_is_exact_and_warns_once(no_hnswlib):
 
 def test_exact_search_needs_no_hnswlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "hnswlib", None)
-    neighbors._hnswlib.cache_clear()
+    graph_search.import_hnswlib.cache_clear()
     assert NeighborIndex(np.eye(3), method="exact").search(np.eye(3), 1)[1].shape == (
         3,
         1,

@@ -21,8 +21,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from skraee import RAEEClassifier, clear_sweeps, toy
+from skraee.engine.lru_cache import LRUCache
 from skraee.exceptions import TruncationWarning
-from skraee.retrieval import neighbors, reuse
+from skraee.retrieval import graph_search, neighbors
 from skraee.sweep.store import FolderStore, MemoryStore, record_keys, store_for
 from tests.support.classifiers import early_exit
 
@@ -146,13 +147,13 @@ def test_a_grid_of_25_with_5_folds_is_one_pass_and_6_indexes(
     record_property: Any,
 ) -> None:
     graphs = []
-    build = neighbors._GraphProposer.__init__
+    build = graph_search.GraphProposer.__init__
 
     def counting(self: Any, *args: Any) -> None:
         graphs.append(1)
         build(self, *args)
 
-    monkeypatch.setattr(neighbors._GraphProposer, "__init__", counting)
+    monkeypatch.setattr(graph_search.GraphProposer, "__init__", counting)
     search = GridSearchCV(classifier(encoder=encoder), GRID, cv=5, n_jobs=None)
     search.fit(X, Y)
     rows.pop("text_means", None)  # runs no layer
@@ -381,7 +382,7 @@ def test_folder_store_takes_writers_from_many_threads(tmp_path: Path) -> None:
 
 
 def test_clear_sweeps_forgets_what_fits_share_too(tmp_path: Path) -> None:
-    kept = reuse.LRUCache()
+    kept = LRUCache()
     assert kept.get("a", lambda: 1) == 1
     clear_sweeps(tmp_path)
     assert kept.get("a", lambda: 2) == 1

@@ -1,0 +1,77 @@
+"""What was computed last and may be asked for again, kept and found by name."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+T = TypeVar("T")
+
+_everything: weakref.WeakSet[LRUCache] = weakref.WeakSet()
+
+
+class LRUCache:
+    """The few things that were used last; safe in threads.
+
+    Parameters
+    ----------
+    size : int, default=16
+        How many.
+
+    Examples
+    --------
+    >>> from skraee.engine.lru_cache import LRUCache
+    >>> kept = LRUCache(1)
+    >>> kept.get("a", lambda: 1), kept.get("a", lambda: 2), kept.get("b", lambda: 3)
+    (1, 1, 3)
+    """
+
+    def __init__(self, size: int = 16) -> None:
+        self._size = size
+        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+        self._lock = threading.Lock()
+        _everything.add(self)
+
+    def get(self, name: Hashable, make: Callable[[], T]) -> T:
+        """Return what has this name; make it where it is not kept."""
+        with self._lock:
+            if name in self._kept:
+                self._kept.move_to_end(name)
+                kept: T = self._kept[name]
+                return kept
+        made = make()  # outside the lock: the last of two threads wins, both are right
+        with self._lock:
+            self._kept[name] = made
+            while len(self._kept) > self._size:
+                self._kept.popitem(last=False)
+        return made
+
+    def names(self) -> list[Hashable]:
+        """Return the names of what is kept, the one used last at the end."""
+        with self._lock:
+            return list(self._kept)
+
+    def clear(self) -> None:
+        """Forget all."""
+        with self._lock:
+            self._kept.clear()
+
+
+def clear_caches() -> None:
+    """Forget what any `LRUCache` of this process keeps."""
+    for kept in list(_everything):
+        kept.clear()
+
+
+def content_hash(array: npt.NDArray[Any]) -> bytes:
+    """Return a hash of an array's shape and values."""
+    digest = hashlib.blake2b(str((array.dtype.str, array.shape)).encode())
+    digest.update(np.ascontiguousarray(array).data)
+    return digest.digest()

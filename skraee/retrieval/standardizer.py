@@ -1,0 +1,57 @@
+"""Keys of one depth, brought to one scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from skraee.retrieval.vectors import Float32Array
+
+
+@dataclass(frozen=True)
+class Standardizer:
+    """Brings states of one depth to mean 0 and deviation 1.
+
+    Attributes
+    ----------
+    mean, variance : ndarray of shape (H,), float64
+        Of the training keys.
+    count : int
+        How many there were.
+    """
+
+    mean: npt.NDArray[np.float64]
+    variance: npt.NDArray[np.float64]
+    count: int
+
+    @classmethod
+    def fit(cls, keys: Float32Array) -> Self:
+        """Take mean and variance of training keys (n, H)."""
+        exact = keys.astype(np.float64)
+        return cls(exact.mean(axis=0), exact.var(axis=0), len(keys))
+
+    @property
+    def scale(self) -> npt.NDArray[np.float64]:
+        """Deviation of each component; 1 where it is constant but for rounding."""
+        deviation = np.sqrt(self.variance)
+        return np.where(deviation > 1e-6 * np.abs(self.mean).max(), deviation, 1.0)
+
+    def joined(self, other: Self) -> Self:
+        """Return mean and variance of two sets of keys together (Chan et al.)."""
+        count = self.count + other.count
+        share = other.count / count
+        gap = other.mean - self.mean
+        variance = (1 - share) * self.variance + share * other.variance
+        variance += share * (1 - share) * gap**2
+        return type(self)(self.mean + share * gap, variance, count)
+
+    def __call__(self, keys: Float32Array) -> Float32Array:
+        """Standardise keys (n, H)."""
+        return ((keys - self.mean) / self.scale).astype(np.float32)
+
+    def undo(self, keys: Float32Array) -> Float32Array:
+        """Return standardised keys (n, H) to what they were."""
+        return (keys * self.scale + self.mean).astype(np.float32)
