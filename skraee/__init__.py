@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from skraee.early_exit import EarlyExitClassifier
     from skraee.retrieval.encoder import Encoder
     from skraee.sweep.layer_sweep import LayerSweep
-    from skraee.sweep.store import clear_sweeps
+    from skraee.sweep.memory import clear_sweeps
     from skraee.text.template import Template
     from skraee.versions import show_versions
 
@@ -52,7 +52,7 @@ _HOMES = {
     "RAEEClassifierCV": "skraee.classifier_cv",
     "Template": "skraee.text.template",
     "clear_backbones": "skraee.backbone.registry",
-    "clear_sweeps": "skraee.sweep.store",
+    "clear_sweeps": "skraee.sweep.memory",
     "show_versions": "skraee.versions",
 }
 

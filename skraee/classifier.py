@@ -143,9 +143,9 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
         twice: in this process (1 GiB, least recently used), nowhere, or in a folder
         for later processes and for several at once. `fit` writes there, `predict`
         looks only. Give a folder for searches with `n_jobs` and to stop and go on; a
-        :class:`skraee.sweep.store.FolderStore` sets its size (4 GiB otherwise), and
-        :func:`skraee.clear_sweeps` empties it. One that cannot be used costs a
-        warning and no answer.
+        :class:`skraee.sweep.folder_store.FolderStore` sets its size (4 GiB
+        otherwise), and :func:`skraee.clear_sweeps` empties it. One that cannot be used
+        costs a warning and no answer.
     n_jobs : int or None, default=None
         Threads of the index, not of the backbone. None means 1.
     random_state : int, RandomState instance or None, default=None

@@ -16,7 +16,7 @@ from skraee.backbone.precision import resolve_device, resolve_dtype
 from skraee.engine.batching import check_batch_tokens
 from skraee.estimator.metric import scorer_for
 from skraee.retrieval.keys import check_encoder
-from skraee.sweep.store import store_for
+from skraee.sweep.memory import store_for
 from skraee.text.template import as_template
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ class BestEffortStore:
     >>> import warnings
     >>> import numpy as np
     >>> from skraee.sweep.best_effort_store import BestEffortStore
-    >>> from skraee.sweep.store import FolderStore
+    >>> from skraee.sweep.folder_store import FolderStore
     >>> with NamedTemporaryFile() as file, warnings.catch_warnings():
     ...     warnings.simplefilter("ignore")
     ...     store = BestEffortStore(FolderStore(file.name))  # no folder

@@ -30,8 +30,9 @@ from skraee.retrieval.encoder import Encoder
 from skraee.retrieval.keys import encode_texts, is_depth, is_foreign, joined
 from skraee.sweep.best_effort_store import BestEffortStore
 from skraee.sweep.layer_sweep import Float32Array, LayerSweep
+from skraee.sweep.memory import store_for
 from skraee.sweep.provenance import Provenance
-from skraee.sweep.store import Arrays, Store, record_keys, store_for
+from skraee.sweep.store import Arrays, Store, record_keys
 from skraee.text.inputs import Texts
 from skraee.text.label_words import (
     LabelWords,

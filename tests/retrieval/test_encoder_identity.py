@@ -17,7 +17,8 @@ from torch import nn
 from skraee import Encoder, RAEEClassifier, clear_backbones, toy
 from skraee.exceptions import BackboneChangedError
 from skraee.retrieval import encoder_identity
-from skraee.sweep.store import MemoryStore, clear_sweeps
+from skraee.sweep.memory import clear_sweeps
+from skraee.sweep.memory_store import MemoryStore
 from tests.support.checkpoints import change_settings, small_tokenizer
 from tests.support.models import tiny_model, toy_objects
 

@@ -23,6 +23,8 @@ from skraee.sweep import sweeper as reading
 from skraee.sweep.best_effort_store import BestEffortStore
 from skraee.sweep.store import FolderStore
 from tests.support.classifiers import early_exit
+from skraee.sweep.folder_store import FolderStore
+from skraee.sweep.shared_database import SharedDatabase
 
 X, Y = toy.reviews(60)
 X_NEW, _ = toy.reviews(30, seed=1)
@@ -114,7 +116,7 @@ def is_full(spoiled: Spoiled) -> None:
 
 
 def is_locked_for_good(spoiled: Spoiled) -> None:
-    spoiled.patch.setattr("skraee.sweep.store._PATIENCE", 0.02)
+    spoiled.patch.setattr("skraee.sweep.shared_database._PATIENCE", 0.02)
     other = spoiled.until.enter_context(closing(sqlite3.connect(spoiled.store.path)))
     other.execute("BEGIN EXCLUSIVE")
     other.execute("CREATE TABLE records (key BLOB PRIMARY KEY, value BLOB)")
@@ -275,19 +277,19 @@ def test_what_another_process_has_made_anew_is_not_moved(
 ) -> None:
     store = FolderStore(tmp_path)
     store.path.write_bytes(b"this is no database, but long enough" * 100)
-    retried, first = store._retried, FolderStore(tmp_path)
+    run, first = SharedDatabase.run, FolderStore(tmp_path)
 
-    def second(work: Any) -> Any:
+    def second(self: SharedDatabase, work: Any) -> Any:
+        monkeypatch.undo()
         try:
-            return retried(work)
+            return run(self, work)
         finally:  # it fails, and meanwhile another process has mended it
             with pytest.warns(StoreWarning, match="were damaged"):
                 first.read([b"x"])
             first.write({b"x": {"a": np.ones(2)}})
 
-    monkeypatch.setattr(store, "_retried", second)
+    monkeypatch.setattr(SharedDatabase, "run", second)
     assert store.read([b"x"]) == [None]
-    monkeypatch.undo()
     assert store.read([b"x"]) != [None]
 
 

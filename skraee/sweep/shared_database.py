@@ -1,0 +1,109 @@
+"""A SQLite file that threads and processes share."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import TypeVar
+
+from skraee.exceptions import StoreWarning
+
+T = TypeVar("T")
+
+_PATIENCE, _PAUSE = 60.0, 0.01  # seconds, for a file that others have locked
+_TAKEN = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+@dataclass(frozen=True)
+class SharedDatabase:
+    """A SQLite file of one table, in write-ahead mode; made where it is not there.
+
+    Attributes
+    ----------
+    path : Path
+        Of the file; another program's database in its place is not touched.
+    table : str
+        The statement that creates the table.
+    """
+
+    path: Path
+    table: str
+
+    def run_or_replace(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
+        """Do some work; of a damaged file nothing can be had, so it is moved aside."""
+        identity = self._identity()
+        try:
+            return self.run(work)
+        except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
+                raise
+            if identity == self._identity():  # else another process was first
+                self._set_aside(error)
+            return None
+
+    def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do some work, once more from the start while others have the file locked.
+
+        SQLite's own patience ends at once where two change a new file to write-ahead
+        mode, and where waiting might never end.
+        """
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                with self._connection() as connection:
+                    return work(connection)
+            except sqlite3.OperationalError as error:
+                # Errors of the module itself, not of SQLite, have no code.
+                taken = getattr(error, "sqlite_errorcode", 0) & 0xFF in _TAKEN
+                if not taken or time.monotonic() > until:
+                    raise
+            time.sleep(_PAUSE)
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        # One for each call: a connection outlives neither its thread nor a fork.
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(self.path, timeout=_PATIENCE)) as connection:
+            query = "SELECT sql FROM sqlite_master WHERE sql NOT NULL"
+            tables = connection.execute(query).fetchall()
+            if tables not in ([], [(self.table,)]):
+                raise FileExistsError(
+                    f"{str(self.path)!r} is the database of another program; give "
+                    "memory= another folder."
+                )
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+            if not tables:
+                connection.execute(self.table.replace("TABLE", "TABLE IF NOT EXISTS"))
+            yield connection
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Return what tells the file from another one of its name."""
+        with contextlib.suppress(FileNotFoundError):
+            found = self.path.stat()
+            return found.st_dev, found.st_ino
+        return None
+
+    def _set_aside(self, error: sqlite3.DatabaseError) -> None:
+        """Move a file that SQLite cannot read out of the way; nothing of it is lost."""
+        folder, stem = self.path.parent, self.path.stem
+        names = (f"{stem}{-n or ''}.damaged" for n in count())
+        aside = next(p for p in map(folder.joinpath, names) if not p.exists())
+        for suffix in ("-journal", "-wal", "-shm", ""):  # first what a new file has not
+            with contextlib.suppress(FileNotFoundError):
+                old = self.path.with_name(self.path.name + suffix)
+                old.rename(aside.with_name(aside.name + suffix))
+        warnings.warn(
+            f"the {stem} in {str(folder)!r} were damaged ({error}) and are computed "
+            f"anew; the file was moved to {aside.name}.",
+            StoreWarning,
+            stacklevel=2,
+        )
