@@ -47,14 +47,16 @@ from skraee.persistence.saving import SavingMixin
 from skraee.retrieval.database import Database
 from skraee.retrieval.encoder import as_encoder
 from skraee.retrieval.keys import (
-    Standardizer,
     check_encoder,
     fit_encoder,
     is_depth,
     joined,
     learns_from_texts,
 )
-from skraee.sweep.sweeper import Sweeper, SweepSettings, WordTokens, is_depth
+from skraee.retrieval.standardizer import Standardizer
+from skraee.sweep.settings import SweepSettings
+from skraee.sweep.sweeper import Sweeper
+from skraee.sweep.word_tokens import WordTokens
 from skraee.text.inputs import Texts, check_texts
 from skraee.text.label_words import LabelWords, all_label_words
 from skraee.text.template import Template

@@ -35,7 +35,9 @@ from skraee.inspection.explanation import ConfidenceExplanation
 from skraee.persistence.model_file import load
 from skraee.persistence.saving import SavingMixin
 from skraee.retrieval.keys import joined
-from skraee.sweep.sweeper import Sweeper, SweepSettings, WordTokens
+from skraee.sweep.settings import SweepSettings
+from skraee.sweep.sweeper import Sweeper
+from skraee.sweep.word_tokens import WordTokens
 from skraee.text.template import Template
 
 # The threshold where neither it nor a budget is given.
@@ -90,9 +92,9 @@ class EarlyExitClassifier(SavingMixin, EarlyExitBase):
         in this process (1 GiB, least recently used), nowhere, or in a folder for later
         processes and for several at once. `fit` writes there, `predict` looks only.
         Give a folder for searches with `n_jobs`, to stop and go on, and before
-        `partial_fit` in another process; a
-        :class:`skraee.sweep.store.FolderStore` sets its size (4 GiB otherwise), and
-        :func:`skraee.clear_sweeps` empties it. One that cannot be used costs a
+        `partial_fit` in another process;
+        :class:`skraee.sweep.folder_store.FolderStore` sets its size (4 GiB otherwise),
+        and :func:`skraee.clear_sweeps` empties it. One that cannot be used costs a
         warning and no answer.
     verbose : int, default=0
         1 shows a progress bar.

@@ -194,7 +194,7 @@ def test_predict_in_chunks_equals_predict_at_once(
 ) -> None:
     clf = classifier().fit(X, Y)
     expected, exits = clf.predict_proba(X_NEW, return_exit_layers=True)
-    monkeypatch.setattr("skraee.sweep.sweeper.CHUNK_SIZE", 7)
+    monkeypatch.setattr("skraee.sweep.chunks.CHUNK_SIZE", 7)
     found, in_chunks = clf.predict_proba(X_NEW, return_exit_layers=True)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     np.testing.assert_array_equal(in_chunks, exits)
@@ -386,7 +386,7 @@ def test_one_truncation_warning_for_many_chunks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clf = classifier(max_length=20).fit(X, Y)
-    monkeypatch.setattr("skraee.sweep.sweeper.CHUNK_SIZE", 2)
+    monkeypatch.setattr("skraee.sweep.chunks.CHUNK_SIZE", 2)
     texts = [f"lovely {i} " * 20 for i in range(7)]
     for method in (clf.predict, clf.exit_layers, clf.layer_proba, clf.kneighbors):
         with pytest.warns(TruncationWarning, match=r"^7 text\(s\)") as caught:

@@ -185,7 +185,7 @@ def test_predict_is_the_same_shuffled_one_by_one_and_in_parts(
     labels = clf.predict(X_NEW)
     chunks = np.concatenate([*clf.predict_iter(iter(X_NEW), chunk_size=7)])
     np.testing.assert_array_equal(chunks, labels)
-    monkeypatch.setattr("skraee.sweep.sweeper.CHUNK_SIZE", 7)
+    monkeypatch.setattr("skraee.sweep.chunks.CHUNK_SIZE", 7)
     np.testing.assert_allclose(clf.predict_proba(X_NEW), together, atol=1e-5)
     again = classifier("causal", exit_by=exit_by).fit(X, Y)
     same_answers(again, clf, atol=1e-5)

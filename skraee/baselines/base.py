@@ -24,7 +24,9 @@ from skraee.engine.engine import Run
 from skraee.estimator.contract import TextClassifierMixin
 from skraee.estimator.fitted import FittedTexts
 from skraee.estimator.progress import progress
-from skraee.sweep.sweeper import Chunk, Sample, Sweeper, SweepSettings
+from skraee.sweep.chunks import Chunk, Sample
+from skraee.sweep.settings import SweepSettings
+from skraee.sweep.sweeper import Sweeper, open_sweeper
 from skraee.text.inputs import Texts, check_texts, warn_of_empty
 from skraee.text.label_words import LabelWords, all_label_words
 from skraee.text.labels import check_labels, warn_of_one_class
@@ -232,7 +234,8 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
     def _open(self) -> Sweeper:
         """Load the backbone as the parameters say; "auto" is resolved then."""
         memory = getattr(self, "memory", None)
-        sweeper = self._sweep_settings().open(self.device, self.batch_tokens, memory)
+        settings = self._sweep_settings()
+        sweeper = open_sweeper(settings, self.device, self.batch_tokens, memory)
         return sweeper.with_encoder(None)
 
     def _tokens(self, sweeper: Sweeper, classes: npt.NDArray[Any]) -> tuple[int, ...]:
@@ -261,7 +264,8 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
         """Run the prompts of X, chunk by chunk."""
         self._check_fitted()
         samples = self._texts(X)
-        sweeper = self._fitted.sweep_settings.open(self.device, self.batch_tokens)
+        settings = self._fitted.sweep_settings
+        sweeper = open_sweeper(settings, self.device, self.batch_tokens)
 
         def runs() -> Iterator[Run]:
             with progress("predict", len(samples), self.verbose) as on_progress:

@@ -18,19 +18,10 @@ from skraee.baselines.base import (
 from skraee.baselines.ramps import ByEntropy, RampScorer, Training
 from skraee.engine.batching import BatchTokens, OnProgress
 from skraee.estimator.parameters import check_integer, check_real
-from skraee.readout.scorers import StateKind
-from skraee.sweep.sweeper import Sweeper, SweepSettings
+from skraee.sweep.settings import SweepSettings
+from skraee.sweep.sweeper import Sweeper
 from skraee.text.prompt import Prompt
 from skraee.text.template import Template
-
-
-class RampSweepSettings(SweepSettings):
-    """A settings of which the ramps read one position."""
-
-    @property
-    def kinds(self) -> tuple[StateKind, ...]:
-        """Which states are read."""
-        return ("read",)
 
 
 class DeeBERTClassifier(BaselineClassifier):
@@ -180,13 +171,14 @@ class DeeBERTClassifier(BaselineClassifier):
         check_integer("batch_size", self.batch_size, least=1)
 
     def _sweep_settings(self) -> SweepSettings:
-        return RampSweepSettings(
+        return SweepSettings(
             as_backbone(self.backbone),
             self._template(),
             self.max_length,
             self.dtype,
             by_states=True,
             by_keys=False,
+            state_kinds=("read",),
         )
 
     def _learn(self, task: TrainingTexts) -> tuple[Any, dict[str, Any]]:

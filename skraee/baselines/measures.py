@@ -18,8 +18,8 @@ from skraee.baselines.base import Float32Array, TrainingTexts
 from skraee.engine.batch import Batch
 from skraee.engine.head import label_head
 from skraee.engine.row_exits import RunningScoring, Scorer, Scoring
-from skraee.sweep.store import Arrays, record_keys
-from skraee.sweep.sweeper import Chunk
+from skraee.sweep.chunks import Chunk
+from skraee.sweep.store import Arrays
 
 #: "labels", "vocab": top1 - top2 and top1 of the softmax over the label words or the
 #: whole vocabulary (2 columns); "state": cosine of a depth's state and the one before;
@@ -178,11 +178,9 @@ def _part_at_every_depth(
     task: TrainingTexts, scorer: MeasuredScorer, chunk: Chunk
 ) -> Float32Array:
     sweeper = task.sweeper
-    depends_on = [scorer.measure, scorer.first, *task.token_ids, *sweeper.context()]
-    names = record_keys("measures", depends_on, chunk.samples)
-    records: list[Arrays | None] = [None] * len(names)
-    if sweeper.store is not None:
-        records = sweeper.store.read(names)
+    kept = sweeper.records
+    depends_on = [scorer.measure, scorer.first, *task.token_ids, *kept.context]
+    records = kept.read("measures", depends_on, chunk.samples)
     rows = np.array([i for i, r in enumerate(records) if r is None], np.int64)
     if task.on_progress is not None:
         task.on_progress(len(chunk.inverse) - len(rows))
@@ -190,8 +188,8 @@ def _part_at_every_depth(
         made = _run_at_every_depth(task, scorer, chunk, rows)
         for row, record in zip(rows, made, strict=True):
             records[row] = record
-        if sweeper.store is not None:
-            sweeper.store.write({names[i]: r for i, r in zip(rows, made, strict=True)})
+        samples = [chunk.samples[row] for row in rows]
+        kept.write("measures", depends_on, samples, made)
     known = [record for record in records if record is not None]
     chunk.note_cuts(range(len(known)), [bool(record["is_cut"]) for record in known])
     return np.stack([record["scores"] for record in known])

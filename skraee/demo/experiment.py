@@ -14,7 +14,8 @@ from skraee.early_exit import EarlyExitClassifier
 from skraee.engine.head import label_head
 from skraee.inspection.explanation import Explanation
 from skraee.sweep.layer_sweep import LayerSweep
-from skraee.sweep.sweeper import SweepSettings
+from skraee.sweep.settings import SweepSettings
+from skraee.sweep.sweeper import open_sweeper
 from skraee.text.template import Template
 
 _SEED = 0
@@ -40,8 +41,8 @@ class Experiment:
     def __init__(self, backbone: Backbone, task: Task) -> None:
         self._backbone = backbone
         self._task = task
-        recipe = SweepSettings(backbone, Template(task.prompt.template))
-        self._reader = recipe.open("auto", "auto")
+        settings = SweepSettings(backbone, Template(task.prompt.template))
+        self._reader = open_sweeper(settings, "auto", "auto")
         self._classes = np.unique(task.fit.labels)
         words = task.prompt.label_words
         _, self._token_ids = self._reader.label_tokens(words, self._classes.tolist())

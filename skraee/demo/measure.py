@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from skraee.demo.task import Labelled
-from skraee.engine.batching import distinct
 from skraee.engine.exit_policy import AtGivenDepths
 from skraee.engine.head import LabelHead
 from skraee.readout.scorers import LabelScorer
+from skraee.sweep.chunks import distinct
 from skraee.sweep.sweeper import Sweeper
 
 IntegerArray = npt.NDArray[np.integer]

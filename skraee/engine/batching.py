@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 import torch
 
 BatchTokens = int | Literal["auto"]
-Item = TypeVar("Item", bound=Hashable)
 
 #: Told how many more texts are done.
 OnProgress = Callable[[int], None]
@@ -48,27 +47,6 @@ def check_batch_tokens(batch_tokens: BatchTokens, device: torch.device) -> int:
             f"got {batch_tokens!r}."
         )
     return int(batch_tokens)
-
-
-def distinct(items: Sequence[Item]) -> tuple[list[Item], np.ndarray]:
-    """Return the distinct items and, for every item, the number of its equal there.
-
-    Parameters
-    ----------
-    items : sequence of n hashable values
-
-    Returns
-    -------
-    unique : list, in the order of first appearance
-    inverse : ndarray of shape (n,), with ``unique[inverse[i]] == items[i]``
-    """
-    number: dict[Item, int] = {}
-    inverse = np.fromiter(
-        (number.setdefault(item, len(number)) for item in items),
-        dtype=np.int64,
-        count=len(items),
-    )
-    return list(number), inverse
 
 
 def run_batches(

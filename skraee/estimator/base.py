@@ -34,7 +34,9 @@ from skraee.estimator.progress import (
     with_callbacks,
 )
 from skraee.sweep.layer_sweep import LayerSweep
-from skraee.sweep.sweeper import Sweeper, SweepSettings, WordTokens
+from skraee.sweep.settings import SweepSettings
+from skraee.sweep.sweeper import Sweeper, open_sweeper
+from skraee.sweep.word_tokens import WordTokens
 from skraee.text.inputs import Texts, check_texts, warn_of_empty
 from skraee.text.labels import check_labels, warn_of_one_class
 from skraee.text.stream import text_chunks
@@ -294,9 +296,8 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
         clock = Clock(torch.cuda.synchronize if device.type == "cuda" else None)
         samples = self._texts(X)
         fitted = self._fitted.unshared()
-        sweeper = fitted.sweep_settings.open(
-            self.device, self.batch_tokens, clock=clock
-        )
+        settings = fitted.sweep_settings
+        sweeper = open_sweeper(settings, self.device, self.batch_tokens, clock=clock)
         undecided = [
             run.undecided for run in self._predictions(fitted, sweeper, samples)
         ]
@@ -342,14 +343,14 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
     # What both do alike.
 
     def _open_with(self, settings: SweepSettings) -> Sweeper:
-        sweeper = settings.open(self.device, self.batch_tokens, self.memory)
+        sweeper = open_sweeper(settings, self.device, self.batch_tokens, self.memory)
         check_integer("min_exit", self.min_exit, least=0, most=sweeper.n_layers)
         return sweeper
 
     def _reopen(self, fitted: Fitted) -> Sweeper:
         """Load the backbone as fit had it."""
         settings = fitted.sweep_settings
-        return settings.open(self.device, self.batch_tokens, self.memory)
+        return open_sweeper(settings, self.device, self.batch_tokens, self.memory)
 
     def _labelled(self, X: Any, y: Any) -> tuple[Texts, IntArray, npt.NDArray[Any]]:
         """Return texts, class codes and classes; refuse what no backbone could mend."""

@@ -16,7 +16,8 @@ from skraee.readout.scorers import LabelScorer, RidgeScorer
 from skraee.retrieval.database import Database
 from skraee.retrieval.standardizer import Standardizer
 from skraee.sweep.layer_sweep import LayerSweep, softmax
-from skraee.sweep.sweeper import Sweeper, SweepSettings
+from skraee.sweep.settings import SweepSettings
+from skraee.sweep.sweeper import Sweeper
 
 Float32Array = npt.NDArray[np.float32]
 

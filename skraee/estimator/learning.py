@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from skraee.engine.lru_cache import LRUCache, content_hash
 from skraee.engine.states import States, room_for
 from skraee.estimator.fitted import Fitted
 from skraee.readout.calibration import sample_weights
 from skraee.readout.ridge import RidgeReadout, fit_ridge
-from skraee.retrieval.reuse import LRUCache, content
 from skraee.sweep.layer_sweep import LayerSweep
 from skraee.sweep.sweeper import Sweeper
 from skraee.text.inputs import Texts
@@ -126,7 +126,7 @@ def solve_readout(
     codes, n_classes = lesson.codes, len(lesson.classes)
     solve = partial(fit_ridge, states, codes, n_classes, weights, seed)
     if shared and records is not None and isinstance(seed, int):
-        arrays = map(content, (records, codes, weights))
+        arrays = map(content_hash, (records, codes, weights))
         ridge, proba = _solved.get((*arrays, n_classes, seed), solve)
     else:
         ridge, proba = solve()

@@ -16,7 +16,8 @@ from skraee.engine.batching import OnProgress
 from skraee.engine.engine import Run
 from skraee.engine.exit_policy import ExitPolicy
 from skraee.estimator.fitted import Fitted
-from skraee.sweep.sweeper import Chunk, Recalled, Sample, Sweeper
+from skraee.sweep.chunks import Chunk, Recalled, Sample
+from skraee.sweep.sweeper import Sweeper
 
 Float32Array = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]

@@ -74,6 +74,7 @@ from skraee.persistence.plain_values import from_plain, to_plain
 from skraee.persistence.upgrades import upgraded
 from skraee.retrieval.encoder import Encoder, as_encoder
 from skraee.sweep.provenance import Provenance
+from skraee.sweep.sweeper import open_sweeper
 
 Path = str | os.PathLike[str]
 
@@ -119,7 +120,7 @@ def save(estimator: Savable, path: Path) -> None:
     fitted = estimator._fitted
     described, more = taken_apart(fitted)
     provenance = fitted.sweep_settings.provenance or Provenance.of(
-        fitted.sweep_settings.open(estimator.device, estimator.batch_tokens),
+        open_sweeper(fitted.sweep_settings, estimator.device, estimator.batch_tokens),
         fitted.token_ids,
         fitted.ridge,
     )

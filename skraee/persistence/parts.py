@@ -14,9 +14,9 @@ from skraee.persistence.archive import Arrays, Manifest
 from skraee.persistence.plain_values import from_plain, to_plain
 from skraee.readout.ridge import RidgeReadout
 from skraee.retrieval.database import Database
-from skraee.retrieval.keys import Standardizer
+from skraee.retrieval.standardizer import Standardizer
 from skraee.sweep.provenance import Provenance
-from skraee.sweep.sweeper import SweepSettings
+from skraee.sweep.settings import SweepSettings
 from skraee.text.template import Template
 
 # Parts of what fit left that may be missing.

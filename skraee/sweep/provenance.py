@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,29 +14,16 @@ from skraee.backbone.handle import Backbone
 from skraee.backbone.identity import Identity
 from skraee.backbone.loaded import LoadedBackbone
 from skraee.backbone.precision import Device, name_of
-from skraee.engine.engine import Engine
-from skraee.engine.head import label_head
-from skraee.engine.states import States
 from skraee.exceptions import (
     BackboneChangedError,
     BackboneDriftWarning,
     BackboneMissingError,
 )
-from skraee.readout.scorers import StateKind
-from skraee.sweep.layer_sweep import softmax
-from skraee.text.prompt import PromptEncoder
+from skraee.sweep.probes import DepthReadout, Probed, answers, probe_samples
 from skraee.versions import installed
 
 #: What decides how a backbone computes, and reads what is saved.
 PACKAGES = ("skraee", "scikit-learn", "torch", "transformers", "tokenizers", "numpy")
-
-# Probes: any text will do, as long as each file keeps its own.
-_SENTENCES = (
-    "the film was good and the story is quite clever",
-    "the waiter was cold, and so was the meal",
-    "It opened on 3 May; nobody came.",
-    "not so bad, but I would not read it again!",
-)
 
 # Other attention kernels, batches and threads moved these probabilities by up to 9e-7
 # in float32 and 1.5e-2 in bfloat16 (toys and Gemma 3 270M on a CPU).
@@ -44,29 +31,6 @@ _TOLERANCE = {"float32": 1e-3}
 _HALF_TOLERANCE = 5e-2
 
 _probing = threading.Lock()
-
-
-class Probed(Protocol):
-    """A backbone in memory and what it is asked with."""
-
-    @property
-    def backbone(self) -> LoadedBackbone:
-        """The model."""
-
-    @property
-    def prompts(self) -> PromptEncoder:
-        """The template, filled."""
-
-    @property
-    def state_kinds(self) -> tuple[StateKind, ...]:
-        """What a readout knows of a text at each depth."""
-
-
-class DepthReadout(Protocol):
-    """What reads classes from the states of every depth."""
-
-    def scores(self, states: States) -> npt.NDArray[np.float32]:
-        """Return the scores (n, m + 1, C) of states (n, m + 1, P, H)."""
 
 
 @dataclass(eq=False)
@@ -106,42 +70,32 @@ class Provenance:
     @classmethod
     def of(
         cls,
-        sweeper: Probed,
+        probed: Probed,
         token_ids: tuple[int, ...],
         ridge: DepthReadout | None = None,
     ) -> Self:
-        """Note down the backbone that is in memory.
+        """Note down the backbone that is in memory, and what it answers.
 
         Parameters
         ----------
-        sweeper : Probed
+        probed : Probed
         token_ids : tuple of C int
             Tokens of the label words.
         ridge : DepthReadout, optional
             What reads the classes in their place.
         """
-        n_fields = len(sweeper.prompts.template.fields)
-        n = len(_SENTENCES)
-        samples = tuple(
-            tuple(_SENTENCES[(i + j) % n] for j in range(n_fields)) for i in range(n)
-        )
+        samples = probe_samples(len(probed.prompts.template.fields))
         return cls(
             versions=installed(PACKAGES),
-            hashes=_hashes(sweeper.backbone),
+            hashes=_hashes(probed.backbone),
             samples=samples,
             token_ids=token_ids,
-            proba=_answers(sweeper, samples, token_ids, ridge),
+            proba=answers(probed, samples, token_ids, ridge),
             ridge=ridge,
         )
 
     def load(self, backbone: Backbone, dtype: str, device: Device) -> LoadedBackbone:
         """Load the backbone and check that weights and tokenizer are as they were.
-
-        Parameters
-        ----------
-        backbone : Backbone
-        dtype : str
-        device : str or torch.device
 
         Raises
         ------
@@ -160,14 +114,10 @@ class Provenance:
         self._check_hashes(backbone, _hashes(loaded))
         return loaded
 
-    def check_answers(self, sweeper: Probed) -> None:
+    def check_answers(self, probed: Probed) -> None:
         """Run the probes, and warn if they are answered otherwise than then.
 
         They run once, and again where the backbone has changed meanwhile.
-
-        Parameters
-        ----------
-        sweeper : Probed
 
         Warns
         -----
@@ -175,17 +125,17 @@ class Provenance:
             If a probability is off by more than rounding explains.
         """
         with _probing:
-            if self._probed == sweeper.backbone.identity:
+            if self._probed == probed.backbone.identity:
                 return
-            found = _answers(sweeper, self.samples, self.token_ids, self.ridge)
-            self._probed = sweeper.backbone.identity
+            found = answers(probed, self.samples, self.token_ids, self.ridge)
+            self._probed = probed.backbone.identity
         drift = float(np.abs(found - self.proba).max())
-        tolerance = _TOLERANCE.get(name_of(sweeper.backbone.dtype), _HALF_TOLERANCE)
+        tolerance = _TOLERANCE.get(name_of(probed.backbone.dtype), _HALF_TOLERANCE)
         if not drift <= tolerance:  # also where a probability is not a number
             warnings.warn(
                 "the backbone answers differently than when this was fitted: "
                 f"probabilities of probe sentences are off by up to {drift:.2g} "
-                f"({tolerance:g} is rounding){self._changes(sweeper)}; predictions may "
+                f"({tolerance:g} is rounding){self._changes(probed)}; predictions may "
                 "differ, so fit again, or go back to those versions.",
                 BackboneDriftWarning,
                 stacklevel=2,
@@ -208,14 +158,14 @@ class Provenance:
     def _way_out(self) -> str:
         return f"{self.estimator}.load({self.path!r}, backbone='name or folder')"
 
-    def _changes(self, sweeper: Probed) -> str:
+    def _changes(self, probed: Probed) -> str:
         now = installed(PACKAGES)
         changes = [
             f"{name} was {version}, is {now[name]}"
             for name, version in self.versions.items()
             if now.get(name) != version
         ]
-        if _hashes(sweeper.backbone)["config_hash"] != self.hashes["config_hash"]:
+        if _hashes(probed.backbone)["config_hash"] != self.hashes["config_hash"]:
             changes.append("its configuration has changed")
         return f"; {', '.join(changes)}" if changes else ""
 
@@ -223,22 +173,3 @@ class Provenance:
 def _hashes(loaded: LoadedBackbone) -> dict[str, str]:
     found = loaded.fingerprint, loaded.tokenizer.fingerprint, loaded.config_hash
     return dict(zip(Provenance.HASHES, found, strict=True))
-
-
-def _answers(
-    sweeper: Probed,
-    samples: tuple[tuple[str, ...], ...],
-    token_ids: tuple[int, ...],
-    ridge: DepthReadout | None,
-) -> npt.NDArray[np.float32]:
-    """Sweep samples with the backbone itself, whatever is known of them."""
-    # An engine of its own: it is not the user's texts that take this time.
-    engine = Engine(sweeper.backbone)
-    prompts = sweeper.prompts.encode(samples, warn=False)
-    if ridge is None:
-        return softmax(
-            engine.sweep(prompts, label_head(sweeper.backbone, token_ids)).logits
-        )
-    states = engine.sweep(prompts, None, states=sweeper.state_kinds).states
-    assert states is not None
-    return softmax(ridge.scores(states))

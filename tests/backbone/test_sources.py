@@ -27,7 +27,6 @@ from skraee.baselines.block_removal import without_blocks
 from skraee.engine.engine import Engine
 from skraee.engine.head import label_head
 from skraee.exceptions import BackboneChangedError, BackboneDriftWarning
-
 from skraee.sweep.memory import clear_sweeps
 from tests.engine.test_engine import LABEL_IDS, loaded, prompts_for
 from tests.support.checkpoints import (

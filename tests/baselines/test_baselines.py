@@ -794,7 +794,7 @@ def test_answers_do_not_depend_on_order_copies_and_parts(
     clf = toy_classifier(cls).fit(X, Y)
     proba, exits = clf.predict_proba(X_NEW, True)
     order = np.random.default_rng(0).permutation(60) % 20
-    monkeypatch.setattr("skraee.sweep.sweeper.CHUNK_SIZE", 7)
+    monkeypatch.setattr("skraee.sweep.chunks.CHUNK_SIZE", 7)
     shuffled, found = clf.predict_proba([X_NEW[i] for i in order], True)
     np.testing.assert_allclose(shuffled, proba[order], atol=1e-5)
     np.testing.assert_array_equal(found, exits[order])

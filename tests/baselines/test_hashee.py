@@ -23,6 +23,7 @@ from skraee.baselines.hashing import Counts, by_cluster, by_rank, layers_of_buck
 from skraee.baselines.token_layers import TokenEngine
 from skraee.engine.gates import layers_of
 from skraee.engine.head import label_head
+from skraee.sweep.sweeper import open_sweeper
 from skraee.text.prompt import Prompt
 from tests.engine.test_engine import LABEL_IDS, loaded, own_answer, prompts_for, soft
 from tests.support.checkpoints import small_tokenizer
@@ -391,7 +392,7 @@ def test_texts_without_tokens_can_be_fitted(hash_by: Any) -> None:
 
 
 def toy_prompts(clf: HashEEClassifier, texts: list[str]) -> tuple[LoadedBackbone, Any]:
-    sweeper = clf._fitted.sweep_settings.open("cpu", "auto")
+    sweeper = open_sweeper(clf._fitted.sweep_settings, "cpu", "auto")
     return sweeper.backbone, sweeper.prompts.encode([(text,) for text in texts])
 
 

@@ -26,6 +26,7 @@ from skraee.baselines.lm_loss import Exercise, LanguageModelLoss, exercises_for
 from skraee.engine.engine import Engine
 from skraee.engine.gates import layers_of
 from skraee.engine.head import label_head
+from skraee.sweep.sweeper import open_sweeper
 from skraee.text.prompt import Prompt
 from skraee.text.tokenizer import TextTokenizer
 from tests.engine.test_engine import LABEL_IDS, own_answer, prompts_for, soft
@@ -443,7 +444,7 @@ def test_classifier_equals_the_model_without_the_removed_blocks(kind: toy.Kind) 
     clf = classifier(kind).fit(X, y)
     n_blocks = 8 if kind == "seq2seq" else 4
     assert len(clf.removal_order_) == len(clf.removal_losses_) == int(0.6 * n_blocks)
-    sweeper = clf._fitted.sweep_settings.open("cpu", "auto")
+    sweeper = open_sweeper(clf._fitted.sweep_settings, "cpu", "auto")
     backbone = sweeper.backbone
     ids = [
         backbone.tokenizer.plain([f" {w}"], first=False)[0][0]
@@ -468,7 +469,7 @@ def test_classifier_equals_the_model_without_the_removed_blocks(kind: toy.Kind) 
 def test_fit_searches_greedily_on_the_training_texts(kind: toy.Kind) -> None:
     X, y = toy.reviews(10)
     clf = classifier(kind, n_remove=2, random_state=3).fit(X, y)
-    backbone = clf._fitted.sweep_settings.open("cpu", "auto").backbone
+    backbone = open_sweeper(clf._fitted.sweep_settings, "cpu", "auto").backbone
     random = np.random.RandomState(3)
     texts = [X[i] for i in random.permutation(10)]
     exercises = exercises_for(backbone, texts, random)
@@ -507,7 +508,7 @@ def test_calibration_is_a_seeded_sample_of_the_texts_or_what_is_given(
 def test_predict_runs_the_blocks_that_are_left_and_no_other() -> None:
     X, y = toy.reviews(30)
     clf = classifier(n_remove=2).fit(X, y)
-    backbone = clf._fitted.sweep_settings.open("cpu", "auto").backbone
+    backbone = open_sweeper(clf._fitted.sweep_settings, "cpu", "auto").backbone
     with counted_calls(backbone) as calls:
         clf.predict(X[:1])
     removed = clf.removal_order_.tolist()

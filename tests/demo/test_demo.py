@@ -19,7 +19,8 @@ from skraee.demo import gemma, report
 from skraee.demo.measure import N_ROUNDS, N_TIMED, Measured, System, measure
 from skraee.demo.settings import DEFAULTS, Setting, Trial, choose, try_settings
 from skraee.demo.task import REVIEWS, Labelled, Task
-from skraee.sweep.sweeper import SweepSettings
+from skraee.sweep.settings import SweepSettings
+from skraee.sweep.sweeper import open_sweeper
 from skraee.templates import TaskPrompt
 from skraee.text.tables import read_table
 from skraee.text.template import Template
@@ -367,9 +368,8 @@ def test_gemma_prompt_ids_equal_the_tokenizer_on_the_filled_template(real_gemma)
 
     template = demo.shipped_task().prompt.template
     texts = read_table(REVIEWS).column("text")
-    sweeper = SweepSettings(real_gemma, Template(template), None, "float32").open(
-        "auto", "auto"
-    )
+    settings = SweepSettings(real_gemma, Template(template), None, "float32")
+    sweeper = open_sweeper(settings, "auto", "auto")
     prompts = sweeper.prompts.encode([(text,) for text in texts])
     folder = gguf.unpacked(Path(real_gemma.name))
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
@@ -392,7 +392,7 @@ def test_gemma_last_depth_equals_the_models_own_forward(real_gemma):
     settings = SweepSettings(
         real_gemma, Template(task.prompt.template), None, "float32"
     )
-    sweeper = settings.open("auto", "auto")
+    sweeper = open_sweeper(settings, "auto", "auto")
     prompts = sweeper.prompts.encode([(text,) for text in texts])
     words = task.prompt.label_words
     _, token_ids = sweeper.label_tokens(words, clf.classes_.tolist())

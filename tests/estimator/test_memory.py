@@ -14,10 +14,10 @@ import pytest
 import skraee
 from skraee import RAEEClassifier, toy
 from skraee.baselines import FullDepthClassifier
-from skraee.engine.batching import distinct
 from skraee.estimator.contract import gathered
 from skraee.exceptions import UndecidedWarning
-from skraee.sweep import sweeper as reading
+from skraee.sweep import chunks
+from skraee.sweep.chunks import distinct
 from skraee.text.inputs import check_texts
 from tests.support.classifiers import early_exit
 
@@ -91,7 +91,7 @@ def assert_held_alike(
     call: Any, keywords: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Compare what lines of this package hold where the last part begins."""
-    monkeypatch.setattr(reading, "CHUNK_SIZE", PART)
+    monkeypatch.setattr(chunks, "CHUNK_SIZE", PART)
     call(X_NEW, **keywords)  # what is made once is made now
     few, many = (held(call, n, keywords, monkeypatch) for n in (2, 20))
     assert abs(many - few) < 18 * PART * 10  # bytes a text; an object has 50
@@ -109,7 +109,7 @@ def held(
         sizes.append(sum(trace.size for trace in ours.traces))
         return distinct(samples)
 
-    monkeypatch.setattr(reading, "distinct", spy)
+    monkeypatch.setattr(chunks, "distinct", spy)
     tracemalloc.start()
     out = call(X_NEW[: n_parts * PART], **keywords)
     tracemalloc.stop()

@@ -50,7 +50,7 @@ from skraee.exceptions import (
     VersionSkewWarning,
 )
 from skraee.persistence.plain_values import from_plain, to_plain
-from skraee.sweep.sweeper import SweepSettings
+from skraee.sweep.settings import SweepSettings
 from tests.persistence.test_archive import change_manifest
 from tests.support.classifiers import early_exit
 from tests.support.models import toy_objects
@@ -665,7 +665,7 @@ def test_layout_is_that_of_the_format(path: Path) -> None:
     }
     assert {field.name for field in fields(SweepSettings)} == {
         *("backbone", "template", "max_length", "dtype", "encoder", "provenance"),
-        *("by_states", "by_keys"),
+        *("by_states", "by_keys", "state_kinds"),
     }
 
 

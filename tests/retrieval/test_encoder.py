@@ -21,12 +21,10 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from skraee import Backbone, Encoder, RAEEClassifier, clear_backbones, toy
 from skraee.exceptions import BackboneChangedError
-from skraee.retrieval.keys import Standardizer, encode_texts
-from skraee.retrieval.mean_pooled import MeanPooled
-from tests.support.models import toy_objects
-from skraee.retrieval import encoder as encoders
 from skraee.retrieval.keys import encode_texts
+from skraee.retrieval.mean_pooled import MeanPooled
 from skraee.retrieval.standardizer import Standardizer
+from tests.support.models import toy_objects
 
 TEXTS = ["a lovely film", "", "the waiter was cold and slow and clumsy", "a film"]
 X, Y = toy.reviews(40)

@@ -10,7 +10,6 @@ import pytest
 
 from skraee.sweep.folder_store import FolderStore
 from skraee.sweep.memory_store import MemoryStore
-from skraee.sweep.store import record_keys
 
 
 @pytest.fixture(params=["memory", "folder"])
@@ -56,12 +55,3 @@ def test_memory_store_drops_the_least_recently_used() -> None:
     store.write({b"z": record(3)})
     assert [r is None for r in store.read([b"x", b"y", b"z"])] == [False, True, False]
     assert store.n_bytes == 2 * one
-
-
-def test_record_keys_tell_fields_apart() -> None:
-    samples = [("a", "bc"), ("ab", "c"), ("abc",), ("abc", "")]
-    keys = record_keys("sweep", ["context"], samples)
-    assert len(set(keys)) == 4
-    assert keys != record_keys("key", ["context"], samples)
-    assert keys != record_keys("sweep", ["other"], samples)
-    assert keys == record_keys("sweep", ["context"], samples)

@@ -22,6 +22,7 @@ from skraee.exceptions import TruncationWarning
 from skraee.retrieval import graph_search, neighbors
 from skraee.sweep.folder_store import FolderStore
 from skraee.sweep.memory import store_for
+from tests.support.classifiers import early_exit
 
 X, Y = toy.reviews(60)
 X_NEW, _ = toy.reviews(30, seed=1)
@@ -84,11 +85,10 @@ def test_predict_writes_nothing(memory: Any, rows: Counter[str]) -> None:
         {},
         {"encoder": 2},
         {"readout": "ridge"},
-        {"exit_by": "confidence"},
-        {"exit_by": "confidence", "readout": "ridge"},
+        {"confident": True},
         {"budget": 0.5},
     ],
-    ids=lambda params: "-".join(map(str, params.values())) or "default",
+    ids=lambda params: "-".join(map(str, params)) or "default",
 )
 def test_timings_run_known_texts_like_new_ones(
     memory: str,
@@ -98,7 +98,10 @@ def test_timings_run_known_texts_like_new_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     where = tmp_path if memory == "folder" else memory
-    clf = classifier(memory=where, **params).fit(X, Y)
+    if params.get("confident"):
+        clf: Any = early_exit(memory=where).fit(X, Y)
+    else:
+        clf = classifier(memory=where, **params).fit(X, Y)
     clf.predict(X)
     searched = []
     search = neighbors.NeighborIndex.search
@@ -113,7 +116,7 @@ def test_timings_run_known_texts_like_new_ones(
         searched.clear()
         assert clf.timings(X).n_texts == 60
         assert set(rows.values()) == {len(set(X))}
-        by_keys = params.get("exit_by") != "confidence"
+        by_keys = isinstance(clf, RAEEClassifier)
         assert sum(searched) == (len(set(X)) if by_keys else 0)
 
 

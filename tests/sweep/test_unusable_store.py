@@ -19,12 +19,11 @@ from sklearn.model_selection import cross_val_score
 from skraee import RAEEClassifier, RAEEClassifierCV, clear_sweeps, toy
 from skraee.baselines import AdaInferClassifier, DeeBERTClassifier
 from skraee.exceptions import StoreWarning
-from skraee.sweep import sweeper as reading
+from skraee.sweep import chunks
 from skraee.sweep.best_effort_store import BestEffortStore
-from skraee.sweep.store import FolderStore
-from tests.support.classifiers import early_exit
 from skraee.sweep.folder_store import FolderStore
 from skraee.sweep.shared_database import SharedDatabase
+from tests.support.classifiers import early_exit
 
 X, Y = toy.reviews(60)
 X_NEW, _ = toy.reviews(30, seed=1)
@@ -170,7 +169,7 @@ EVERY_WAY = [*WRITING, *READING, *DAMAGE, may_not_be_opened]
 def spoiled(
     request: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Spoiled]:
-    monkeypatch.setattr(reading, "CHUNK_SIZE", 16)  # each call has several parts
+    monkeypatch.setattr(chunks, "CHUNK_SIZE", 16)  # each call has several parts
     folder = tmp_path / "kept"
     folder.mkdir()
     with ExitStack() as until, monkeypatch.context() as patch:

@@ -1,0 +1,258 @@
+"""What the store holds of texts: names of records, their contents, how they are found.
+
+A record's name is a hash of all that it depends on, and people have such names in their
+folders. A change of a kind, a context or the hash makes what they have swept unknown.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from skraee.backbone.loaded import LoadedBackbone
+from skraee.engine.states import States, room_for
+from skraee.retrieval.encoder import Encoder
+from skraee.retrieval.keys import is_foreign
+from skraee.sweep.chunks import Sample, pieces
+from skraee.sweep.layer_sweep import Float32Array
+from skraee.sweep.settings import SweepSettings
+from skraee.sweep.store import Arrays, Store
+from skraee.text.prompt import PromptEncoder
+
+# Kinds of records: another name when what they hold changes.
+_LOGITS = "sweep"  # of label words: "tokens", "logits", "is_cut"
+_STATES = "states"  # "states", "is_cut"
+_KEY = "key"  # "key"
+
+
+class TextSweep(NamedTuple):
+    """What a pass found of a text.
+
+    Parameters
+    ----------
+    depths : ndarray of shape (m + 1, ...)
+        Of each depth the states (P, H) or the logits (n_words,).
+    is_cut : bool
+        Whether the text was too long.
+    """
+
+    depths: npt.NDArray[Any]
+    is_cut: bool
+
+
+@dataclass(frozen=True)
+class Records:
+    """What a store has of texts, as one backbone and one template read them.
+
+    Attributes
+    ----------
+    settings : SweepSettings
+    backbone : LoadedBackbone
+    prompts : PromptEncoder
+    store : Store or None
+        Without one nothing is found and nothing is kept.
+    """
+
+    settings: SweepSettings
+    backbone: LoadedBackbone
+    prompts: PromptEncoder
+    store: Store | None = None
+
+    @cached_property
+    def context(self) -> list[Any]:
+        """What a sweep depends on beside the text, in values for JSON."""
+        backbone = self.backbone
+        return [
+            backbone.fingerprint,
+            backbone.config_hash,
+            backbone.settings_hash,
+            backbone.tokenizer.fingerprint,
+            self.prompts.form,
+            self.prompts.limit,
+        ]
+
+    @cached_property
+    def key_context(self) -> list[Any] | None:
+        """What a key depends on beside the text; None where that cannot be told."""
+        encoder = self.settings.encoder
+        if not self.settings.by_keys:
+            return None
+        if isinstance(encoder, Encoder):
+            told = encoder.fingerprint()
+            return None if told is None else ["encoder", told]
+        if is_foreign(encoder):
+            return None
+        return ["depth", encoder and int(encoder), *self.context]
+
+    def sweeps(
+        self, samples: Sequence[Sample], token_ids: Sequence[int]
+    ) -> list[TextSweep | None]:
+        """Return the states of texts, or their logits for all of these tokens."""
+        if self.settings.by_states:
+            found = self.read(self._states_kind, self.context, samples)
+            return [None if record is None else _states_of(record) for record in found]
+        found = self.read(_LOGITS, self.context, samples)
+        return [
+            None if record is None else _logits_of(record, token_ids)
+            for record in found
+        ]
+
+    def keys(self, samples: Sequence[Sample]) -> list[Float32Array | None]:
+        """Return the keys of texts."""
+        found = self.read(_KEY, self.key_context, samples)
+        return [None if record is None else record["key"] for record in found]
+
+    def write_logits(
+        self,
+        samples: Sequence[Sample],
+        token_ids: Sequence[int],
+        logits: Float32Array,
+        is_cut: npt.NDArray[np.bool_],
+    ) -> None:
+        """Write logits; those of words that were named earlier stay in the records."""
+        tokens = np.array(token_ids, dtype=np.int64)
+        older = self.read(_LOGITS, self.context, samples)
+        made = [
+            _merged({"tokens": tokens, "logits": found, "is_cut": np.array(cut)}, old)
+            for found, cut, old in zip(logits, is_cut, older, strict=True)
+        ]
+        self.write(_LOGITS, self.context, samples, made)
+
+    def write_states(
+        self, samples: Sequence[Sample], states: States, is_cut: npt.NDArray[np.bool_]
+    ) -> None:
+        """Write states, which hold all that a readout reads."""
+        made = [
+            {"states": found, "is_cut": np.array(cut)}
+            for found, cut in zip(states, is_cut, strict=True)
+        ]
+        self.write(self._states_kind, self.context, samples, made)
+
+    def write_keys(self, samples: Sequence[Sample], keys: Float32Array) -> None:
+        """Write keys, where they can be named."""
+        self.write(_KEY, self.key_context, samples, [{"key": key} for key in keys])
+
+    def names_of_states(self, samples: Iterable[Sample]) -> list[bytes]:
+        """Return the names under which the store has texts' states."""
+        return record_names(self._states_kind, self.context, samples)
+
+    def states_of(self, names: Sequence[bytes]) -> States:
+        """Read the states (n, m + 1, P, H) of texts that were swept before.
+
+        Parameters
+        ----------
+        names : sequence of n bytes
+            Their `names_of_states`.
+
+        Raises
+        ------
+        ValueError
+            If the store does not have all of them any more.
+        """
+        states: States | None = None
+        n_done = 0
+        for some in pieces(names):
+            found = [] if self.store is None else self.store.read(some)
+            known = [record["states"] for record in found if record is not None]
+            if len(known) < len(some):
+                raise ValueError(
+                    "partial_fit solves the readout again and needs the states of the "
+                    "texts that were fitted before, and they are not in the memory any "
+                    "more; set memory= to a folder before fit, or call fit on all "
+                    "texts."
+                )
+            if states is None:
+                states = room_for(len(names), known[0].shape, known[0].dtype)
+            states[n_done : n_done + len(known)] = np.stack(known)
+            n_done += len(known)
+        assert states is not None
+        return states
+
+    def read(
+        self, kind: str, context: list[Any] | None, samples: Sequence[Sample]
+    ) -> list[Arrays | None]:
+        """Return the records of a kind; None for a text that has none."""
+        if self.store is None or context is None:
+            return [None] * len(samples)
+        return self.store.read(record_names(kind, context, samples))
+
+    def write(
+        self,
+        kind: str,
+        context: list[Any] | None,
+        samples: Sequence[Sample],
+        records: Sequence[Arrays],
+    ) -> None:
+        """Keep records of a kind, one for each text."""
+        if self.store is not None and context is not None:
+            names = record_names(kind, context, samples)
+            self.store.write(dict(zip(names, records, strict=True)))
+
+    @property
+    def _states_kind(self) -> str:
+        return ":".join([_STATES, *(self.settings.state_kinds or ())])
+
+
+def record_names(
+    kind: str, context: Sequence[Any], samples: Iterable[Sample]
+) -> list[bytes]:
+    """Return the names of records.
+
+    Parameters
+    ----------
+    kind : str
+        What the records hold.
+    context : sequence
+        Everything beside the text on which they depend.
+    samples : iterable of n tuples of str
+        The texts, field by field.
+
+    Returns
+    -------
+    list of n bytes
+    """
+    start = hashlib.blake2b(json.dumps([kind, *context]).encode(), digest_size=20)
+    names = []
+    for fields in samples:
+        digest = start.copy()
+        for field in fields:
+            data = field.encode("utf-8", "surrogatepass")
+            digest.update(len(data).to_bytes(8, "little"))
+            digest.update(data)
+        names.append(digest.digest())
+    return names
+
+
+def _states_of(record: Arrays) -> TextSweep:
+    return TextSweep(record["states"], bool(record["is_cut"]))
+
+
+def _logits_of(record: Arrays, token_ids: Sequence[int]) -> TextSweep | None:
+    """Return the logits of these tokens; None where the record lacks one."""
+    tokens, logits = record["tokens"].tolist(), record["logits"]
+    if not set(token_ids) <= set(tokens):
+        return None
+    if tokens != list(token_ids):
+        logits = logits[:, [tokens.index(token) for token in token_ids]]
+    return TextSweep(logits, bool(record["is_cut"]))
+
+
+def _merged(new: Arrays, old: Arrays | None) -> Arrays:
+    """Add the columns of an older record that the new one lacks."""
+    if old is None:
+        return new
+    extra = ~np.isin(old["tokens"], new["tokens"])
+    if not extra.any():
+        return new
+    return {
+        "tokens": np.concatenate([new["tokens"], old["tokens"][extra]]),
+        "logits": np.concatenate([new["logits"], old["logits"][:, extra]], axis=1),
+        "is_cut": new["is_cut"],
+    }

@@ -1,0 +1,89 @@
+"""How an estimator reads texts: what its pickle needs to read them so again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from skraee.backbone.handle import Backbone
+from skraee.backbone.loaded import LoadedBackbone
+from skraee.backbone.precision import Device, name_of
+from skraee.engine import agreement
+from skraee.readout.scorers import StateKind
+from skraee.retrieval.encoder import Encoder
+from skraee.retrieval.keys import is_depth
+from skraee.sweep.provenance import Provenance
+from skraee.text.prompt import PromptEncoder
+from skraee.text.template import Template
+
+
+@dataclass(frozen=True)
+class SweepSettings:
+    """How an estimator reads texts.
+
+    Attributes
+    ----------
+    backbone : Backbone
+    template : Template
+    max_length : int or None
+    dtype : str
+        "auto" until the backbone has been loaded once.
+    encoder : object
+        None for depth-0 keys, an int for those of a depth, or an encoder.
+    provenance : Provenance or None
+        Of an estimator that comes from a file: what the backbone must be.
+    by_states : bool
+        Whether classes are read from the states of every depth; else from the label
+        words' logits.
+    by_keys : bool
+        Whether texts have keys.
+    state_kinds : tuple of {"read", "text", "around"}, or None
+        Which states are read of a depth; None for all that the prompts have.
+    """
+
+    backbone: Backbone
+    template: Template
+    max_length: int | None = None
+    dtype: str = "auto"
+    encoder: Any = None
+    provenance: Provenance | None = None
+    by_states: bool = False
+    by_keys: bool = True
+    state_kinds: tuple[StateKind, ...] | None = None
+
+    @property
+    def key_depth(self) -> int | None:
+        """The depth of the backbone that makes the keys, if one does."""
+        if self.by_keys and is_depth(self.encoder):
+            return int(self.encoder)
+        return None
+
+    def load(self, device: Device) -> LoadedBackbone:
+        """Load the backbone, once per process, and hold it to its provenance."""
+        if self.provenance is None:
+            return agreement.believed(self.backbone.load(self.dtype, device))
+        return agreement.believed(
+            self.provenance.load(self.backbone, self.dtype, device)
+        )
+
+    def prompt_encoder(self, backbone: LoadedBackbone) -> PromptEncoder:
+        """Return what makes prompts for a backbone that the template fits."""
+        return PromptEncoder(
+            self.template,
+            backbone.tokenizer,
+            kind=backbone.family.kind,
+            max_length=self.max_length,
+            position_limit=backbone.position_limit,
+            needs_mask=not self.by_states,
+        )
+
+    def pinned(self, backbone: LoadedBackbone, encoder: Any) -> SweepSettings:
+        """Return the settings of just this backbone, in its dtype, and this encoder."""
+        if self.by_keys and isinstance(encoder, Encoder):
+            encoder = encoder.pinned()
+        return replace(
+            self,
+            backbone=self.backbone.pinned_to(backbone),
+            dtype=name_of(backbone.dtype),
+            encoder=encoder,
+        )

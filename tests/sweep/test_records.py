@@ -1,0 +1,101 @@
+"""Names of records, which are in people's folders; what joins in a record."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from skraee import Backbone, Template
+from skraee.sweep.memory_store import MemoryStore
+from skraee.sweep.records import Records, record_names
+from skraee.sweep.settings import SweepSettings
+
+SAMPLES = [("a film", "so good")]
+
+
+def records(**settings: Any) -> Records:
+    """Records of a backbone that never runs."""
+    backbone: Any = SimpleNamespace(
+        fingerprint="weights",
+        config_hash="configuration",
+        settings_hash="settings",
+        tokenizer=SimpleNamespace(fingerprint="tokenizer"),
+    )
+    prompts: Any = SimpleNamespace(form=["a", "form"], limit=128)
+    sweep_settings = SweepSettings(
+        Backbone("nowhere"), Template("{a} {b} {mask}"), **settings
+    )
+    return Records(sweep_settings, backbone, prompts, MemoryStore())
+
+
+def names_in(kept: Records) -> set[str]:
+    assert isinstance(kept.store, MemoryStore)
+    return {name.hex() for name in kept.store._records}
+
+
+def test_record_names_tell_fields_apart() -> None:
+    samples = [("a", "bc"), ("ab", "c"), ("abc",), ("abc", "")]
+    keys = record_names("sweep", ["context"], samples)
+    assert len(set(keys)) == 4
+    assert keys != record_names("key", ["context"], samples)
+    assert keys != record_names("sweep", ["other"], samples)
+    assert keys == record_names("sweep", ["context"], samples)
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({}, "6ee845e09adbc7d66fe3050967d2fbbfa6b84aef"),
+        ({"by_states": True}, "558e7b58e03a3404ff856e0d6813135e2245a451"),
+        (
+            {"by_states": True, "state_kinds": ("read",)},
+            "9d37b3a83727ea63393fd0a21d9e4c9441b9519b",
+        ),
+    ],
+    ids=["logits", "states", "states of a ramp"],
+)
+def test_name_of_a_sweep_is_what_it_was(settings: dict[str, Any], name: str) -> None:
+    kept = records(**settings)
+    is_cut = np.array([False])
+    if settings:
+        kept.write_states(SAMPLES, np.zeros((1, 3, 1, 4), np.float32), is_cut)
+        assert [found.hex() for found in kept.names_of_states(SAMPLES)] == [name]
+    else:
+        kept.write_logits(SAMPLES, [7], np.zeros((1, 3, 1), np.float32), is_cut)
+    assert names_in(kept) == {name}
+
+
+@pytest.mark.parametrize(
+    ("encoder", "name"),
+    [
+        (None, "9441ea26e67496d26e9306d8b73eed091b808992"),
+        (2, "cfafa3299b16e6b095eb64e687c473569488701e"),
+        (np.int64(2), "cfafa3299b16e6b095eb64e687c473569488701e"),
+    ],
+)
+def test_name_of_a_key_is_what_it_was(encoder: Any, name: str) -> None:
+    kept = records(encoder=encoder)
+    kept.write_keys(SAMPLES, np.zeros((1, 4), np.float32))
+    assert names_in(kept) == {name}
+
+
+def test_keys_of_code_that_may_do_anything_are_not_kept() -> None:
+    kept = records(encoder=len)
+    kept.write_keys(SAMPLES, np.zeros((1, 4), np.float32))
+    assert names_in(kept) == set()
+    assert kept.keys(SAMPLES) == [None]
+
+
+def test_logits_of_words_that_were_named_earlier_stay() -> None:
+    kept, is_cut = records(), np.array([True])
+    for tokens in ([7, 5], [3, 5]):
+        logits = np.array([[[float(token) for token in tokens]] * 3], np.float32)
+        kept.write_logits(SAMPLES, tokens, logits, is_cut)
+    (found,) = kept.sweeps(SAMPLES, [7, 3, 5])
+    assert found is not None
+    assert found.is_cut
+    assert found.depths.tolist() == [[7.0, 3.0, 5.0]] * 3
+    assert kept.sweeps(SAMPLES, [7, 9]) == [None]
