@@ -67,6 +67,22 @@ def test_a_second_fit_and_a_prediction_of_known_texts_run_nothing(
     )
 
 
+@pytest.mark.parametrize("encoder", [None, 2])
+def test_keys_that_are_known_are_not_made_again(
+    encoder: Any, rows: Counter[str]
+) -> None:
+    clf = classifier(encoder=encoder).fit(X, Y)
+    fresh = classifier(encoder=encoder, memory=None).fit(X, Y)
+    rows.clear()
+    texts = [*X[:20], *X_NEW]
+    for method in ("exit_layers", "exit_distribution"):
+        found = getattr(clf, method)(texts)
+        assert sum(rows.values()) == len(set(X_NEW) - set(X))
+        rows.clear()
+        np.testing.assert_allclose(found, getattr(fresh, method)(texts), atol=1e-5)
+        rows.clear()
+
+
 @pytest.mark.parametrize("memory", ["process", None])
 def test_predict_writes_nothing(memory: Any, rows: Counter[str]) -> None:
     clf = classifier(memory=memory).fit(X, Y)

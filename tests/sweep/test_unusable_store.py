@@ -209,10 +209,7 @@ def test_methods_warn_once_and_answer(spoiled: Spoiled, method: str) -> None:
     clf = classifier(memory=None).fit(X, Y)
     expected = getattr(clf, method)(X)
     clf.set_params(memory=spoiled.store.folder)
-    if method in ("exit_layers", "kneighbors"):  # these look nothing up
-        found = getattr(clf, method)(X)
-    else:
-        found = one_warning_of(spoiled.folder, lambda: getattr(clf, method)(X))
+    found = one_warning_of(spoiled.folder, lambda: getattr(clf, method)(X))
     if method == "sweep":
         found, expected = found.logits, expected.logits
     np.testing.assert_array_equal(found, expected)
