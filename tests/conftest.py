@@ -57,10 +57,10 @@ def apart_from_looks(monkeypatch: pytest.MonkeyPatch) -> list[Counter[Any]]:
 def rows(
     monkeypatch: pytest.MonkeyPatch, apart_from_looks: list[Counter[Any]]
 ) -> Counter[str]:
-    """Rows that each way of running the backbone was given."""
+    """Rows that each way of running the backbone was given; "means" run no layer."""
     counted: Counter[str] = Counter()
     apart_from_looks.append(counted)
-    ways = ("sweep", "run", "scores_at_every_depth", "states_at", "text_means")
+    ways = ("sweep", "run", "scores_at_every_depth", "keys")
     for name in ways:
         run = getattr(Engine, name)
 
@@ -72,7 +72,8 @@ def rows(
             _name: str = name,
             **kw: Any,
         ) -> Any:
-            counted[_name] += len(prompts)
+            is_mean = _name == "keys" and not any((*args, *kw.values()))
+            counted["means" if is_mean else _name] += len(prompts)
             return _run(self, prompts, *args, **kw)
 
         monkeypatch.setattr(Engine, name, counting)

@@ -25,6 +25,7 @@ from sklearn.pipeline import make_pipeline
 from skraee import LayerSweep, RAEEClassifier, Template, toy
 from skraee.engine.engine import Engine
 from skraee.engine.row_exits import RowExits
+from skraee.engine.sweep_visitor import SweepVisitor
 from skraee.exceptions import InputWarning, TruncationWarning, UndecidedWarning
 from skraee.text.inputs import check_texts
 
@@ -603,7 +604,7 @@ def test_logits_that_are_not_finite_are_computed_again_in_float32(
 ) -> None:
     clf = classifier(dtype="bfloat16", encoder=encoder).fit(X, Y)
     exact = classifier(dtype="float32").fit(X, Y).layer_proba(X_NEW)
-    scored, swept = RowExits.scores, Engine._score_sweep
+    scored, swept = RowExits.scores, SweepVisitor.logits
 
     def overflowing(self: RowExits) -> Any:
         scores, numbers = scored(self), self.batch.numbers.tolist()
@@ -612,10 +613,10 @@ def test_logits_that_are_not_finite_are_computed_again_in_float32(
                 scores[numbers.index(number), column] = value
         return scores
 
-    def overflowing_sweep(self: Any, head: Any, read: Any) -> Any:
-        logits = swept(self, head, read)
-        if self.backbone.dtype == torch.bfloat16:
-            logits[5, 2] = torch.nan
+    def overflowing_sweep(self: SweepVisitor, head: Any) -> Any:
+        logits, numbers = swept(self, head), self.batch.numbers.tolist()
+        if 5 in numbers and len(numbers) > 1:  # not when run again
+            logits[numbers.index(5), 2] = torch.nan
         return logits
 
     monkeypatch.setattr(RowExits, "scores", overflowing)
@@ -623,7 +624,7 @@ def test_logits_that_are_not_finite_are_computed_again_in_float32(
     assert np.isfinite(proba).all()
     np.testing.assert_allclose(proba[3], exact[3, exits[3]], atol=1e-2)
     assert clf.timings(X_NEW).n_repeated == 2
-    monkeypatch.setattr(Engine, "_score_sweep", overflowing_sweep)
+    monkeypatch.setattr(SweepVisitor, "logits", overflowing_sweep)
     assert np.isfinite(clf.layer_proba(X_NEW)).all()
 
 
@@ -632,9 +633,11 @@ def test_logits_that_are_not_finite_in_float32_are_an_error(
 ) -> None:
     clf = classifier().fit(X, Y)
 
-    def broken(self: Any, head: Any, read: Any) -> Any:
-        return torch.full((len(read[0]), 5, 2), torch.nan)
+    swept = SweepVisitor.logits
 
-    monkeypatch.setattr(Engine, "_score_sweep", broken)
+    def broken(self: SweepVisitor, head: Any) -> Any:
+        return torch.full_like(swept(self, head), torch.nan)
+
+    monkeypatch.setattr(SweepVisitor, "logits", broken)
     with pytest.raises(ValueError, match=r"not finite for 40 text.*even in float32"):
         clf.layer_proba(X_NEW)

@@ -21,7 +21,7 @@ from skraee.engine.batching import check_batch_tokens
 from skraee.engine.engine import Engine
 from skraee.engine.exit_policy import AtGivenDepths
 from skraee.engine.head import label_head
-from skraee.readout.scorers import LabelScorer
+from skraee.engine.scorer import LabelScorer
 from skraee.text.prompt import Prompt, PromptEncoder
 
 

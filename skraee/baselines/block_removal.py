@@ -10,8 +10,8 @@ from weakref import WeakKeyDictionary
 
 from torch import nn
 
-from skraee.engine.gates import layers_of
 from skraee.engine.head import is_head
+from skraee.engine.stacks import layers_of
 from skraee.engine.views import view_of
 
 if TYPE_CHECKING:

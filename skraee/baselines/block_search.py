@@ -18,8 +18,9 @@ from skraee.baselines.block_removal import (
 from skraee.baselines.lm_loss import Exercise, LanguageModelLoss
 from skraee.engine.batch import Batch
 from skraee.engine.batching import BatchTokens, check_batch_tokens, run_batches
-from skraee.engine.gates import Front, layers_of, open_stack
+from skraee.engine.gates import Front
 from skraee.engine.rotation import rotations_of, sides_of
+from skraee.engine.stacks import layers_of, open_stack
 from skraee.readout.ties import first_largest
 from skraee.text.prompt import Prompt
 

@@ -17,7 +17,7 @@ from skraee.baselines.base import (
 from skraee.engine.batching import BatchTokens, OnProgress
 from skraee.engine.exit_policy import ExitPolicy
 from skraee.engine.head import label_head
-from skraee.readout.scorers import LabelScorer
+from skraee.engine.scorer import LabelScorer
 from skraee.sweep.sweeper import Sweeper
 from skraee.text.label_words import LabelWords
 from skraee.text.prompt import Prompt

@@ -23,10 +23,10 @@ from skraee.baselines.hashing import Counts, by_cluster, by_rank, layers_of_buck
 from skraee.baselines.token_layers import TokenEngine, check_leaves_tokens_out
 from skraee.engine.batching import BatchTokens, OnProgress
 from skraee.engine.exit_policy import ExitPolicy
-from skraee.engine.gates import layers_of
 from skraee.engine.head import label_head
+from skraee.engine.scorer import LabelScorer
+from skraee.engine.stacks import layers_of
 from skraee.estimator.parameters import check_integer
-from skraee.readout.scorers import LabelScorer
 from skraee.sweep.sweeper import Sweeper
 from skraee.text.label_words import LabelWords
 from skraee.text.prompt import Prompt

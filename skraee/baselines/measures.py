@@ -17,7 +17,7 @@ from skraee.backbone.loaded import LoadedBackbone
 from skraee.baselines.base import Float32Array, TrainingTexts
 from skraee.engine.batch import Batch
 from skraee.engine.head import label_head
-from skraee.engine.row_exits import RunningScoring, Scorer, Scoring
+from skraee.engine.scorer import RunningScoring, Scorer, Scoring
 from skraee.sweep.chunks import Chunk
 from skraee.sweep.store import Arrays
 

@@ -14,11 +14,11 @@ from skraee.backbone.ambient import own_torch_state
 from skraee.backbone.loaded import LoadedBackbone
 from skraee.baselines.measures import entropy
 from skraee.engine.batch import Batch
+from skraee.engine.depth_states import DepthStates
 from skraee.engine.exit_policy import ExitPolicy
 from skraee.engine.head import final_norms
-from skraee.engine.row_exits import RunningScoring, Scoring
+from skraee.engine.scorer import RunningScoring, Scoring
 from skraee.engine.states import States, unpacked
-from skraee.readout.scorers import DepthStates
 
 Float32Array = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]

@@ -26,8 +26,8 @@ from skraee.engine.batching import BatchTokens, OnProgress
 from skraee.engine.engine import Engine
 from skraee.engine.exit_policy import ExitPolicy
 from skraee.engine.head import label_head
+from skraee.engine.scorer import LabelScorer
 from skraee.estimator.parameters import check_integer, check_sequence
-from skraee.readout.scorers import LabelScorer
 from skraee.retrieval.keys import joined
 from skraee.sweep.sweeper import Sweeper
 from skraee.text.inputs import check_texts

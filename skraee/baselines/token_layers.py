@@ -22,8 +22,9 @@ from skraee.engine.batch import Batch
 from skraee.engine.batching import BatchTokens
 from skraee.engine.clock import Clock
 from skraee.engine.engine import Engine
-from skraee.engine.gates import EndingAt, RunningRows, Visit, modules_between
 from skraee.engine.last_layer import Needed
+from skraee.engine.rows import EndingAt, RunningRows, Visit
+from skraee.engine.stacks import modules_between
 
 if TYPE_CHECKING:
     from skraee.backbone.loaded import LoadedBackbone
@@ -64,19 +65,15 @@ class TokenEngine(Engine):
         check_leaves_tokens_out(backbone)
         self._layers = layers
 
-    def _rows_of(
+    def rows_of(
         self, batch: Batch, visit: Visit, ending_at: EndingAt | None
     ) -> TokenFlight:
+        """Return the rows of a batch, each token with its own layers."""
         layers = torch.zeros(batch.ids.shape, dtype=torch.int64)
         for row, number in enumerate(batch.numbers):
             own = torch.from_numpy(self._layers[number])
             layers[row, : len(own)] = own  # what fills a row up runs none
         return TokenFlight(visit, batch.rows, ending_at, layers.to(batch.ids.device))
-
-    def _in_float32(self, bad: IntArray) -> TokenEngine:
-        exact = super()._in_float32(bad).backbone
-        layers = [self._layers[row] for row in bad]
-        return TokenEngine(exact, layers, self._batch_tokens, self.clock)
 
 
 def check_leaves_tokens_out(backbone: LoadedBackbone) -> None:
@@ -117,7 +114,7 @@ class TokenFlight(RunningRows):
     visit : callable
     rows : Tensor of shape (n_rows,)
     ending_at : callable or None
-        As in :class:`~skraee.engine.gates.RunningRows`.
+        As in :class:`~skraee.engine.rows.RunningRows`.
     layers : Tensor of shape (n_rows, T), int
         Layers that each token runs.
     """

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from skraee.demo.task import Labelled
 from skraee.engine.exit_policy import AtGivenDepths
 from skraee.engine.head import LabelHead
-from skraee.readout.scorers import LabelScorer
+from skraee.engine.scorer import LabelScorer
 from skraee.sweep.chunks import distinct
 from skraee.sweep.sweeper import Sweeper
 

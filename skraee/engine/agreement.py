@@ -11,32 +11,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from skraee.backbone.ambient import own_torch_state
-from skraee.backbone.output_flags import twin_of
-from skraee.engine.batch import Batch
 from skraee.engine.engine import Engine
 from skraee.engine.exit_policy import AtGivenDepths
-from skraee.engine.gates import GoingOn, layers_of
 from skraee.engine.head import LabelHead, final_norms
-from skraee.engine.rotation import rotations_of, sides_of
-from skraee.engine.row_exits import Scoring
+from skraee.engine.own_pass import OwnPass, own_pass
+from skraee.engine.probes import probes_for
+from skraee.engine.rows import GoingOn
+from skraee.engine.scorer import LabelScorer
 from skraee.exceptions import BackboneMismatchError
 from skraee.text.prompt import Prompt
 
 if TYPE_CHECKING:
     from skraee.backbone.loaded import LoadedBackbone
 
-# Tokens of the probes: several lengths, so that there is padding.
-_LENGTHS = (40, 10, 7, 5, 3)
-# So many of them are the same in all, as the words before a template's text.
-_N_SHARED = 2
 # Tokens that the head scores.
 _N_SCORED = 64
 
@@ -56,10 +51,6 @@ _WAY_OUT = (
 def believed(backbone: LoadedBackbone) -> LoadedBackbone:
     """Return a backbone that agreed when it was looked at, which is once.
 
-    Parameters
-    ----------
-    backbone : LoadedBackbone
-
     Raises
     ------
     BackboneMismatchError
@@ -73,11 +64,6 @@ def believed(backbone: LoadedBackbone) -> LoadedBackbone:
 def check_agreement(backbone: LoadedBackbone) -> None:
     """Refuse a model whose layers, run one by one, are not the model.
 
-    Parameters
-    ----------
-    backbone : LoadedBackbone
-        Left as it is.
-
     Raises
     ------
     BackboneMismatchError
@@ -85,9 +71,9 @@ def check_agreement(backbone: LoadedBackbone) -> None:
     """
     backbone = replace(backbone, _derived={})  # of probes nothing is kept
     with _telling(backbone, "cannot be run layer by layer"):
-        prompts = _probes(backbone)
+        prompts = probes_for(backbone)
     with _telling(backbone, "cannot be run"):
-        own = _own_pass(backbone, prompts)
+        own = own_pass(backbone, prompts)
     # Where a model overflows its dtype, the engine runs a text again in float32.
     finite = [row for row in range(len(prompts)) if own.is_finite(row)]
     if finite:
@@ -96,9 +82,7 @@ def check_agreement(backbone: LoadedBackbone) -> None:
             _compare(backbone, prompts, own.take(finite))
 
 
-def _compare(
-    backbone: LoadedBackbone, prompts: Sequence[Prompt], own: _OwnPass
-) -> None:
+def _compare(backbone: LoadedBackbone, prompts: Sequence[Prompt], own: OwnPass) -> None:
     states = _states(backbone, prompts)
     if len(states) != len(own.states):
         raise BackboneMismatchError(
@@ -137,109 +121,6 @@ def _tolerance(dtype: torch.dtype) -> float:
     return max(_TOLERANCE[dtype], _TOLERANCE[products])
 
 
-def _probes(backbone: LoadedBackbone) -> list[Prompt]:
-    """Return prompts of ordinary tokens, without the tokenizer's marks."""
-    marks = backbone.tokenizer.control_ids | {backbone.model.config.pad_token_id}
-    plain = np.array(sorted(set(range(backbone.n_token_ids)) - marks))
-    rng = np.random.default_rng(0)
-    ids = [rng.choice(plain, size=length) for length in _lengths(backbone)]
-    return [_probe((*ids[0][:_N_SHARED], *own[_N_SHARED:])) for own in ids]
-
-
-def _lengths(backbone: LoadedBackbone) -> list[int]:
-    """Return the probes' lengths: such that they may share a batch."""
-    longest = min(backbone.position_limit or max(_LENGTHS), max(_LENGTHS))
-    lengths = [min(length, longest) for length in _LENGTHS]
-    sides = sides_of(rotations_of(backbone.model, backbone.family), lengths)
-    if sides is None:
-        return lengths
-    pairs = zip(lengths, sides, strict=True)
-    return [length for length, side in pairs if side == sides[-1]]
-
-
-def _probe(ids: Sequence[np.int64]) -> Prompt:
-    n_prefix = min(_N_SHARED, len(ids) - 1)
-    spans = ((n_prefix, len(ids)),)
-    return Prompt(tuple(map(int, ids)), len(ids) - 1, spans, n_prefix=n_prefix)
-
-
-@dataclass
-class _OwnPass:
-    """What a model's own forward gives.
-
-    Attributes
-    ----------
-    states : list of Tensor of shape (n, T, H)
-        Of every depth, before what closes a stack; of a decoder T is 1.
-    closed : list of Tensor of shape (n, T, H)
-        For each stack its output.
-    logits : Tensor of shape (n, T, V) or None
-    """
-
-    states: list[Tensor]
-    closed: list[Tensor]
-    logits: Tensor | None
-
-    def is_finite(self, row: int) -> bool:
-        """Whether all states of a row are numbers."""
-        return all(bool(states[row].isfinite().all()) for states in self.states)
-
-    def take(self, rows: Sequence[int]) -> _OwnPass:
-        """Return some rows."""
-        logits = None if self.logits is None else self.logits[rows]
-        states, closed = ([x[rows] for x in y] for y in (self.states, self.closed))
-        return _OwnPass(states, closed, logits)
-
-
-@torch.no_grad()
-def _own_pass(backbone: LoadedBackbone, prompts: Sequence[Prompt]) -> _OwnPass:
-    # Hooks, ours and the library's, are put on a copy that shares the weights.
-    model, family = twin_of(backbone.model), backbone.family
-    lasts = [_Output(layers_of(model, family, stack)[-1]) for stack in family.stacks]
-    stacks = [_Output(model.get_submodule(stack)) for stack in family.stacks]
-    out = model(**_inputs(backbone, prompts))
-    if family.kind == "seq2seq":  # a decoder's embedding is no depth of its own
-        listed = [out.encoder_hidden_states, out.decoder_hidden_states[1:]]
-    else:
-        listed = [out.hidden_states]
-    states: list[Tensor] = []
-    for of_stack, last in zip(listed, lasts, strict=True):
-        # The library's last one is that behind the final norm.
-        states += [*of_stack[:-1], last.tensor]
-    closed = [stack.tensor for stack in stacks]
-    return _OwnPass(states, closed, out.logits if backbone.has_head else None)
-
-
-class _Output:
-    """The last output of a module."""
-
-    def __init__(self, module: nn.Module) -> None:
-        self.tensor = torch.empty(0)
-        module.register_forward_hook(self._keep)
-
-    def _keep(self, module: nn.Module, args: Any, out: Any) -> None:
-        self.tensor = out if isinstance(out, Tensor) else out[0]
-
-
-def _inputs(backbone: LoadedBackbone, prompts: Sequence[Prompt]) -> dict[str, Any]:
-    lengths = torch.tensor([[len(prompt.ids)] for prompt in prompts])
-    width = int(lengths.max())
-    ids = [p.ids + p.ids[-1:] * (width - len(p.ids)) for p in prompts]
-    inputs: dict[str, Any] = {
-        "input_ids": torch.tensor(ids, device=backbone.device),
-        "attention_mask": (torch.arange(width) < lengths).long().to(backbone.device),
-        "output_hidden_states": True,
-        "return_dict": True,
-    }
-    if backbone.family.kind != "masked":
-        inputs["use_cache"] = False
-    if backbone.family.kind == "seq2seq":
-        start = backbone.model.config.decoder_start_token_id
-        first = torch.full((len(prompts), 1), start, device=backbone.device)
-        inputs["decoder_input_ids"] = first
-    return inputs
-
-
 def _states(backbone: LoadedBackbone, prompts: Sequence[Prompt]) -> list[Tensor]:
     """Return the view's states of every depth: (n, T, H)."""
     found: list[Tensor] = []
@@ -261,7 +142,7 @@ def _ends(
     backbone: LoadedBackbone,
     prompts: Sequence[Prompt],
     states: Sequence[Tensor],
-    own: _OwnPass,
+    own: OwnPass,
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
     """Yield what closes each stack, and what the head makes of the last."""
     lengths = [len(prompt.ids) for prompt in prompts]
@@ -284,31 +165,11 @@ def _leaving(
     """Yield what is read of texts that leave one after the other."""
     last = len(states) - 1
     depths = np.linspace(last, 0, len(prompts)).astype(int)
-    run = Engine(backbone).run(prompts, AtGivenDepths(depths), _StatesAsScores())
+    as_they_are = LabelScorer(lambda states, stack: states.float())
+    run = Engine(backbone).run(prompts, AtGivenDepths(depths), as_they_are)
     for row, depth in enumerate(depths):
         expected = _read(prompts, states[depth])[row]
         yield int(depth), torch.from_numpy(run.scores[row]), expected.float().cpu()
-
-
-class _StatesAsScores:
-    """In place of a head: the states as they are."""
-
-    def begin(self, batch: Batch) -> Scoring:
-        """Start a batch."""
-        return _ReadStates(batch)
-
-
-class _ReadStates:
-    sees_every_depth = False
-
-    def __init__(self, batch: Batch) -> None:
-        self._batch = batch
-
-    def read(self, depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
-        return self._batch.read(depth, hidden, rows)
-
-    def scores(self, read: Tensor, *, in_decoder: bool) -> Tensor:
-        return read.float()
 
 
 def _read(prompts: Sequence[Prompt], states: Tensor) -> Tensor:

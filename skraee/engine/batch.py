@@ -1,17 +1,16 @@
-"""Batches of prompts, and arrays that fill batch by batch."""
+"""Batches: prompts of like length as tensors, and what is read at their tokens."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from skraee.engine.gates import EndingAt
 from skraee.engine.last_layer import Ending
-from skraee.engine.states import packed
+from skraee.engine.rows import EndingAt
 
 if TYPE_CHECKING:
     from skraee.text.prompt import Prompt
@@ -51,7 +50,7 @@ class Batch:
         self.numbers = numbers
         self.prefix = prefix
         self._prompts = prompts
-        self._first_stack = first_stack
+        self.first_stack = first_stack
         lengths = torch.tensor([len(prompt.ids) for prompt in prompts])
         width = int(lengths.max())
         # Filled up with the last token: a real id, so that no model takes it for a
@@ -69,7 +68,7 @@ class Batch:
 
     def in_decoder(self, depth: int) -> bool:
         """Whether a depth lies in the second of two stacks."""
-        return depth > self._first_stack
+        return depth > self.first_stack
 
     def read(self, depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
         """Return the read-position states (n, H) of some rows."""
@@ -138,28 +137,3 @@ class Batch:
             for start, stop in prompt.spans:
                 chosen[row, start:stop] = 1
         return chosen
-
-
-class Collector:
-    """An array whose rows arrive in any order, batch by batch."""
-
-    def __init__(self, n_rows: int) -> None:
-        self._n_rows = n_rows
-        self._rows: npt.NDArray[Any] | None = None
-
-    def put(self, numbers: IntArray, values: Tensor) -> None:
-        """Store the rows with these numbers."""
-        array = packed(values)
-        if self._rows is None:
-            self._rows = np.zeros((self._n_rows, *array.shape[1:]), dtype=array.dtype)
-        self._rows[numbers] = array
-
-    def found_or_none(self) -> npt.NDArray[Any] | None:
-        """Return the array, or None where nothing arrived."""
-        return self._rows
-
-    def found(self) -> npt.NDArray[Any]:
-        """Return the array."""
-        if self._rows is None:
-            raise ValueError("no rows were run.")
-        return self._rows

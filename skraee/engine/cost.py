@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from skraee.backbone.loaded import LoadedBackbone
 from skraee.engine.engine import Engine
-from skraee.engine.gates import GoingOn
+from skraee.engine.rows import GoingOn
 from skraee.text.prompt import Prompt
 
 # A short sentence with its template. Where all layers are alike any length gives the

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
 from skraee.backbone.ambient import own_torch_state
 from skraee.backbone.families import Family
 from skraee.backbone.loaded import LoadedBackbone
-from skraee.engine.views import view_of
+from skraee.engine.head_view import head_view
+from skraee.engine.views import float32_copy
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -45,7 +45,7 @@ class LabelHead:
     ) -> None:
         self._family = family
         self._final_norms = final_norms_of(model, family)
-        self._head = _head_view(model, family, token_ids)
+        self._head = head_view(model, family, token_ids)
 
     @own_torch_state()
     def __call__(self, states: Tensor, stack: int = 0) -> Tensor:
@@ -69,19 +69,6 @@ class LabelHead:
             out = self._head(inputs_embeds=normed)
         logits: Tensor = out.logits[:, 0, :]
         return logits
-
-
-class _Given(nn.Module):
-    """Stands where a stack was and returns the states that the head was given."""
-
-    def forward(self, *args: Any, inputs_embeds: Tensor, **kwargs: Any) -> Any:
-        from transformers.modeling_outputs import (
-            BaseModelOutputWithPastAndCrossAttentions,
-        )
-
-        return BaseModelOutputWithPastAndCrossAttentions(
-            last_hidden_state=inputs_embeds
-        )
 
 
 def label_head(backbone: LoadedBackbone, token_ids: Sequence[int] | None) -> LabelHead:
@@ -118,12 +105,7 @@ def is_head(name: Hashable) -> bool:
 
 
 def final_norms(backbone: LoadedBackbone) -> list[nn.Module]:
-    """Return for each stack what follows its last layer, as float32 copies.
-
-    Parameters
-    ----------
-    backbone : LoadedBackbone
-    """
+    """Return for each stack what follows its last layer, as float32 copies."""
     return backbone.derived(
         "final norms", lambda: final_norms_of(backbone.model, backbone.family)
     )
@@ -131,87 +113,11 @@ def final_norms(backbone: LoadedBackbone) -> list[nn.Module]:
 
 @own_torch_state()
 def final_norms_of(model: nn.Module, family: Family) -> list[nn.Module]:
-    """Return for each stack what follows its last layer, as float32 copies.
-
-    Parameters
-    ----------
-    model : nn.Module
-    family : Family
-        Its row.
-    """
+    """Make such copies for a model with its head, and its row."""
     return [_final_norm(model, family, stack) for stack in family.stacks]
 
 
 def _final_norm(model: nn.Module, family: Family, stack: str) -> nn.Module:
     shared = model.get_submodule(stack)
     modules = [getattr(shared, name) for name in family.final_norms]
-    return _float32(nn.Sequential(*[m for m in modules if m is not None]))
-
-
-def _head_view(
-    model: PreTrainedModel, family: Family, token_ids: Sequence[int] | None
-) -> nn.Module:
-    given = _Given()
-    replaced: dict[str, nn.Module | None] = dict.fromkeys(family.stacks, given)
-    if hasattr(model, "lm_predictions"):  # DeBERTa's head borrows the embedding rows
-        weight = model.get_input_embeddings().weight
-        given.embeddings = nn.Module()
-        given.embeddings.word_embeddings = _rows(weight, None, token_ids)
-        lm_head = view_of(model.lm_predictions.lm_head, {})
-        bias = lm_head.get_parameter("bias")
-        lm_head._parameters = {"bias": _parameter(bias, token_ids)}
-        replaced["lm_predictions.lm_head"] = lm_head
-    else:
-        output = model.get_output_embeddings()
-        (path,) = [name for name, m in model.named_modules() if m is output]
-        if token_ids is None or type(output) is not nn.Linear:
-            replaced[path] = _Whole(output, token_ids)
-        else:
-            replaced[path] = _rows(output.weight, output.bias, token_ids)
-    view = view_of(model, replaced)
-    embeddings = model.get_input_embeddings()
-    for name, module in model.named_children():
-        if module is embeddings:  # T5 keeps its vocabulary beside the stacks
-            view._modules[name] = None
-    return _float32(view)
-
-
-class _Whole(nn.Module):
-    """What a model ends in as it is: not copied, and in its own dtype.
-
-    Where that is no plain matrix (one with an adapter, say), all of it runs for some
-    tokens, too.
-    """
-
-    def __init__(self, output: nn.Module, token_ids: Sequence[int] | None) -> None:
-        super().__init__()
-        self._output = (output,)  # no submodule: the view around it is made float32
-        self._tokens = slice(None) if token_ids is None else list(token_ids)
-
-    def forward(self, states: Tensor) -> Tensor:
-        (output,) = self._output
-        logits: Tensor = output(states.to(next(output.parameters()).dtype))
-        return logits[..., self._tokens].float()
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> _Whole:
-        return self
-
-
-def _rows(
-    weight: Tensor, bias: Tensor | None, token_ids: Sequence[int] | None
-) -> nn.Linear:
-    linear = nn.Linear(1, 1, bias=bias is not None, device="meta")
-    linear.weight = _parameter(weight, token_ids)
-    if bias is not None:
-        linear.bias = _parameter(bias, token_ids)
-    linear.out_features, linear.in_features = linear.weight.shape
-    return linear
-
-
-def _parameter(values: Tensor, token_ids: Sequence[int] | None) -> nn.Parameter:
-    rows = values.detach() if token_ids is None else values.detach()[list(token_ids)]
-    return nn.Parameter(rows, requires_grad=False)
-
-
-def _float32(module: nn.Module) -> nn.Module:
-    return deepcopy(module).float().eval().requires_grad_(False)
+    return float32_copy(nn.Sequential(*[m for m in modules if m is not None]))

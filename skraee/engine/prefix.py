@@ -9,7 +9,7 @@ model's own forward finds the rest where it looks when it generates text: in a c
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,10 @@ from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
 from skraee.backbone.ambient import own_torch_state
-from skraee.engine.gates import layers_of
+from skraee.engine.lru_cache import LRUCache
 from skraee.engine.rotation import changing_rotations
+from skraee.engine.stacks import layers_of
+from skraee.text.prompt import Prompt, common_prefix
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 # ways of their own.
 _ATTENTION = {"eager", "sdpa"}
 
+# A prefix wins about its share of the tokens, but needs a mask where attention would do
+# without: a loss of 2 to 8 % at 1,000 tokens (Gemma 3 270M, CPU, bfloat16).
+_WORTHWHILE = 1 / 16
 
 # Prefixes that are kept of a backbone: as many templates as are compared at a time. One
 # token of a model of 8e9 parameters takes 128 KiB.
@@ -38,12 +43,7 @@ _KEPT_PREFIXES = 4
 
 
 def takes_prefix(backbone: LoadedBackbone) -> bool:
-    """Whether the first tokens' keys and values are the same in every batch.
-
-    Parameters
-    ----------
-    backbone : LoadedBackbone
-    """
+    """Whether the first tokens' keys and values are the same in every batch."""
     return backbone.derived("takes prefix", lambda: _takes_prefix(backbone))
 
 
@@ -58,16 +58,21 @@ def prefix_cache(backbone: LoadedBackbone, ids: tuple[int, ...]) -> Cache:
     ids : tuple of int
         At least one.
     """
-    kept: dict[tuple[int, ...], Cache] = backbone.derived("prefixes", dict)
-    # Taken out and put back, the last one used stands last. A thread that looks in
-    # between computes the same again.
-    cache = kept.pop(ids, None)
-    if cache is None:
-        cache = run_prefix(backbone.model, backbone.family, ids)
-    kept[ids] = cache
-    for oldest in list(kept)[:-_KEPT_PREFIXES]:
-        kept.pop(oldest, None)
-    return cache
+    return kept_prefixes(backbone).get(
+        ids, lambda: run_prefix(backbone.model, backbone.family, ids)
+    )
+
+
+def prefix_worth_reusing(prompts: Sequence[Prompt]) -> tuple[int, ...]:
+    """Return the first tokens of all prompts, if they are enough to run them apart."""
+    prefix = common_prefix(prompts)
+    n_tokens = sum(len(prompt.ids) for prompt in prompts)
+    return prefix if len(prefix) * len(prompts) >= _WORTHWHILE * n_tokens else ()
+
+
+def kept_prefixes(backbone: LoadedBackbone) -> LRUCache:
+    """Return what is kept of a backbone's prefixes: their tokens -> `Cache`."""
+    return backbone.derived("prefixes", lambda: LRUCache(_KEPT_PREFIXES))
 
 
 def _takes_prefix(backbone: LoadedBackbone) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -11,67 +10,13 @@ import torch
 from torch import Tensor
 
 from skraee.engine.batch import Batch
+from skraee.engine.clock import Clock
 from skraee.engine.exit_policy import ExitPolicy, Exits
-from skraee.engine.gates import GoingOn
 from skraee.engine.last_layer import Ending
+from skraee.engine.rows import GoingOn
+from skraee.engine.scorer import AtOnce, Scoring
 
 IntArray = npt.NDArray[np.int64]
-Float32Array = npt.NDArray[np.float32]
-
-
-class Scorer(Protocol):
-    """Turns states into class scores."""
-
-    def begin(self, batch: Batch) -> Scoring:
-        """Start a batch."""
-
-
-class Scoring(Protocol):
-    """One batch of a scorer.
-
-    Attributes
-    ----------
-    sees_every_depth : bool
-        Whether `read` must be called at each depth with all rows that run: where
-        scores hang on the depths passed.
-    """
-
-    sees_every_depth: bool
-
-    def read(self, depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
-        """Return (n, ...) of rows at a depth all that their scores follow from."""
-
-    def scores(self, read: Tensor, *, in_decoder: bool) -> Tensor:
-        """Return the scores (n, C), float32, of what was read."""
-
-
-class RunningScoring:
-    """A scoring that reads the scores themselves, as it sees every depth."""
-
-    sees_every_depth = True
-
-    def scores(self, read: Tensor, *, in_decoder: bool) -> Tensor:
-        """Return what was read."""
-        return read
-
-
-class AtOnce(RunningScoring):
-    """A scoring whose scores are wanted at each depth, not at the end.
-
-    Parameters
-    ----------
-    scoring : Scoring
-    batch : Batch
-    """
-
-    def __init__(self, scoring: Scoring, batch: Batch) -> None:
-        self._scoring = scoring
-        self._batch = batch
-
-    def read(self, depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
-        """Return the scores (n, C) of the rows."""
-        read = self._scoring.read(depth, hidden, rows)
-        return self._scoring.scores(read, in_decoder=self._batch.in_decoder(depth))
 
 
 class RowExits:
@@ -86,10 +31,9 @@ class RowExits:
         Of this batch.
     last : int
         The full depth m.
-    decide : callable
-        The keys of all rows, the states at `policy.decide_at` -> their Exits.
     planned : Exits or None
         Of its rows; None where the policy decides inside the pass.
+    clock : Clock
 
     Attributes
     ----------
@@ -103,8 +47,8 @@ class RowExits:
         policy: ExitPolicy,
         scoring: Scoring,
         last: int,
-        decide: Callable[[Float32Array], Exits],
-        planned: Exits | None = None,
+        planned: Exits | None,
+        clock: Clock,
     ) -> None:
         n_rows = len(batch.numbers)
         self.batch = batch
@@ -112,7 +56,7 @@ class RowExits:
         self._policy = policy
         self._scoring = AtOnce(scoring, batch) if policy.reads_scores else scoring
         self._last = last
-        self._ask = decide
+        self._clock = clock
         self._decides_at = -1 if policy.decide_at is None else policy.decide_at
         self._running = np.arange(n_rows)
         self._lost = np.zeros(n_rows, dtype=bool)
@@ -121,6 +65,10 @@ class RowExits:
 
     def visit(self, depth: int, hidden: Tensor, rows: Tensor) -> GoingOn:
         """Read the rows that leave here, and say which go on."""
+        with self._clock.part("head"):
+            return self._read(depth, hidden, rows)
+
+    def _read(self, depth: int, hidden: Tensor, rows: Tensor) -> GoingOn:
         if depth <= self._decides_at:
             self._passed.append(self._scoring.read(depth, hidden, rows))
             return self._decide(hidden, rows) if depth == self._decides_at else None
@@ -148,6 +96,14 @@ class RowExits:
             return None
         going_on = int(np.count_nonzero(self.exits.depths[self._running] > depth))
         return self.batch.ending(rows, going_on)
+
+    def found(self) -> Mapping[str, Tensor]:
+        """Return the rows' scores, exits, and whether they are undecided."""
+        with self._clock.part("head"):
+            scores = self.scores().cpu()
+        exits = torch.from_numpy(self.exits.depths)
+        undecided = torch.from_numpy(self.exits.undecided)
+        return {"scores": scores, "exits": exits, "undecided": undecided}
 
     def scores(self) -> Tensor:
         """Score what was noted, in one call for each stack: (b, C), float32.
@@ -183,7 +139,8 @@ class RowExits:
         keys = self.batch.read(self._decides_at, hidden, rows).float().cpu().numpy()
         self._lost = ~np.isfinite(keys).all(axis=1)  # nothing can decide about them
         if not self._lost.all():
-            known = self._ask(keys[~self._lost])
+            with self._clock.part("search"):
+                known = self._policy.depths(keys[~self._lost], self._last)
             self.exits.depths[~self._lost] = known.depths
             self.exits.undecided[~self._lost] = known.undecided
         depths = self.exits.depths

@@ -7,6 +7,7 @@ is: no hook, no changed configuration, nothing that another thread could see.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 
 from torch import nn
 
@@ -32,6 +33,11 @@ def view_of(module: nn.Module, replaced: Mapping[str, nn.Module | None]) -> nn.M
     for head, changes in inner.items():
         view._modules[head] = view_of(getattr(module, head), changes)
     return view
+
+
+def float32_copy(module: nn.Module) -> nn.Module:
+    """Return a whole copy in float32: of a part that is small, weights and all."""
+    return deepcopy(module).float().eval().requires_grad_(False)
 
 
 def _shallow_copy(module: nn.Module) -> nn.Module:

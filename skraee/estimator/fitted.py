@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from skraee.engine.head import final_norms, label_head
-from skraee.engine.row_exits import Scorer
+from skraee.engine.scorer import LabelScorer, Scorer
 from skraee.engine.states import States
 from skraee.readout.ridge import RidgeReadout
-from skraee.readout.scorers import LabelScorer, RidgeScorer
+from skraee.readout.scorers import RidgeScorer
 from skraee.retrieval.database import Database
 from skraee.retrieval.standardizer import Standardizer
 from skraee.sweep.layer_sweep import LayerSweep, softmax

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from skraee.backbone.loaded import LoadedBackbone
+from skraee.engine.depth_states import StateKind
 from skraee.engine.engine import Engine
 from skraee.engine.head import label_head
 from skraee.engine.states import States
-from skraee.readout.scorers import StateKind
 from skraee.sweep.chunks import Sample
 from skraee.sweep.layer_sweep import Float32Array, softmax
 from skraee.text.prompt import PromptEncoder

@@ -9,7 +9,7 @@ from skraee.backbone.handle import Backbone
 from skraee.backbone.loaded import LoadedBackbone
 from skraee.backbone.precision import Device, name_of
 from skraee.engine import agreement
-from skraee.readout.scorers import StateKind
+from skraee.engine.depth_states import StateKind
 from skraee.retrieval.encoder import Encoder
 from skraee.retrieval.keys import is_depth
 from skraee.sweep.provenance import Provenance

@@ -17,10 +17,10 @@ from skraee.backbone.loaded import LoadedBackbone
 from skraee.backbone.precision import Device
 from skraee.engine.batching import BatchTokens, OnProgress
 from skraee.engine.clock import Clock
+from skraee.engine.depth_states import StateKind
 from skraee.engine.engine import Engine
 from skraee.engine.head import label_head
 from skraee.engine.states import States, room_for
-from skraee.readout.scorers import StateKind
 from skraee.retrieval.keys import encode_texts, is_foreign, joined
 from skraee.sweep.best_effort_store import BestEffortStore
 from skraee.sweep.chunks import Chunk, IntArray, Recalled, Sample, chunks_of
@@ -239,9 +239,7 @@ class Sweeper:
             with self.engine.clock.part("key"):
                 return encode_texts(self.encoder, texts)
         prompts = self.prompts_of(chunk, rows) if prompts is None else prompts
-        if self.key_depth is None:
-            return self.engine.text_means(prompts)
-        return self.engine.states_at(prompts, self.key_depth)
+        return self.engine.keys(prompts, self.key_depth)
 
     def prompts_of(self, chunk: Chunk, rows: IntArray) -> list[Prompt]:
         """Return the prompts of some distinct texts; note which were cut."""

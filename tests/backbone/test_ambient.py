@@ -398,5 +398,5 @@ def test_a_model_that_inference_mode_made_is_taken_in_any_dtype() -> None:
     plain = Backbone(tiny_model("bert"), small_tokenizer())
     tainted = Backbone(model, small_tokenizer())
     for dtype in ("float32", "bfloat16"):
-        states = [Engine(b.load(dtype)).states_at(prompts, 2) for b in (plain, tainted)]
+        states = [Engine(b.load(dtype)).keys(prompts, 2) for b in (plain, tainted)]
         np.testing.assert_array_equal(*states)

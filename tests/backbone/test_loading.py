@@ -598,7 +598,7 @@ def test_elasticbert_loads_headless_and_runs(
     engine, prompts = Engine(found), prompts_for("masked")
     assert engine.n_layers == 3
     for depth in range(4):
-        states = engine.states_at(prompts, depth)
+        states = engine.keys(prompts, depth)
         for prompt, state in zip(prompts, states, strict=True):
             with torch.no_grad():
                 out = bert(torch.tensor([prompt.ids]), output_hidden_states=True)

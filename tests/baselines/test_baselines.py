@@ -40,7 +40,7 @@ from skraee.baselines import (
 )
 from skraee.baselines.calm import calibrated, candidates_for, learn_then_test
 from skraee.baselines.ramps import Ramps, Training, first_weights
-from skraee.engine.gates import layers_of
+from skraee.engine.stacks import layers_of
 from skraee.exceptions import InputWarning, TruncationWarning
 from skraee.text.prompt import Prompt
 from tests.engine.test_engine import LABEL_IDS, full_head, reference_states

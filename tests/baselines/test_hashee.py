@@ -21,8 +21,8 @@ from skraee.backbone.loaded import LoadedBackbone
 from skraee.baselines import HashEEClassifier
 from skraee.baselines.hashing import Counts, by_cluster, by_rank, layers_of_buckets
 from skraee.baselines.token_layers import TokenEngine
-from skraee.engine.gates import layers_of
 from skraee.engine.head import label_head
+from skraee.engine.stacks import layers_of
 from skraee.sweep.sweeper import open_sweeper
 from skraee.text.prompt import Prompt
 from tests.engine.test_engine import LABEL_IDS, loaded, own_answer, prompts_for, soft
@@ -267,7 +267,7 @@ def test_scores_that_are_not_finite_are_computed_again_with_tokens_stopping(
 
     engine = TokenEngine(half, layers, batch_tokens=10_000)
     depths = np.full(len(prompts), 3)
-    found = run_to(engine, prompts, depths, broken_once)  # type: ignore[arg-type]
+    found = run_to(engine, prompts, depths, broken_once)
     np.testing.assert_allclose(soft(found), expected, atol=1e-5)
     assert engine.n_repeated == 2
 

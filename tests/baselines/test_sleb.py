@@ -24,8 +24,9 @@ from skraee.baselines.block_removal import removable_blocks, without_blocks
 from skraee.baselines.block_search import find_removal_order, losses_without
 from skraee.baselines.lm_loss import Exercise, LanguageModelLoss, exercises_for
 from skraee.engine.engine import Engine
-from skraee.engine.gates import layers_of
 from skraee.engine.head import label_head
+from skraee.engine.prefix import kept_prefixes
+from skraee.engine.stacks import layers_of
 from skraee.sweep.sweeper import open_sweeper
 from skraee.text.prompt import Prompt
 from skraee.text.tokenizer import TextTokenizer
@@ -175,7 +176,7 @@ def test_backbone_without_blocks_goes_on_from_a_common_prefix(name: str) -> None
     rest = without_blocks(backbone, [1, 3])
     depths = np.full(len(prompts), N_LAYERS - 2)
     found = run_to(Engine(rest), prompts, depths, label_head(rest, LABEL_IDS))
-    assert list(rest.derived("prefixes", dict)) == [first]
+    assert kept_prefixes(rest).names() == [first]
     expected = []
     for prompt in prompts:
         with skipping(backbone, [1, 3]):

@@ -17,7 +17,7 @@ from skraee.backbone import sources
 from skraee.backbone.handle import Backbone
 from skraee.backbone.loaded import LoadedBackbone
 from skraee.backbone.registry import clear_backbones
-from skraee.engine import agreement, engine, gates
+from skraee.engine import agreement, forward_pass, gates, rows
 from skraee.engine.agreement import believed, check_agreement
 from skraee.engine.batch import Batch
 from skraee.engine.engine import Engine
@@ -135,15 +135,15 @@ def _shifted_positions(monkeypatch: pytest.MonkeyPatch, backbone: Any) -> Any:
     gated_stack = gates.gated_stack
 
     def shifted(*args: Any) -> Any:
-        stack = gated_stack(*args)
+        stack, last = gated_stack(*args)
 
         def run(input_ids: torch.Tensor, **keywords: Any) -> Any:
             positions = torch.arange(input_ids.shape[1])[None] * 2
             return stack(input_ids=input_ids, position_ids=positions, **keywords)
 
-        return run
+        return run, last
 
-    monkeypatch.setattr(engine, "gated_stack", shifted)
+    monkeypatch.setattr(forward_pass, "gated_stack", shifted)
     return backbone
 
 
@@ -159,13 +159,13 @@ def _without_mask(monkeypatch: pytest.MonkeyPatch, backbone: Any) -> Any:
 
 
 def _rows_mixed_up(monkeypatch: pytest.MonkeyPatch, backbone: Any) -> Any:
-    take = gates._take
+    take = rows._take
 
     def mixed(tensor: torch.Tensor, keep: Any) -> torch.Tensor:
         kept = take(tensor, keep)
         return kept.flip(0) if isinstance(keep, int) and kept.ndim == 3 else kept
 
-    monkeypatch.setattr(gates, "_take", mixed)
+    monkeypatch.setattr(rows, "_take", mixed)
     return backbone
 
 

@@ -23,11 +23,10 @@ from skraee.baselines import (
 )
 from skraee.engine.engine import Engine
 from skraee.engine.exit_policy import AtGivenDepths, ExitPolicy
-from skraee.engine.gates import RunningRows
 from skraee.engine.head import label_head
-from skraee.engine.row_exits import Scorer
+from skraee.engine.rows import RunningRows
+from skraee.engine.scorer import LabelScorer, Scorer
 from skraee.exits.policies import ByConfidence
-from skraee.readout.scorers import LabelScorer
 from skraee.text.prompt import Prompt
 from tests.engine.test_engine import LABEL_IDS, loaded, prompts_for
 from tests.support.checkpoints import saved_toy
@@ -91,7 +90,7 @@ def deciding(
     engine: Engine, prompts: Sequence[Prompt], exits: np.ndarray
 ) -> ExitPolicy:
     """Know a prompt by its state, whatever batch it comes in."""
-    known = engine.states_at(prompts, 1)
+    known = engine.keys(prompts, 1)
 
     def decide(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         nearest = np.abs(keys[:, None] - known[None]).max(-1).argmin(1)
@@ -156,7 +155,7 @@ def test_rows_may_change_places_at_every_depth_and_none_leave(name: str) -> None
     engine = Engine(backbone, batch_tokens=10_000)
     prompts = prompts_for(backbone.family.kind, LENGTHS)
     depths = range(engine.n_layers + 1)
-    expected = [engine.states_at(prompts, depth) for depth in depths]
+    expected = [engine.keys(prompts, depth) for depth in depths]
     found = []
 
     def turn_round(depth: int, hidden: torch.Tensor, rows: torch.Tensor) -> Any:

@@ -11,10 +11,11 @@ import torch
 
 from skraee.backbone.families import FAMILIES, family_of
 from skraee.backbone.loaded import LoadedBackbone
+from skraee.engine import engine as engine_module
 from skraee.engine.batching import run_batches
 from skraee.engine.engine import Engine
-from skraee.engine.gates import layers_of
 from skraee.engine.head import LabelHead, label_head
+from skraee.engine.stacks import layers_of
 from skraee.text.prompt import Prompt
 from tests.support.models import MODELS, VOCAB, tiny_model
 from tests.support.runs import run_deciding, run_to
@@ -346,7 +347,7 @@ def test_text_means_average_the_embedding_output(name: str) -> None:
     backbone = loaded(name)
     engine = Engine(backbone)
     prompts = prompts_for(backbone.family.kind)
-    found = engine.text_means(prompts)
+    found = engine.keys(prompts)
     in_sweep = engine.sweep(prompts, label_head(backbone, LABEL_IDS), text_means=True)
     np.testing.assert_array_equal(found, in_sweep.text_means)
     for mean, prompt in zip(found, prompts, strict=True):
@@ -388,16 +389,16 @@ def test_a_batch_that_does_not_fit_is_halved_and_gives_the_same(
     backbone = loaded("bert")
     prompts = prompts_for("masked", lengths=(8,) * 13)
     expected = sweep(backbone, prompts)
-    fly = Engine._pass
+    forward_pass = engine_module.forward_pass
     sizes = []
 
-    def greedy(self: Engine, batch: Any, visit: Any, *rest: Any) -> None:
+    def greedy(backbone: Any, batch: Any, running: Any) -> None:
         sizes.append(len(batch.numbers))
         if len(batch.numbers) > 4:
             raise torch.OutOfMemoryError("too much")
-        fly(self, batch, visit, *rest)
+        forward_pass(backbone, batch, running)
 
-    monkeypatch.setattr(Engine, "_pass", greedy)
+    monkeypatch.setattr(engine_module, "forward_pass", greedy)
     np.testing.assert_allclose(sweep(backbone, prompts), expected, atol=1e-6)
     assert sizes == [13, 6, 3, 3, 3, 3, 1]
 
@@ -405,10 +406,10 @@ def test_a_batch_that_does_not_fit_is_halved_and_gives_the_same(
 def test_one_text_that_does_not_fit_is_a_clear_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def greedy(self: Engine, batch: Any, visit: Any, *rest: Any) -> None:
+    def greedy(backbone: Any, batch: Any, running: Any) -> None:
         raise torch.OutOfMemoryError("too much")
 
-    monkeypatch.setattr(Engine, "_pass", greedy)
+    monkeypatch.setattr(engine_module, "forward_pass", greedy)
     with pytest.raises(MemoryError, match="one text of 8 tokens alone"):
         sweep(loaded("bert"), prompts_for("masked", lengths=(8,)))
 

@@ -18,9 +18,14 @@ from skraee.backbone.loaded import LoadedBackbone
 from skraee.engine import engine as engine_module
 from skraee.engine import prefix as prefix_module
 from skraee.engine.engine import Engine
-from skraee.engine.gates import layers_of
 from skraee.engine.head import label_head
-from skraee.engine.prefix import cache_argument, prefix_cache, takes_prefix
+from skraee.engine.prefix import (
+    cache_argument,
+    kept_prefixes,
+    prefix_cache,
+    takes_prefix,
+)
+from skraee.engine.stacks import layers_of
 from skraee.text.prompt import Prompt, common_prefix
 from tests.engine.test_engine import LABEL_IDS, loaded, prompts_for, soft
 from tests.support.models import MODELS, VOCAB
@@ -29,11 +34,6 @@ from tests.support.runs import run_deciding, run_to
 KINDS = {name: FAMILIES[make().model_type].kind for name, (_, make) in MODELS.items()}
 CAUSAL = [name for name, kind in KINDS.items() if kind == "causal"]
 LENGTHS = (9, 4, 14, 6, 9, 1, 5, 12)
-
-
-def prefixes_of(backbone: LoadedBackbone) -> dict[tuple[int, ...], Any]:
-    """Return what a backbone keeps of its prompts' first tokens."""
-    return backbone.derived("prefixes", dict)
 
 
 def prompts_behind(
@@ -100,7 +100,7 @@ def passes(
 def test_sweep_equals_the_one_that_runs_every_token(name: str, n_prefix: int) -> None:
     backbone = loaded(name)
     assert_same_sweeps(backbone, prompts_behind(n_prefix))
-    assert [len(ids) for ids in prefixes_of(backbone)] == [n_prefix]
+    assert list(map(len, kept_prefixes(backbone).names())) == [n_prefix]
 
 
 @pytest.mark.parametrize("name", CAUSAL)
@@ -123,8 +123,8 @@ def test_run_deciding_equals_the_run_of_every_token(name: str) -> None:
     head = label_head(backbone, LABEL_IDS)
     prompts = prompts_behind(7)
     ours, plain = engines(backbone)
-    states = plain.states_at(prompts, 1)
-    np.testing.assert_allclose(ours.states_at(prompts, 1), states, rtol=1e-4, atol=1e-5)
+    states = plain.keys(prompts, 1)
+    np.testing.assert_allclose(ours.keys(prompts, 1), states, rtol=1e-4, atol=1e-5)
     wanted = np.random.default_rng(1).integers(0, ours.n_layers + 1, len(prompts))
 
     def decide(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -143,7 +143,7 @@ def test_prompts_of_two_templates_do_not_mix() -> None:
     these, others = prompts_behind(6), prompts_behind(6, seed=1)
     for prompts in (these, others, these, these + others, others + these):
         assert_same_sweeps(backbone, prompts)
-    assert set(prefixes_of(backbone)) == {these[0].ids[:6], others[0].ids[:6]}
+    assert set(kept_prefixes(backbone).names()) == {these[0].ids[:6], others[0].ids[:6]}
 
 
 def test_what_is_kept_is_only_read() -> None:
@@ -178,9 +178,10 @@ def test_a_batch_that_does_not_fit_is_halved_and_gives_the_same(
     head = label_head(backbone, LABEL_IDS)
     prompts = prompts_behind(6, lengths=(8,) * 13)
     expected = engines(backbone)[1].sweep(prompts, head).logits
-    owner, name = (
-        (Engine, "_pass") if fails == "batch" else (prefix_module, "run_prefix")
-    )
+    owner, name = {
+        "batch": (engine_module, "forward_pass"),
+        "prefix": (prefix_module, "run_prefix"),
+    }[fails]
     run = getattr(owner, name)
     calls = []
 
@@ -243,14 +244,14 @@ def test_prefix_is_run_once_for_all_batches_and_calls(
         engine = Engine(backbone, batch_tokens=tokens)
         engine.sweep(prompts, head)
         run_to(engine, prompts, np.full(len(prompts), 2), head)
-        engine.states_at(prompts[:2], 1)
+        engine.keys(prompts[:2], 1)
     assert passes == {prompts[0].ids[:6]: 1}
 
 
 def test_text_means_run_no_layer_of_the_prefix_either() -> None:
     backbone = loaded("llama")
     prompts = prompts_behind(6)
-    assert tokens_run(backbone, lambda: Engine(backbone).text_means(prompts)) == []
+    assert tokens_run(backbone, lambda: Engine(backbone).keys(prompts)) == []
 
 
 def test_a_few_prefixes_are_kept_those_used_last(
@@ -263,7 +264,7 @@ def test_a_few_prefixes_are_kept_those_used_last(
     ]
     for one in (*ids[:-1], ids[0], ids[-1], ids[0]):
         prefix_cache(backbone, one)
-    assert list(prefixes_of(backbone)) == [*ids[2:-1], ids[-1], ids[0]]
+    assert kept_prefixes(backbone).names() == [*ids[2:-1], ids[-1], ids[0]]
     assert set(passes.values()) == {1}
     prefix_cache(backbone, ids[1])
     assert passes[ids[1]] == 2
@@ -290,7 +291,7 @@ def test_empty_text_at_the_end_is_read_at_the_last_word() -> None:
     assert common_prefix([*prompts, empty]) == prefix[:5]
     assert_same_sweeps(backbone, [*prompts, empty])
     assert_same_sweeps(backbone, [empty])
-    assert list(prefixes_of(backbone)) == [prefix[:5]]
+    assert kept_prefixes(backbone).names() == [prefix[:5]]
 
 
 def test_prefix_that_is_read_itself_is_run_with_the_text(
@@ -324,7 +325,7 @@ def test_models_that_look_to_the_right_run_every_token(name: str) -> None:
     same = [replace(p, ids=(5, 6, *p.ids[2:])) for p in prompts]
     assert_same_sweeps(backbone, same)
     assert not takes_prefix(backbone)
-    assert not prefixes_of(backbone)
+    assert not kept_prefixes(backbone).names()
 
 
 @pytest.mark.parametrize(
@@ -383,7 +384,7 @@ def test_classifier_answers_alike_and_runs_the_prefix_once(
     ((ids, n),) = passes.items()
     assert n == 1
     assert len(ids) == 1 + 3  # <s> and three words
-    monkeypatch.setattr(engine_module, "common_prefix", lambda prompts: ())
+    monkeypatch.setattr(prefix_module, "common_prefix", lambda prompts: ())
     expected = classifier().fit(X, y).predict_proba(X_new)
     np.testing.assert_allclose(proba, expected, atol=1e-5)
 

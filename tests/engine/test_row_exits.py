@@ -14,15 +14,17 @@ import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from skraee.backbone.loaded import LoadedBackbone
+from skraee.engine.depth_states import StateKind
 from skraee.engine.engine import Engine
 from skraee.engine.exit_policy import AtGivenDepths
-from skraee.engine.gates import layers_of
 from skraee.engine.head import final_norms, label_head
 from skraee.engine.row_exits import RowExits
+from skraee.engine.scorer import LabelScorer
+from skraee.engine.stacks import layers_of
 from skraee.engine.states import unpacked
 from skraee.exits.policies import ByConfidence, first_confident
 from skraee.readout.ridge import RidgeReadout, fit_ridge
-from skraee.readout.scorers import LabelScorer, RidgeScorer, StateKind
+from skraee.readout.scorers import RidgeScorer
 from skraee.sweep.layer_sweep import softmax
 from skraee.text.prompt import Prompt
 from tests.engine.test_engine import LABEL_IDS, catch_inputs, loaded, prompts_for, soft
@@ -436,9 +438,9 @@ def test_keys_that_overflow_are_computed_again_and_decide() -> None:
     engine, prompts = Engine(backbone), prompts_for("causal", LENGTHS)
     head = label_head(backbone, LABEL_IDS)
     exact = Engine(backbone.in_float32)
-    keys = exact.states_at(prompts, 1)
+    keys = exact.keys(prompts, 1)
     swept = engine.sweep(prompts, head, state_depth=1).key_states
-    for states in (swept, engine.states_at(prompts, 1)):
+    for states in (swept, engine.keys(prompts, 1)):
         np.testing.assert_allclose(states, keys, rtol=0.05, atol=0.05)
     wanted = np.arange(len(prompts)) % (engine.n_layers + 1)
 
@@ -454,6 +456,14 @@ def test_keys_that_overflow_are_computed_again_and_decide() -> None:
         assert found.exits.tolist() == wanted.tolist()
         assert found.undecided.tolist() == [i % 2 == 0 for i in range(len(prompts))]
         np.testing.assert_allclose(soft(found.scores), soft(expected), atol=0.02)
+
+
+def test_keys_that_fit_stay_as_they_are_where_deeper_states_overflow() -> None:
+    backbone = in_float16("llama")
+    engine, prompts = Engine(backbone), prompts_for("causal", LENGTHS)
+    swept = engine.sweep(prompts, None, text_means=True, states=ALL)
+    assert engine.n_repeated > 0
+    np.testing.assert_array_equal(swept.text_means, engine.keys(prompts))
 
 
 def test_states_that_are_not_finite_in_float32_are_a_clear_error() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from skraee.engine.engine import Engine, Run
 from skraee.engine.exit_policy import AtGivenDepths, ExitPolicy, Exits
-from skraee.readout.scorers import LabelScorer
+from skraee.engine.scorer import LabelScorer
 
 
 class Deciding(ExitPolicy):

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from skraee.engine.batch import Batch
 from skraee.engine.head import LabelHead
-from skraee.engine.row_exits import RunningScoring, Scoring
+from skraee.engine.scorer import RunningScoring, Scoring
 
 
 class EveryDepthScorer:

@@ -1,0 +1,80 @@
+"""One batch through a backbone: through its only stack, or encoder and decoder."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from skraee.engine.batch import Batch
+from skraee.engine.gates import gated_stack
+from skraee.engine.prefix import cache_argument, prefix_cache
+from skraee.engine.rows import AllRowsLeft, GoingOn, RunningRows
+
+if TYPE_CHECKING:
+    from skraee.backbone.loaded import LoadedBackbone
+
+
+def forward_pass(backbone: LoadedBackbone, batch: Batch, running: RunningRows) -> None:
+    """Run a batch layer by layer, as long as one of its rows goes on.
+
+    Parameters
+    ----------
+    backbone : LoadedBackbone
+        Shared; never changed.
+    batch : Batch
+        What enters the first stack.
+    running : RunningRows
+        Visits every depth, and says which rows see the next layer.
+    """
+    with suppress(AllRowsLeft):
+        if len(backbone.family.stacks) == 1:
+            _through_one_stack(backbone, batch, running)
+        else:
+            _through_encoder_and_decoder(backbone, batch, running)
+
+
+def _through_one_stack(
+    backbone: LoadedBackbone, batch: Batch, running: RunningRows
+) -> None:
+    model, family = backbone.model, backbone.family
+    stack, last = gated_stack(model, family, family.stacks[0], running, 0)
+    cache: dict[str, Any] = {"use_cache": False} if family.kind == "causal" else {}
+    if batch.prefix:
+        module = model.get_submodule(family.stacks[0])
+        name = cache_argument(type(module).forward)
+        assert name is not None  # else there is no prefix
+        cache[name] = prefix_cache(backbone, batch.prefix)
+    out = stack(input_ids=batch.ids, attention_mask=batch.mask, **cache)
+    running.arrive(last, out.last_hidden_state)
+
+
+def _through_encoder_and_decoder(
+    backbone: LoadedBackbone, batch: Batch, running: RunningRows
+) -> None:
+    model, family = backbone.model, backbone.family
+    encoder, decoder = family.stacks
+
+    stack, handover = gated_stack(model, family, encoder, running, 0)
+    out = stack(input_ids=batch.ids, attention_mask=batch.mask)
+    hidden = running.arrive(handover, out.last_hidden_state)
+    for name in family.final_norms:
+        hidden = getattr(model.get_submodule(encoder), name)(hidden)
+    mask = running.align(batch.mask)
+
+    def visit(depth: int, hidden: Tensor, rows: Tensor) -> GoingOn:
+        # The decoder's embedding is no depth of its own.
+        return None if depth == handover else running.visit(depth, hidden, rows)
+
+    decoding = RunningRows(visit, running.rows)
+    stack, last = gated_stack(model, family, decoder, decoding, handover)
+    start = model.config.decoder_start_token_id
+    out = stack(
+        input_ids=torch.full_like(decoding.rows[:, None], start),
+        encoder_hidden_states=hidden,
+        encoder_attention_mask=mask,
+        use_cache=False,
+    )
+    decoding.arrive(last, out.last_hidden_state)

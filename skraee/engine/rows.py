@@ -1,0 +1,114 @@
+"""The rows of a batch on their way: which still run, and what the next layer sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from skraee.engine.last_layer import Needed
+
+#: What a visitor answers: the number of first rows that go on, the positions
+#: (among the rows that run) of those that go on, or None for all of them.
+GoingOn = int | Tensor | None
+Visit = Callable[[int, Tensor, Tensor], GoingOn]
+EndingAt = Callable[[int, Tensor], Needed | None]
+
+
+class AllRowsLeft(Exception):
+    """No row of the batch wants a deeper layer: the pass is over."""
+
+
+class RunningRows:
+    """One batch on its way through the layers of a stack: which rows still run.
+
+    Parameters
+    ----------
+    visit : callable
+        ``visit(depth, hidden, rows) -> GoingOn``, called at every depth with the
+        states (n, T, H) of the rows that run, and their numbers (n,).
+    rows : Tensor of shape (n_rows,)
+        Numbers of the rows that enter the stack.
+    ending_at : callable, optional
+        ``ending_at(depth, rows) -> Needed or None``: which tokens of the rows that run
+        the layer before a depth has to compute: all of rows that go on, the read
+        position of those that end.
+    """
+
+    def __init__(
+        self, visit: Visit, rows: Tensor, ending_at: EndingAt | None = None
+    ) -> None:
+        self.visit = visit
+        self.rows = rows
+        self.ending_at = ending_at
+        self._n_entered = len(rows)
+        # Which of the rows that entered run: the first so many, or in another order.
+        self._running: int | Tensor = len(rows)
+        self._made: list[Tensor] = []  # by the last layer, which had so many rows
+        self._n_ran = 0
+        self._kept_since: GoingOn = None
+
+    def arrive(self, depth: int, hidden: Tensor) -> Tensor:
+        """Visit a depth and return the states of the rows that go on."""
+        return self._next_batch(hidden, self.visit(depth, hidden, self.rows))
+
+    def _next_batch(self, hidden: Tensor, keep: GoingOn) -> Tensor:
+        """Make the rows that go on the batch of the next layer.
+
+        The one place where rows of a batch become the next batch. What a row takes
+        along is its states (of `hidden`), its number (of `rows`) and its place among
+        the rows that entered the stack, by which `align` finds its share of masks and
+        positions. Whoever parks rows here, and joins those of several batches, has to
+        join these three.
+        """
+        self._kept_since = keep
+        if keep is None:
+            return hidden
+        if isinstance(keep, int) and isinstance(self._running, int):
+            self._running = keep
+        else:
+            self._running = _take(self._places(), keep)
+        self.rows = _take(self.rows, keep)
+        if len(self.rows) == 0:
+            raise AllRowsLeft
+        return _take(hidden, keep)
+
+    def note(self, made: Any) -> None:
+        """Remember what a layer made: it has a row for every text that ran there."""
+        outputs = made if isinstance(made, tuple) else (made,)
+        self._made = [out for out in outputs if isinstance(out, Tensor)]
+        self._n_ran = len(self.rows)
+        self._kept_since = None
+
+    def align(self, argument: Any) -> Any:
+        """Cut a layer's argument to the rows that run, in their order.
+
+        A tensor that the last layer made has a row for every text that ran there, any
+        other was made before the layers and has one for every text that entered.
+        Models give what is the same for all texts a first dimension of 1.
+        """
+        if isinstance(argument, tuple):
+            return tuple(self.align(item) for item in argument)
+        if not isinstance(argument, Tensor) or argument.ndim < 2:
+            return argument
+        if any(argument is made for made in self._made):
+            return _cut(argument, self._n_ran, self._kept_since)
+        return _cut(argument, self._n_entered, self._running)
+
+    def _places(self) -> Tensor:
+        if isinstance(self._running, Tensor):
+            return self._running
+        return torch.arange(self._running, device=self.rows.device)
+
+
+def _cut(argument: Tensor, n_rows: int, keep: GoingOn) -> Tensor:
+    """Return the rows that are kept of an argument that has one for every text."""
+    return _take(argument, keep) if len(argument) == n_rows else argument
+
+
+def _take(tensor: Tensor, keep: GoingOn) -> Tensor:
+    if isinstance(keep, int):
+        return tensor[:keep]
+    return tensor if keep is None else tensor[keep]
