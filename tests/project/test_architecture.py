@@ -2,9 +2,36 @@
 
 from __future__ import annotations
 
+from statistics import median
+
 import pytest
 
 from tests.support.architecture import Package, report, tenth_largest
+
+MEDIAN_MODULE = 183
+LONGEST_MODULE = 400
+TENTH_LONGEST_FUNCTION = 30
+TENTH_LONGEST_BODY = 20
+MOST_METHODS = 20
+MOST_ROOT_FILES = 10
+
+ESTIMATORS = {"RAEEClassifier", "EarlyExitClassifier"}
+
+LONG_MODULES = {
+    "skraee.classifier": 548,
+    "skraee.engine.engine": 499,
+    "skraee.retrieval.encoder": 409,
+    "skraee.sweep.sweeper": 566,
+}
+LARGE_CLASSES = {
+    "skraee.engine.engine.Engine": 22,
+    "skraee.sweep.sweeper.Sweeper": 25,
+}
+UPWARD_IMPORTS = {
+    ("skraee.engine.engine", "skraee.readout.scorers"),
+    ("skraee.sweep.provenance", "skraee.readout.scorers"),
+    ("skraee.sweep.sweeper", "skraee.readout.scorers"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +93,9 @@ def test_cycle_of_three_across_folders_is_found_and_names_its_lines(written):
     )
     (cycle,) = package.cycles()
     assert [str(one) for one in cycle] == [
-        "p.one.a:1 (top) -> p.two.b",
-        "p.two.b:2 (top) -> p.three.c",
-        "p.three.c:2 (local) -> p.one.a",
+        "p/one/a.py:1 (top) -> p.two.b",
+        "p/two/b.py:2 (top) -> p.three.c",
+        "p/three/c.py:2 (local) -> p.one.a",
     ]
 
 
@@ -77,6 +104,44 @@ def test_imports_one_way_are_no_cycle(written):
     package = written(files)
     assert package.cycles() == []
     assert len(package.imports) == 3
+
+
+@pytest.mark.parametrize("source", FORMS.values(), ids=FORMS)
+def test_import_that_goes_up_is_found_in_whatever_form(written, source):
+    package = written({"a.py": f"\n{source}", "b.py": ""})
+    (found,) = package.upward_imports(["a", "b"])
+    assert (found.importer, found.imported) == ("p.a", "p.b")
+    assert str(found).startswith(f"p/a.py:{found.line} (")
+    assert package.upward_imports(["b", "a"]) == []
+
+
+def test_layers_hold_for_all_that_stands_in_a_folder(written):
+    files = {"low/a.py": "import p.low.b\nfrom ..high import c", "low/b.py": ""}
+    package = written({**files, "high/c.py": "from p.low import a"})
+    assert [str(one) for one in package.upward_imports(["low", "high"])] == [
+        "p/low/a.py:2 (top) -> p.high.c"
+    ]
+
+
+def test_neighbours_in_a_layer_do_not_import_each_other(written):
+    package = written({"a.py": "import p.b", "b.py": "import p.c", "c.py": ""})
+    assert [one.imported for one in package.upward_imports(["c", "a b"])] == ["p.b"]
+
+
+def test_face_of_the_package_imports_all_and_is_imported_by_none(written):
+    package = written({"__init__.py": "import p.a", "a.py": "from p import x"})
+    assert [one.importer for one in package.upward_imports(["a"])] == ["p.a"]
+
+
+@pytest.mark.parametrize("path", ["b.py", "b/c.py", "b/__init__.py"])
+def test_module_or_folder_without_a_layer_is_refused(written, path):
+    package = written({"a.py": "", path: '"""Nothing."""\n'})
+    with pytest.raises(ValueError, match=r"no layer names b in p/; give each its pla"):
+        package.upward_imports(["a"])
+
+
+def test_layer_may_name_what_is_not_there_yet(written):
+    assert written({"a.py": ""}).upward_imports(["a", "b"]) == []
 
 
 def test_sizes_leave_docstrings_and_empty_files_out(written):
@@ -91,6 +156,15 @@ def test_sizes_leave_docstrings_and_empty_files_out(written):
     }
     assert package.lengths == [14]
     assert [m.n_docstring_lines for m in package.modules] == [0, 6, 1]
+
+
+def test_docstrings_of_the_class_that_has_the_most_are_counted(written):
+    small = 'class A:\n    """Be.\n\n    More.\n    """\n'
+    large = 'class B:\n    """Be.\n\n    So.\n    """\n    def f(self): """Do."""\n'
+    files = {"a.py": f'"""A module."""\n{large}{small}', "b.py": ""}
+    a, b = written(files).modules[1:]
+    assert (a.n_class_docstring_lines, a.n_docstring_lines) == (5, 10)
+    assert b.n_class_docstring_lines == 0
 
 
 def test_methods_are_those_of_the_class_itself(written):
@@ -116,12 +190,41 @@ def test_report_names_what_stands_out(package):
 
 
 def test_functions_are_short(package):
-    assert tenth_largest([function.size for function in package.functions]) <= 20
+    wholes = [function.whole for function in package.functions]
+    bodies = [function.size for function in package.functions]
+    assert tenth_largest(wholes) <= TENTH_LONGEST_FUNCTION
+    assert tenth_largest(bodies) <= TENTH_LONGEST_BODY
+
+
+def test_half_of_the_modules_are_short(package):
+    assert median(package.lengths) <= MEDIAN_MODULE
+
+
+def test_no_module_is_long_but_for_the_docstrings_of_a_class(package):
+    lengths = {m.name: m.n_lines - m.n_class_docstring_lines for m in package.modules}
+    assert beyond(LONGEST_MODULE, LONG_MODULES, lengths) == {}
+
+
+def test_no_class_but_an_estimator_has_many_methods(package):
+    sizes = {c.name: c.size for c in package.classes}
+    few = {n: s for n, s in sizes.items() if n.split(".")[-1] not in ESTIMATORS}
+    assert beyond(MOST_METHODS, LARGE_CLASSES, few) == {}
+
+
+def beyond(bound, bounds, sizes):
+    """Return what is larger than its bound."""
+    return {name: n for name, n in sizes.items() if n > bounds.get(name, bound)}
 
 
 def test_root_has_few_files(package):
-    assert len(package.root_files) <= 10, package.root_files
+    assert len(package.root_files) <= MOST_ROOT_FILES, package.root_files
 
 
-def test_modules_import_each_other_one_way(package):
+def test_modules_import_only_from_earlier_layers(package):
+    upward = package.upward_imports()
+    found = {(one.importer, one.imported) for one in upward}
+    assert found == UPWARD_IMPORTS, "\n".join(map(str, upward))
+
+
+def test_no_imports_go_round_in_a_circle(package):
     assert [", ".join(map(str, cycle)) for cycle in package.cycles()] == []

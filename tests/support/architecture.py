@@ -1,4 +1,4 @@
-"""The shape of the package, read off its source: files, sizes, imports, cycles.
+"""The shape of the package, read off its source: files, sizes, layers, cycles.
 
 ``python -m tests.support.architecture`` prints it; ``test_architecture.py`` holds it to
 its bounds. Nothing is imported from the package. How things are counted:
@@ -11,19 +11,44 @@ its bounds. Nothing is imported from the package. How things are counted:
 - a class has the methods and properties that its own body defines;
 - an import counts wherever it stands: at the top of a module, under ``TYPE_CHECKING``
   or inside a function. That Python imports the packages around a module before the
-  module itself does not count.
+  module itself does not count;
+- what stands in the package's root, a folder or a module, is in one of `LAYERS`, and
+  imports only from earlier ones: not from later ones, nor from its neighbours in its
+  own. The package itself, which names what is public, stands above them all.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import median, quantiles
 
 PACKAGE = Path(__file__).parents[2] / "skraee"
+
+# What the package's root holds, from the bottom up.
+LAYERS = (
+    "exceptions",
+    "templates versions",
+    "text",
+    "backbone",
+    "toy",
+    "engine",
+    "retrieval",
+    "sweep",
+    "readout",
+    "exits",
+    "inspection",
+    "estimator",
+    "persistence",
+    "classifier early_exit baselines",
+    "classifier_cv",
+    "demo",
+    "cli",
+    "__main__",
+)
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Documented = Function | ast.ClassDef | ast.Module
@@ -37,19 +62,21 @@ class Import:
     ----------
     importer, imported : str
         Their names.
+    file : str
+        The importer's, from the folder that the package is in.
     line : int
-        Where it stands.
     kind : {"top", "type", "local"}
         At the top, for type checkers only, or inside a function.
     """
 
     importer: str
     imported: str
+    file: str
     line: int
     kind: str
 
     def __str__(self) -> str:
-        return f"{self.importer}:{self.line} ({self.kind}) -> {self.imported}"
+        return f"{self.file}:{self.line} ({self.kind}) -> {self.imported}"
 
 
 @dataclass(frozen=True)
@@ -77,13 +104,18 @@ class Module:
 
     Attributes
     ----------
-    name : str
-        Dotted; of an ``__init__.py`` that of its package.
     path : Path
+    file : str
+        From the folder that the package is in.
     """
 
-    name: str
     path: Path
+    file: str
+
+    @property
+    def name(self) -> str:
+        """Its dotted name; of an ``__init__.py`` that of its package."""
+        return self.file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
     @cached_property
     def tree(self) -> ast.Module:
@@ -98,8 +130,13 @@ class Module:
     @cached_property
     def n_docstring_lines(self) -> int:
         """Number of lines that stand in docstrings."""
-        nodes = [node for node in ast.walk(self.tree) if isinstance(node, Documented)]
-        return sum(_span(node.body[:1]) for node in nodes if _has_docstring(node))
+        return _n_docstring_lines(self.tree)
+
+    @cached_property
+    def n_class_docstring_lines(self) -> int:
+        """Those of them in the one class, its methods included, that has the most."""
+        nodes = [node for node in ast.walk(self.tree) if isinstance(node, ast.ClassDef)]
+        return max((_n_docstring_lines(node) for node in nodes), default=0)
 
     @cached_property
     def is_empty(self) -> bool:
@@ -135,7 +172,11 @@ class Package:
     @cached_property
     def modules(self) -> list[Module]:
         """The modules, by name, empty ones among them."""
-        found = [Module(self._name(path), path) for path in self.folder.rglob("*.py")]
+        paths = self.folder.rglob("*.py")
+        found = [
+            Module(path, path.relative_to(self.folder.parent).as_posix())
+            for path in paths
+        ]
         return sorted(found, key=lambda module: module.name)
 
     @cached_property
@@ -177,9 +218,33 @@ class Package:
                 found.setdefault(frozenset(back), [steps[step] for step in cycle])
         return sorted(found.values(), key=lambda cycle: (len(cycle), str(cycle[0])))
 
-    def _name(self, path: Path) -> str:
-        parts = path.relative_to(self.folder.parent).with_suffix("").parts
-        return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+    def upward_imports(self, layers: Sequence[str] = LAYERS) -> list[Import]:
+        """Return the imports that do not go down from one layer to an earlier one.
+
+        Parameters
+        ----------
+        layers : sequence of str
+            Names from the bottom up, with spaces between those of one layer.
+
+        Raises
+        ------
+        ValueError
+            If something stands in the package's root that no layer names.
+        """
+        place = {name: i for i, layer in enumerate(layers) for name in layer.split()}
+        place[""] = len(layers)
+        homes = {module.name: _home(module.name) for module in self.modules}
+        if unnamed := sorted({*homes.values()} - {*place}):
+            raise ValueError(
+                f"no layer names {', '.join(unnamed)} in {self.folder.name}/; give "
+                "each its place in LAYERS (tests/support/architecture.py)"
+            )
+        return [
+            one
+            for one in self.imports
+            if (home := homes[one.importer]) != (other := homes[one.imported])
+            and place[home] <= place[other]
+        ]
 
 
 def tenth_largest(sizes: list[int]) -> float:
@@ -189,7 +254,8 @@ def tenth_largest(sizes: list[int]) -> float:
 
 def report(package: Package) -> str:
     """Return the numbers, and what stands out, as lines to read."""
-    modules, cycles = package.modules, package.cycles()
+    modules = package.modules
+    cycles, upward = package.cycles(), package.upward_imports()
     functions, classes = package.functions, package.classes
     sizes = [function.size for function in functions]
     wholes = [function.whole for function in functions]
@@ -209,19 +275,19 @@ def report(package: Package) -> str:
         f"imports: {len({(i.importer, i.imported) for i in package.imports})}, "
         f"cycles: {len(cycles)}",
         *(f"  {', '.join(map(str, cycle))}" for cycle in cycles),
+        f"imports that do not go down the layers: {len(upward)}",
+        *(f"  {one}" for one in upward),
     ]
     return "\n".join(lines)
 
 
 def _imports(module: Module, names: set[str]) -> Iterator[Import]:
     """Yield a module's imports of other modules that have one of these names."""
-    package = module.name.split(".")
-    if module.path.name != "__init__.py":
-        package.pop()
+    package = module.file.split("/")[:-1]
     for node, kind in _statements(module.tree, "top"):
         for name in dict.fromkeys(_wanted(node, package, names)):
             if name in names and name != module.name:
-                yield Import(module.name, name, node.lineno, kind)
+                yield Import(module.name, name, module.file, node.lineno, kind)
 
 
 def _wanted(
@@ -260,6 +326,16 @@ def _shortest_way(targets: dict[str, list[str]], start: str, end: str) -> list[s
         ways += [[*way, name] for name in new]
         seen.update(new)
     return []
+
+
+def _home(name: str) -> str:
+    """Return what a module is or stands in, directly below the package."""
+    return ".".join(name.split(".")[1:2])
+
+
+def _n_docstring_lines(tree: ast.AST) -> int:
+    nodes = [node for node in ast.walk(tree) if isinstance(node, Documented)]
+    return sum(_span(node.body[:1]) for node in nodes if _has_docstring(node))
 
 
 def _has_docstring(node: Documented) -> bool:
