@@ -32,14 +32,10 @@ from skraee.estimator.learning import Lesson, SolvedReadout, solve_readout
 from skraee.estimator.parameters import check_integer, unused_with_a_budget
 from skraee.estimator.predictions import keys
 from skraee.estimator.progress import fit_progress, with_callbacks
-from skraee.exits.policies import (
-    ByGain,
-    ByNeighbors,
-    ByVotes,
-    NeighborEvidence,
-    gains_left_out,
-    price_within,
-)
+from skraee.exits.budget import price_within
+from skraee.exits.evidence import NeighborEvidence
+from skraee.exits.gains import gains_left_out
+from skraee.exits.policies import ByGain, ByNeighbors, ByVotes
 from skraee.exits.voting import exit_distribution
 from skraee.inspection.explanation import Explanation
 from skraee.persistence.model_file import load

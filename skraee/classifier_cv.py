@@ -14,14 +14,11 @@ from skraee.backbone.precision import Device
 from skraee.classifier import RAEEClassifier
 from skraee.engine.batching import BatchTokens
 from skraee.estimator.metric import ScoringParameter, score_answers
+from skraee.exits.budget import price_within
+from skraee.exits.evidence import NeighborEvidence
+from skraee.exits.gains import best_for_price, gains_left_out
 from skraee.exits.leave_one_out import exits_for_each_k, other_neighbors
-from skraee.exits.policies import (
-    NeighborEvidence,
-    best_for_price,
-    gains_left_out,
-    price_within,
-    votes_of,
-)
+from skraee.exits.policies import votes_of
 from skraee.readout.ties import best_of, ranks
 from skraee.text.label_words import LabelWords
 from skraee.text.template import Template

@@ -30,7 +30,9 @@ from skraee.estimator.fitted import Fitted, FittedByConfidence
 from skraee.estimator.learning import Lesson, solve_readout
 from skraee.estimator.parameters import check_share, unused_with_a_budget
 from skraee.estimator.progress import fit_progress, with_callbacks
-from skraee.exits.policies import ByConfidence, Evidence, threshold_within
+from skraee.exits.budget import threshold_within
+from skraee.exits.evidence import Evidence
+from skraee.exits.policies import ByConfidence
 from skraee.inspection.explanation import ConfidenceExplanation
 from skraee.persistence.model_file import load
 from skraee.persistence.saving import SavingMixin

@@ -25,7 +25,8 @@ from skraee import (
     toy,
 )
 from skraee.exceptions import UndecidedWarning
-from skraee.exits.policies import best_for_price, first_confident
+from skraee.exits.gains import best_for_price
+from skraee.exits.policies import first_confident
 from tests.support.checkpoints import change_settings, saved
 from tests.support.classifiers import early_exit, raee
 from tests.support.models import toy_objects

@@ -22,7 +22,7 @@ from skraee import (
     clear_sweeps,
     toy,
 )
-from skraee.exits.policies import Evidence
+from skraee.exits.evidence import Evidence
 from skraee.readout.calibration import WeightedShare, sample_weights
 from tests.support.classifiers import early_exit
 

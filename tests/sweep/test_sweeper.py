@@ -169,7 +169,7 @@ def test_a_grid_of_25_with_5_folds_is_one_pass_and_6_indexes(
     monkeypatch.setattr(graph_search.GraphProposer, "__init__", counting)
     search = GridSearchCV(classifier(encoder=encoder), GRID, cv=5, n_jobs=None)
     search.fit(X, Y)
-    rows.pop("text_means", None)  # runs no layer
+    rows.pop("means", None)  # runs no layer
     n_texts, n_early = len(set(X)), sum(rows.values()) - rows["sweep"]
     assert rows["sweep"] == n_texts
     # The first fold's part that is predicted comes before the fit that sweeps it.
@@ -204,7 +204,7 @@ def test_another_encoder_runs_no_layer_again(rows: Counter[str]) -> None:
     classifier(encoder=lambda texts: np.array([[len(t)] for t in texts])).fit(X, Y)
     assert not rows
     classifier(encoder=2).fit(X, Y)
-    assert rows == {"states_at": len(set(X))}
+    assert rows == {"keys": len(set(X))}
 
 
 def test_words_named_later_join_the_record(rows: Counter[str]) -> None:

@@ -1,0 +1,31 @@
+"""What fit knows of texts that were drawn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from skraee.exits.evidence import Evidence
+from skraee.readout.calibration import sample_weights
+from skraee.retrieval.database import Database
+
+COSTS = np.array([0.0, 0.2, 0.5, 0.8, 1.0])
+
+
+def known(
+    n: int = 200, seed: int = 0, balanced: bool = False, **settings: Any
+) -> Evidence:
+    """Draw texts that are read better with depth, some earlier than others."""
+    rng = np.random.default_rng(seed)
+    codes = rng.permutation(np.arange(n) % 3)
+    keys = rng.normal(size=(n, 4)).astype(np.float32)
+    # The first key tells from which depth on a text is known.
+    clear = np.arange(5) - 2.0 - 1.5 * keys[:, :1]
+    logits = rng.normal(size=(n, 5, 3))
+    logits[np.arange(n), :, codes] += np.clip(clear, -0.5, 3.0)
+    proba = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
+    proba = proba.astype(np.float32)
+    database = Database.build(keys, proba, codes, method="exact", **settings)
+    weights = sample_weights(codes, np.arange(3), "balanced" if balanced else None)
+    return Evidence(database, keys, proba, codes, np.arange(3), weights, COSTS)
