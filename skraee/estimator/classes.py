@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from skraee.estimator.fitted import Fitted
-from skraee.readout.calibration import sample_weights
+from skraee.readout.weights import sample_weights
 from skraee.text.labels import check_classes
 
 

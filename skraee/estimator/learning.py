@@ -12,8 +12,8 @@ import numpy.typing as npt
 from skraee.engine.lru_cache import LRUCache, content_hash
 from skraee.engine.states import States, room_for
 from skraee.estimator.fitted import Fitted
-from skraee.readout.calibration import sample_weights
 from skraee.readout.ridge import RidgeReadout, fit_ridge
+from skraee.readout.weights import sample_weights
 from skraee.sweep.layer_sweep import LayerSweep
 from skraee.sweep.sweeper import Sweeper
 from skraee.text.inputs import Texts

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from skraee.exits.evidence import Evidence
 from skraee.exits.gains import best_for_price
 from skraee.exits.policies import first_confident
-from skraee.readout.calibration import WeightedShare
 from skraee.readout.ties import ROUNDING, best_of
+from skraee.readout.weights import WeightedShare
 
 Float64Array = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
-
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
@@ -16,12 +13,12 @@ Float64Array = npt.NDArray[np.float64]
 _RANGE = (-7.0, 7.0)
 
 
-def fit_sharpness(
+def fit_inverse_temperature(
     scores: npt.NDArray[np.floating],
     codes: npt.NDArray[np.integer],
     weights: Float64Array,
 ) -> float:
-    """Find the factor (1 / temperature) for the least log-loss of a softmax.
+    """Find the inverse temperature of a softmax for the least log-loss.
 
     Parameters
     ----------
@@ -40,9 +37,10 @@ def fit_sharpness(
     Examples
     --------
     >>> import numpy as np
-    >>> from skraee.readout.calibration import fit_sharpness
+    >>> from skraee.readout.calibration import fit_inverse_temperature
     >>> scores = np.array([[9.0, 0.0], [9.0, 0.0], [9.0, 0.0], [0.0, 9.0]])
-    >>> round(fit_sharpness(scores, np.array([0, 0, 1, 1]), np.ones(4)) * 9, 3)
+    >>> codes, weights = np.array([0, 0, 1, 1]), np.ones(4)
+    >>> round(9 * fit_inverse_temperature(scores, codes, weights), 3)
     1.099
     """
     scores = np.asarray(scores, dtype=np.float64)
@@ -55,129 +53,3 @@ def fit_sharpness(
 
     found = minimize_scalar(log_loss, bounds=_RANGE, method="bounded")
     return float(np.exp(found.x))
-
-
-def sample_weights(
-    codes: npt.NDArray[np.integer],
-    classes: npt.NDArray[Any],
-    class_weight: Literal["balanced"] | Mapping[Any, float] | None,
-) -> Float64Array:
-    """Return the weight of each text; they add up to their number.
-
-    Parameters
-    ----------
-    codes : ndarray of shape (n,)
-        Class codes, 0 to C - 1.
-    classes : ndarray of shape (C,)
-        The classes by their codes.
-    class_weight : None, "balanced" or mapping of class to weight
-        As `RAEEClassifier` was given it. "balanced" gives every class that occurs the
-        same weight in all. As in scikit-learn, classes that a mapping leaves out weigh
-        1, and it may name others where it leaves out none.
-
-    Returns
-    -------
-    ndarray of shape (n,)
-
-    Raises
-    ------
-    ValueError
-        If a mapping leaves classes out and names others in their place, or no text
-        has a weight.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skraee.readout.calibration import sample_weights
-    >>> codes, classes = np.array([0, 0, 0, 1]), np.array(["no", "yes"])
-    >>> print(sample_weights(codes, classes, "balanced"))
-    [0.66666667 0.66666667 0.66666667 2.        ]
-    >>> print(sample_weights(codes, classes, {"yes": 5}))
-    [0.5 0.5 0.5 2.5]
-    """
-    counts = np.bincount(codes, minlength=len(classes))
-    if class_weight is None:
-        of_class = np.ones(len(classes))
-    elif isinstance(class_weight, str):
-        of_class = 1.0 / np.maximum(counts, 1)
-    else:
-        of_class = _named_weights(classes, class_weight)
-    total = float(counts @ of_class)
-    if total == 0:
-        raise ValueError(
-            f"class_weight={class_weight!r} leaves every text of y without weight; "
-            "give at least one class of y a weight above 0."
-        )
-    weights: Float64Array = (of_class * (len(codes) / total))[codes]
-    return weights
-
-
-def _named_weights(
-    classes: npt.NDArray[Any], class_weight: Mapping[Any, float]
-) -> Float64Array:
-    """Return the weights of classes, the largest of them 1."""
-    names = classes.tolist()
-    unnamed = [name for name in names if name not in class_weight]
-    foreign = [name for name in class_weight if name not in names]
-    if unnamed and foreign:
-        raise ValueError(
-            f"class_weight names {foreign}, which are no classes of y, and leaves out "
-            f"{unnamed}, which are; name the classes as y has them."
-        )
-    weights = np.array([class_weight.get(name, 1.0) for name in names], np.float64)
-    return weights / (weights.max() or 1.0)
-
-
-class WeightedShare:
-    """Weighted shares of texts.
-
-    Texts of the same weight are counted, so that neither their order nor which of them
-    have a part changes the last bit.
-
-    Parameters
-    ----------
-    weights : ndarray of shape (n,)
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skraee.readout.calibration import WeightedShare
-    >>> share = WeightedShare(np.array([1.0, 1.0, 2.0]))
-    >>> float(share(np.array([True, False, True])))
-    0.75
-    """
-
-    def __init__(self, weights: Float64Array) -> None:
-        self._values, self._group, counts = np.unique(
-            weights, return_inverse=True, return_counts=True
-        )
-        self._total = float(counts @ self._values)
-
-    def __call__(self, part: npt.NDArray[np.bool_]) -> Float64Array:
-        """Return the share of the texts that have a part, (n, ...) -> (...)."""
-        columns = part.reshape(len(part), -1).T
-        n_values = len(self._values)
-        counts = [np.bincount(self._group[c], minlength=n_values) for c in columns]
-        found: Float64Array = np.stack(counts) @ self._values / self._total
-        return found.reshape(part.shape[1:])
-
-
-def weighted_accuracy(
-    scores: npt.NDArray[np.floating],
-    codes: npt.NDArray[np.integer],
-    weights: Float64Array,
-) -> Float64Array:
-    """Return the weighted share of right answers.
-
-    Parameters
-    ----------
-    scores : ndarray of shape (n, ..., C)
-    codes : ndarray of shape (n,)
-    weights : ndarray of shape (n,)
-
-    Returns
-    -------
-    ndarray of shape (...)
-    """
-    best = scores.argmax(axis=-1)
-    return WeightedShare(weights)(best == codes.reshape(-1, *[1] * (best.ndim - 1)))

@@ -11,29 +11,24 @@ scores, since fitted ones would all look right.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import log_softmax
-from sklearn.utils import check_random_state
 
 from skraee.engine.states import States, unpacked
-from skraee.readout.calibration import fit_sharpness, weighted_accuracy
-from skraee.readout.ties import ROUNDING, tied
+from skraee.readout.calibration import fit_inverse_temperature
+from skraee.readout.ridge_regression import solve
+from skraee.readout.sample import Sample
+from skraee.readout.ties import ROUNDING
+from skraee.readout.weights import weighted_accuracy
 from skraee.sweep.layer_sweep import softmax
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 IntegerArray = npt.NDArray[np.integer]
-
-#: Penalties that are tried, on standardised features.
-PENALTIES = 10.0 ** np.arange(1.0, 5.6, 0.5)
-
-#: Texts that are solved for; of more, a stratified sample.
-READOUT_SAMPLES = 20_000
 
 #: A readout counts by this power of its gain over chance: good ones more than in
 #: proportion (docs/candidates.md has other powers).
@@ -41,10 +36,6 @@ POWER = 6
 
 # A smaller gain is none: it may be rounding, and its power nothing in float32.
 _LEAST_GAIN = 1e-3
-
-# Features that vary by less than this share of their size are constant but for
-# rounding; scaled up they would be noise.
-_CONSTANT = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,44 +126,80 @@ def fit_ridge(
     ValueError
         If there are fewer than two texts with a weight.
     """
-    n, n_depths, n_parts = states.shape[:3]
-    weighted = np.flatnonzero(weights)
-    if len(weighted) < 2:
-        lighter = "" if len(weighted) == n else ", of which some weigh nothing"
-        raise ValueError(
-            "the closed-form readout leaves one text out to see how well it reads it, "
-            f"got n_samples={n}{lighter}; give more texts."
-        )
-    chosen = weighted[_sample(codes[weighted], seed)]
-    rest = np.setdiff1d(np.arange(n), chosen)
-    own_codes, own_weights = codes[chosen], weights[chosen]
-    targets = np.where(own_codes[:, None] == np.arange(n_classes), 1.0, -1.0)
+    n, n_depths = states.shape[:2]
+    sample = Sample.draw(codes, n_classes, weights, seed)
     proba = np.empty((n, n_depths, n_classes), np.float32)
-    maps, weight, sharpness = [], np.empty((n_depths, n_parts)), np.empty(n_depths)
+    maps, sharpness = [], np.empty(n_depths)
     passed = Passed()
     for depth in range(n_depths):
-        logs = np.empty((n_parts, n, n_classes))
-        for part, features in enumerate(_features(states, depth)):
-            solved = solve(features[chosen], targets, own_weights)
-            sharp = fit_sharpness(solved.left_out, own_codes, own_weights)
-            logs[part, chosen] = solved.left_out
-            logs[part, rest] = features[rest] @ solved.coef + solved.intercept
-            logs[part] = log_softmax(sharp * logs[part], axis=1)
-            gain = gain_over_chance(logs[part, chosen], own_codes, own_weights)
-            weight[depth, part] = gain**POWER
-            maps.append((sharp * solved.coef, sharp * solved.intercept, solved.penalty))
-        averaged = passed.add(logs, weight[depth])
-        sharpness[depth] = fit_sharpness(averaged[chosen], own_codes, own_weights)
+        parts = [_read_by(features, sample) for features in _features(states, depth)]
+        own_maps, logs = zip(*parts, strict=True)
+        averaged = passed.add(
+            np.stack(logs), np.array([own.weight for own in own_maps])
+        )
+        sharpness[depth] = fit_inverse_temperature(
+            averaged[sample.rows], sample.codes, sample.weights
+        )
         proba[:, depth] = softmax(averaged * sharpness[depth])
-    coef, intercept, penalty = (np.stack(each) for each in zip(*maps, strict=True))
-    readout = RidgeReadout(
-        coef=coef.astype(np.float32).reshape(n_depths, n_parts, -1, n_classes),
-        intercept=intercept.astype(np.float32).reshape(n_depths, n_parts, n_classes),
-        weight=weight,
+        maps.append(own_maps)
+    return _readout_of(maps, sharpness), proba
+
+
+class _Map(NamedTuple):
+    """One part's way from features to scores, at one depth."""
+
+    coef: Float64Array
+    intercept: Float64Array
+    penalty: float
+    weight: float
+
+
+def _read_by(features: Float32Array, sample: Sample) -> tuple[_Map, Float64Array]:
+    """Solve for the features of one part, and read all texts (n, C) by it."""
+    rows, rest = sample.rows, sample.rest
+    solved = solve(features[rows], sample.targets, sample.weights)
+    sharpness = fit_inverse_temperature(solved.left_out, sample.codes, sample.weights)
+    logs = np.empty((len(features), sample.targets.shape[1]))
+    logs[rows] = solved.left_out
+    logs[rest] = features[rest] @ solved.coef + solved.intercept
+    logs = log_softmax(sharpness * logs, axis=1)
+    gain = gain_over_chance(logs[rows], sample.codes, sample.weights)
+    coef, intercept = sharpness * solved.coef, sharpness * solved.intercept
+    return _Map(coef, intercept, solved.penalty, gain**POWER), logs
+
+
+def _readout_of(maps: list[tuple[_Map, ...]], sharpness: Float64Array) -> RidgeReadout:
+    def stacked(name: str) -> Float64Array:
+        return np.array([[getattr(each, name) for each in parts] for parts in maps])
+
+    return RidgeReadout(
+        coef=stacked("coef").astype(np.float32),
+        intercept=stacked("intercept").astype(np.float32),
+        weight=stacked("weight"),
         sharpness=sharpness,
-        penalty=penalty.reshape(n_depths, n_parts),
+        penalty=stacked("penalty"),
     )
-    return readout, proba
+
+
+def _features(states: States, depth: int) -> Float32Array:
+    """Return the features (P, n, H) of a depth."""
+    return unpacked(np.ascontiguousarray(states[:, depth].swapaxes(0, 1)))
+
+
+def gain_over_chance(
+    logs: Float64Array, codes: IntegerArray, weights: Float64Array
+) -> float:
+    """Return how far the accuracy of log-probabilities (n, C) is from chance to 1.
+
+    Chance is the share of the largest class; what is not above it is 0.
+    """
+    accuracy = float(weighted_accuracy(logs, codes, weights))
+    of_class = np.bincount(codes, weights=weights)
+    chance = float(of_class.max() / of_class.sum())
+    if chance == 1.0:
+        return 1.0
+    gain = (accuracy - chance) / (1.0 - chance)
+    return gain if gain > _LEAST_GAIN - ROUNDING else 0.0
 
 
 class Passed:
@@ -203,160 +230,3 @@ class Passed:
             self._sum / self._weight if self._weight else logs.mean(axis=0)
         )
         return averaged
-
-
-@dataclass(frozen=True, eq=False)
-class Solved:
-    """A weighted ridge regression with intercept.
-
-    Attributes
-    ----------
-    coef : ndarray of shape (F, C)
-        On the features as they came.
-    intercept : ndarray of shape (C,)
-    penalty : float
-        The one with the least leave-one-out error.
-    left_out : ndarray of shape (n, C)
-        Predictions for each text by a regression without it.
-    """
-
-    coef: Float64Array
-    intercept: Float64Array
-    penalty: float
-    left_out: Float64Array
-
-
-def solve(
-    features: npt.NDArray[Any],
-    targets: Float64Array,
-    weights: Float64Array,
-    penalties: Float64Array = PENALTIES,
-) -> Solved:
-    """Solve a ridge regression for every penalty at once and choose by leave-one-out.
-
-    Features are standardised (mean and deviation of the texts given). With Z the
-    centred features times the roots of the weights, the hat matrix is
-    Z (Z'Z + penalty)^-1 Z' plus that of the intercept, and the prediction without
-    text i is y_i - (y_i - yhat_i) / (1 - h_ii).
-
-    Parameters
-    ----------
-    features : ndarray of shape (n, F)
-    targets : ndarray of shape (n, C)
-    weights : ndarray of shape (n,)
-        All above 0.
-    penalties : ndarray, optional
-
-    Returns
-    -------
-    Solved
-    """
-    center, scale = _center_and_scale(features)
-    standard = (features - center) / scale
-    share = weights / weights.sum()
-    root = np.sqrt(weights * (len(weights) / weights.sum()))[:, None]
-    middle, level = share @ standard, share @ targets
-    standard -= middle
-    standard *= root
-    wanted = root * (targets - level)
-    decomposed = _decomposed(standard, wanted)
-
-    kept = 1.0 - share[:, None] - decomposed.leverages(penalties)
-    kept = kept.clip(np.finfo(np.float64).eps)  # a text that outweighs all the others
-    off = [
-        (wanted - decomposed.fitted(penalty)) / kept[:, i, None]
-        for i, penalty in enumerate(penalties)
-    ]
-    errors = np.array([(part**2).sum() for part in off])
-    size = float((weights @ targets**2).sum() * len(weights) / weights.sum())
-    best = int(np.flatnonzero(tied(-errors, size))[-1])  # of equals, the largest
-    coef = decomposed.coef(penalties[best])
-    own_coef = coef / scale[:, None]
-    return Solved(
-        coef=own_coef,
-        intercept=level - center @ own_coef - middle @ coef,
-        penalty=float(penalties[best]),
-        left_out=targets - off[best] / root,
-    )
-
-
-def _features(states: States, depth: int) -> Float32Array:
-    """Return the features (P, n, H) of a depth."""
-    return unpacked(np.ascontiguousarray(states[:, depth].swapaxes(0, 1)))
-
-
-def _sample(codes: IntegerArray, seed: Any) -> IntegerArray:
-    """Draw the texts to solve for: every class by its share, and at least one of it."""
-    n = len(codes)
-    if n <= READOUT_SAMPLES:
-        return np.arange(n)
-    shuffled = check_random_state(seed).permutation(n)
-    of_class = shuffled[np.argsort(codes[shuffled], kind="stable")]
-    counts = np.bincount(codes)
-    rank = np.arange(n) - (np.cumsum(counts) - counts)[codes[of_class]]
-    share = np.where(rank == 0, 0.0, (rank + 0.5) / counts[codes[of_class]])
-    return np.sort(of_class[np.argsort(share, kind="stable")[:READOUT_SAMPLES]])
-
-
-def gain_over_chance(
-    logs: Float64Array, codes: IntegerArray, weights: Float64Array
-) -> float:
-    """Return how far the accuracy of log-probabilities (n, C) is from chance to 1.
-
-    Chance is the share of the largest class; what is not above it is 0.
-    """
-    accuracy = float(weighted_accuracy(logs, codes, weights))
-    of_class = np.bincount(codes, weights=weights)
-    chance = float(of_class.max() / of_class.sum())
-    if chance == 1.0:
-        return 1.0
-    gain = (accuracy - chance) / (1.0 - chance)
-    return gain if gain > _LEAST_GAIN - ROUNDING else 0.0
-
-
-def _center_and_scale(features: npt.NDArray[Any]) -> tuple[Float64Array, Float64Array]:
-    center = features.mean(axis=0, dtype=np.float64)
-    scale = features.std(axis=0, dtype=np.float64)
-    size = np.abs(features).max(axis=0).astype(np.float64)
-    scale[scale <= _CONSTANT * size] = np.inf  # a constant feature says nothing
-    return center, scale
-
-
-@dataclass(frozen=True, eq=False)
-class _Decomposed:
-    """Z = U S V', as far as ridge needs it: for any penalty, in one product."""
-
-    values: Float64Array  # S**2
-    left: Float64Array  # U S (n, r)
-    projected: Float64Array  # S U' Y (r, C)
-    right: Callable[[Float64Array], Float64Array]  # (r, C) -> V @ (r, C)
-
-    def fitted(self, penalty: float) -> Float64Array:
-        return self.left @ (self.projected / (self.values + penalty)[:, None])
-
-    def leverages(self, penalties: Float64Array) -> Float64Array:
-        return (self.left**2) @ (1.0 / (self.values[:, None] + penalties))
-
-    def coef(self, penalty: float) -> Float64Array:
-        return self.right(self.projected / (self.values + penalty)[:, None])
-
-
-def _decomposed(z: Float64Array, y: Float64Array) -> _Decomposed:
-    """Decompose by the smaller of Z'Z and ZZ'."""
-    n, n_features = z.shape
-    if n > n_features:
-        values, v = np.linalg.eigh(z.T @ z)
-        return _Decomposed(values.clip(0), z @ v, v.T @ (z.T @ y), lambda a: v @ a)
-    values, u = np.linalg.eigh(z @ z.T)
-    values = values.clip(0)
-    root = np.sqrt(values)
-    real = values > values.max(initial=0) * n * np.finfo(np.float64).eps
-
-    def right(a: Float64Array) -> Float64Array:
-        unscaled = np.divide(
-            a, root[:, None], out=np.zeros_like(a), where=real[:, None]
-        )
-        found: Float64Array = z.T @ (u @ unscaled)  # V = Z' U / S
-        return found
-
-    return _Decomposed(values, u * root, root[:, None] * (u.T @ y), right)

@@ -23,7 +23,7 @@ from skraee import (
     toy,
 )
 from skraee.exits.evidence import Evidence
-from skraee.readout.calibration import WeightedShare, sample_weights
+from skraee.readout.weights import WeightedShare, sample_weights
 from tests.support.classifiers import early_exit
 
 # Texts with a wrong label are often read wrongly at all depths.

@@ -13,7 +13,7 @@ from skraee.exits.budget import best_within, price_within, threshold_within
 from skraee.exits.evidence import Evidence
 from skraee.exits.gains import best_for_price, expected_gains, gains_left_out
 from skraee.exits.policies import first_confident
-from skraee.readout.calibration import sample_weights
+from skraee.readout.weights import sample_weights
 from skraee.retrieval.database import Database
 from tests.support.evidence import COSTS, known
 

@@ -1,4 +1,4 @@
-"""The closed-form readout, held to refits without each text and to scikit-learn."""
+"""The closed-form readout: what it reads, and what it makes of weak parts."""
 
 from __future__ import annotations
 
@@ -9,233 +9,16 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import log_softmax
-from sklearn.linear_model import Ridge, RidgeClassifierCV
 
-from skraee.engine.states import packed, room_for, rounded, unpacked
-from skraee.readout import ridge
-from skraee.readout.calibration import fit_sharpness, sample_weights, weighted_accuracy
-from skraee.readout.ridge import PENALTIES, RidgeReadout, fit_ridge, solve
+from skraee.engine.states import packed, room_for, unpacked
+from skraee.readout import ridge, sample
+from skraee.readout.ridge import RidgeReadout, fit_ridge
+from skraee.readout.ridge_regression import PENALTIES
+from skraee.readout.weights import sample_weights
 from skraee.sweep.layer_sweep import softmax
+from tests.support.refits import refitted, targets_of
 
 RNG = np.random.default_rng
-
-
-def problem(
-    n: int = 30, n_features: int = 7, n_classes: int = 3, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Draw features of very different size, targets and class codes."""
-    rng = RNG(seed)
-    codes = np.arange(n) % n_classes
-    centers = rng.normal(size=(n_classes, n_features))
-    features = centers[codes] + rng.normal(size=(n, n_features))
-    features = features * 10.0 ** rng.integers(-2, 3, n_features) + 5.0
-    return features, targets_of(codes, n_classes), codes
-
-
-def targets_of(codes: np.ndarray, n_classes: int) -> np.ndarray:
-    return np.where(codes[:, None] == np.arange(n_classes), 1.0, -1.0)
-
-
-def standardized(features: np.ndarray) -> np.ndarray:
-    features = features.astype(np.float64)
-    scale = features.std(axis=0)
-    constant = scale <= 1e-6 * np.abs(features).max(axis=0)
-    out = (features - features.mean(axis=0)) / np.where(constant, 1.0, scale)
-    return np.where(constant, 0.0, out)
-
-
-def predicted(
-    z: np.ndarray,
-    targets: np.ndarray,
-    weights: np.ndarray,
-    penalty: float,
-    new: np.ndarray,
-) -> np.ndarray:
-    """Solve a ridge regression by its normal equations, the intercept a column."""
-    z, new = np.insert(z, 0, 1.0, axis=1), np.insert(new, 0, 1.0)
-    penalties = np.diag(np.insert(np.full(len(new) - 1, penalty), 0, 0.0))
-    weighted = weights[:, None] * z
-    return new @ np.linalg.solve(z.T @ weighted + penalties, weighted.T @ targets)
-
-
-def refitted(
-    features: np.ndarray, targets: np.ndarray, weights: np.ndarray
-) -> tuple[np.ndarray, float]:
-    """Leave every text out by solving without it, for every penalty; the best."""
-    z = standardized(features)
-    weights = weights * len(weights) / weights.sum()
-    best, found = np.inf, (np.zeros(0), 0.0)
-    for penalty in PENALTIES:
-        left_out = np.empty_like(targets)
-        for i in range(len(z)):
-            others = np.arange(len(z)) != i
-            left_out[i] = predicted(
-                z[others], targets[others], weights[others], penalty, z[i]
-            )
-        error = float((weights[:, None] * (left_out - targets) ** 2).sum())
-        if error <= best:
-            best, found = error, (left_out, float(penalty))
-    return found
-
-
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("n_features", [1, 7, 29, 30, 31, 80])
-def test_left_out_predictions_are_those_of_refits_without_each_text(
-    n_features: int, weighted: bool
-) -> None:
-    features, targets, _ = problem(n_features=n_features)
-    weights = RNG(1).uniform(0.2, 3.0, 30) if weighted else np.ones(30)
-    left_out, penalty = refitted(features, targets, weights)
-    solved = solve(features, targets, weights)
-    assert solved.penalty == penalty
-    np.testing.assert_allclose(solved.left_out, left_out, atol=1e-8)
-
-
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("n_features", [7, 80])
-@pytest.mark.parametrize("penalty", [10.0, 1000.0])
-def test_coefficients_are_those_of_scikit_learn_for_one_penalty(
-    n_features: int, weighted: bool, penalty: float
-) -> None:
-    features, targets, _ = problem(n_features=n_features)
-    weights = RNG(1).uniform(0.2, 3.0, 30) if weighted else np.ones(30)
-    solved = solve(features, targets, weights, np.array([penalty]))
-    z = standardized(features)
-    model = Ridge(alpha=penalty).fit(z, targets, weights / weights.mean())
-    found = features @ solved.coef + solved.intercept
-    np.testing.assert_allclose(found, model.predict(z), atol=1e-8)
-    scale = features.std(axis=0)[:, None]
-    np.testing.assert_allclose(solved.coef * scale, model.coef_.T, atol=1e-8)
-
-
-@pytest.mark.parametrize("n_features", [7, 80])
-@pytest.mark.parametrize("seed", range(4))
-def test_penalty_and_classes_are_those_of_ridge_classifier_cv(
-    n_features: int, seed: int
-) -> None:
-    features, targets, codes = problem(n_features=n_features, seed=seed)
-    solved = solve(features, targets, np.ones(30))
-    z = standardized(features)
-    model = RidgeClassifierCV(alphas=PENALTIES).fit(z, codes)
-    assert solved.penalty == model.alpha_
-    found = features @ solved.coef + solved.intercept
-    np.testing.assert_allclose(found, model.decision_function(z), atol=1e-8)
-    np.testing.assert_array_equal(found.argmax(axis=1), model.predict(z))
-
-
-def test_both_decompositions_give_the_same() -> None:
-    features, targets, _ = problem(n=40, n_features=40)
-    weights = RNG(2).uniform(0.5, 2.0, 41)
-    features = np.concatenate([features, features[:1] + 1.0])
-    targets = np.concatenate([targets, targets[:1]])
-    by_features = solve(features, targets, weights)  # 41 > 40
-    # A feature that says nothing turns the choice round: 41 < 42.
-    wider = np.concatenate([features, np.zeros((41, 2))], axis=1)
-    by_texts = solve(wider, targets, weights)
-    assert by_features.penalty == by_texts.penalty
-    np.testing.assert_allclose(by_texts.left_out, by_features.left_out, atol=1e-8)
-    np.testing.assert_allclose(by_texts.coef[:40], by_features.coef, atol=1e-8)
-    assert not by_texts.coef[40:].any()
-
-
-@pytest.mark.parametrize("n", [12, 60])
-def test_constant_features_say_nothing(n: int) -> None:
-    features, targets, _ = problem(n=n, n_features=20)
-    constant = np.full((n, 2), [1e5, 0.1], dtype=np.float32).astype(np.float64)
-    constant[0, 0] += 1e-3  # a constant but for rounding
-    both = solve(np.concatenate([features, constant], 1), targets, np.ones(n))
-    alone = solve(features, targets, np.ones(n))
-    np.testing.assert_allclose(both.left_out, alone.left_out, atol=1e-8)
-    assert not both.coef[20:].any()
-    nothing = solve(constant, targets, np.ones(n))
-    shares = targets.mean(axis=0)
-    np.testing.assert_allclose(nothing.intercept, shares, atol=1e-8)
-    assert not nothing.coef.any()
-
-
-@pytest.mark.parametrize("n", [12, 60])
-def test_features_that_stand_twice_share_their_coefficients(n: int) -> None:
-    features, targets, _ = problem(n=n, n_features=20)
-    twice = np.concatenate([features, features], axis=1)
-    left_out, penalty = refitted(twice, targets, np.ones(n))
-    solved = solve(twice, targets, np.ones(n))
-    assert solved.penalty == penalty
-    np.testing.assert_allclose(solved.left_out, left_out, atol=1e-8)
-    np.testing.assert_allclose(solved.coef[:20], solved.coef[20:], atol=1e-8)
-
-
-def test_texts_that_stand_twice_are_left_out_one_by_one() -> None:
-    features, targets, _ = problem(n=10, n_features=20)
-    twice, wanted = np.tile(features, (2, 1)), np.tile(targets, (2, 1))
-    left_out, penalty = refitted(twice, wanted, np.ones(20))
-    solved = solve(twice, wanted, np.ones(20))
-    assert solved.penalty == penalty
-    np.testing.assert_allclose(solved.left_out, left_out, atol=1e-8)
-
-
-def test_a_weight_of_two_is_a_text_that_stands_twice() -> None:
-    features, targets, _ = problem()
-    features -= features.mean(axis=0)
-    counts = np.tile([1, 2, 1], 10)
-    z = standardized(features)
-    again = np.repeat(np.arange(30), counts)
-    by_weight = solve(z, targets, counts.astype(float), np.array([30.0]))
-    by_copies = Ridge(alpha=40.0).fit(z[again], targets[again])
-    found = z @ by_weight.coef + by_weight.intercept
-    # weights are scaled to the number of texts: 30 for 40 copies
-    np.testing.assert_allclose(found, by_copies.predict(z), atol=1e-8)
-
-
-@pytest.mark.parametrize("n_features", [7, 80])
-def test_float32_features_give_what_their_float64_copies_give(n_features: int) -> None:
-    features = problem(n_features=n_features)[0].astype(np.float32)
-    targets = problem()[1]
-    single = solve(features, targets, np.ones(30))
-    double = solve(features.astype(np.float64), targets, np.ones(30))
-    assert single.left_out.dtype == single.coef.dtype == np.float64
-    assert single.penalty == double.penalty
-    np.testing.assert_allclose(single.left_out, double.left_out, atol=1e-8)
-
-
-def test_features_far_from_zero_lose_nothing_in_float32() -> None:
-    features, targets, _ = problem(n_features=40)
-    z = standardized(features)
-    far = (z + 3000.0).astype(np.float32)
-    near = far.astype(np.float64) - 3000.0
-    found, expected = (solve(f, targets, np.ones(30)) for f in (far, near))
-    np.testing.assert_allclose(found.left_out, expected.left_out, atol=1e-8)
-
-
-def test_a_hundred_classes_of_three_texts_are_solved_like_each_alone() -> None:
-    rng = RNG(3)
-    codes = np.repeat(np.arange(100), 3)
-    features = rng.normal(size=(100, 20))[codes] + 0.1 * rng.normal(size=(300, 20))
-    targets = targets_of(codes, 100)
-    solved = solve(features, targets, np.ones(300))
-    one = np.array([solved.penalty])
-    for code in (0, 42, 99):
-        alone = solve(features, targets[:, [code]], np.ones(300), one)
-        np.testing.assert_allclose(
-            solved.left_out[:, code], alone.left_out[:, 0], atol=1e-8
-        )
-    assert (solved.left_out.argmax(axis=1) == codes).mean() > 0.6
-
-
-def test_of_equal_errors_the_largest_penalty_is_chosen() -> None:
-    targets = targets_of(np.arange(20) % 2, 2)
-    solved = solve(np.ones((20, 3)), targets, np.ones(20))
-    assert solved.penalty == PENALTIES[-1]
-
-
-# Every depth
-
-
-@pytest.mark.parametrize("n_features", [7, 80])
-def test_errors_that_only_rounding_tells_apart_are_equal(n_features: int) -> None:
-    features, targets, _ = problem(n_features=n_features)
-    penalties = 1e4 * (1 + np.array([0, 1e-12, 1e-1]))  # less would be better
-    solved = solve(features, targets, np.ones(len(features)), penalties)
-    assert solved.penalty == penalties[1]
 
 
 def states_of(
@@ -355,6 +138,20 @@ def test_one_depth_at_a_time_is_made_float(monkeypatch: pytest.MonkeyPatch) -> N
     assert {np.prod(shape) for shape in shapes} == {30 * 2 * 5}
 
 
+def test_states_of_more_than_the_limit_lie_in_a_file_that_goes_with_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    states, codes = states_of(20)
+    monkeypatch.setattr("skraee.engine.states._IN_MEMORY", 100)
+    large = in_order(states)
+    assert isinstance(large, np.memmap)
+    np.testing.assert_array_equal(large, states)
+    assert large[:, 0].base is not None
+    assert large[:, 0].T.flags.f_contiguous or large[:, 0].flags.c_contiguous
+    _, expected = fit_ridge(states, codes, 2, np.ones(20))
+    np.testing.assert_array_equal(fit_ridge(large, codes, 2, np.ones(20))[1], expected)
+
+
 def test_balanced_weights_serve_the_rare_class() -> None:
     states, codes = states_of(300, noise=2.5)
     rare = np.concatenate([np.flatnonzero(codes == 0), np.flatnonzero(codes == 1)[:15]])
@@ -411,21 +208,18 @@ def one_text() -> Any:
     return states, codes
 
 
-# More texts than are solved for
-
-
 def test_above_the_sample_every_text_is_read_by_a_readout_without_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     states, codes = states_of(200)
-    monkeypatch.setattr(ridge, "READOUT_SAMPLES", 120)
+    monkeypatch.setattr(sample, "READOUT_SAMPLES", 120)
     readout, proba = fit_ridge(states, codes, 2, np.ones(200), seed=3)
     assert np.isfinite(proba).all()
     np.testing.assert_allclose(proba.sum(axis=2), 1, atol=1e-5)
     by_fit = softmax(readout.scores(states))
     own = np.isclose(by_fit, proba, atol=1e-5).all(axis=(1, 2))
     assert own.sum() == 80  # those that are not in the sample; the others are left out
-    monkeypatch.setattr(ridge, "READOUT_SAMPLES", 200)
+    monkeypatch.setattr(sample, "READOUT_SAMPLES", 200)
     alone, left_out = fit_ridge(states[~own], codes[~own], 2, np.ones(120))
     np.testing.assert_allclose(readout.coef, alone.coef, atol=1e-6)
     np.testing.assert_allclose(proba[~own], left_out, atol=1e-6)
@@ -434,7 +228,7 @@ def test_above_the_sample_every_text_is_read_by_a_readout_without_it(
 
 def test_the_sample_is_seeded(monkeypatch: pytest.MonkeyPatch) -> None:
     states, codes = states_of(100)
-    monkeypatch.setattr(ridge, "READOUT_SAMPLES", 50)
+    monkeypatch.setattr(sample, "READOUT_SAMPLES", 50)
     found = [fit_ridge(states, codes, 2, np.ones(100), seed=s)[1] for s in (0, 0, 1)]
     np.testing.assert_array_equal(found[0], found[1])
     assert not np.array_equal(found[0], found[2])
@@ -445,123 +239,19 @@ def test_a_sample_of_nearly_all_texts_of_many_classes_can_be_drawn(
     n: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     states, codes = states_of(n, n_classes=10)
-    monkeypatch.setattr(ridge, "READOUT_SAMPLES", 50)
+    monkeypatch.setattr(sample, "READOUT_SAMPLES", 50)
     _, proba = fit_ridge(states, codes, 10, np.ones(n))
     assert np.isfinite(proba).all()
 
 
 def test_every_class_is_in_the_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     codes = np.repeat(np.arange(6), [380, 10, 4, 3, 2, 1])
-    monkeypatch.setattr(ridge, "READOUT_SAMPLES", 40)
+    monkeypatch.setattr(sample, "READOUT_SAMPLES", 40)
     for seed in range(5):
-        chosen = ridge._sample(codes, seed)
+        chosen = sample._drawn(codes, seed)
         assert len(chosen) == 40
         assert len(np.unique(chosen)) == 40
         assert set(codes[chosen]) == set(range(6))
-
-
-# Calibration
-
-
-def test_sharpness_is_that_of_the_least_log_loss() -> None:
-    rng = RNG(0)
-    scores = rng.normal(size=(400, 3))
-    true = softmax(2.5 * scores)
-    codes = np.array([rng.choice(3, p=row / row.sum()) for row in true.astype(float)])
-    weights = rng.uniform(0.5, 2.0, 400)
-    found = fit_sharpness(scores, codes, weights)
-    assert found == pytest.approx(2.5, rel=0.3)
-
-    def loss(sharpness: float) -> float:
-        right = softmax(sharpness * scores)[np.arange(400), codes]
-        return float(-(weights * np.log(right.astype(float))).sum())
-
-    tried = np.geomspace(0.05, 50, 400)
-    assert loss(found) <= min(map(loss, tried)) + 1e-3
-    # Scores of any size, from wherever they count.
-    assert fit_sharpness(1e3 * scores + 7.0, codes, weights) == pytest.approx(
-        found / 1e3, rel=1e-2
-    )
-
-
-def test_sharpness_never_turns_the_order_round() -> None:
-    scores = np.array([[0.0, 1.0]] * 9 + [[1.0, 0.0]])
-    wrong = np.zeros(10, int)
-    wrong[-1] = 1
-    found = fit_sharpness(scores, wrong, np.ones(10))
-    assert 0 < found < 0.01
-
-
-def test_sharpness_of_what_is_always_right_is_finite() -> None:
-    scores = np.array([[0.0, 5.0], [5.0, 0.0]])
-    found = fit_sharpness(scores, np.array([1, 0]), np.ones(2))
-    assert 1 < found < np.inf
-    assert np.isfinite(softmax(scores * found)).all()
-
-
-def test_balanced_weights_add_up_to_the_number_of_texts() -> None:
-    codes = np.array([0, 0, 0, 2])
-    weights = sample_weights(codes, np.arange(4), "balanced")
-    np.testing.assert_allclose(weights, [2 / 3, 2 / 3, 2 / 3, 2])
-    np.testing.assert_array_equal(sample_weights(codes, np.arange(4), None), np.ones(4))
-
-
-def test_weighted_accuracy_is_the_weighted_share_of_right_answers() -> None:
-    scores = np.array([[[1, 0], [0, 1]], [[1, 0], [1, 0]], [[0, 1], [1, 0]]])
-    found = weighted_accuracy(scores, np.array([0, 1, 1]), np.array([1.0, 2.0, 1.0]))
-    np.testing.assert_allclose(found, [0.5, 0.0])
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_weighted_accuracy_is_the_same_to_the_bit_for_as_many_right(seed: int) -> None:
-    rng = RNG(seed)
-    codes = rng.integers(0, 3, 70)
-    weights = sample_weights(codes, np.arange(3), "balanced")
-    found = set()
-    for _ in range(10):
-        answers = codes.copy()
-        for code in range(3):  # another three of each class are wrong
-            wrong = rng.choice(np.flatnonzero(codes == code), 3, replace=False)
-            answers[wrong] = (code + 1) % 3
-        order = rng.permutation(70)
-        scores = np.eye(3)[answers[order]]
-        found.add(float(weighted_accuracy(scores, codes[order], weights[order])))
-    assert len(found) == 1
-
-
-# Number formats
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
-def test_states_survive_their_number_format(dtype: torch.dtype) -> None:
-    states = (torch.randn(3, 4, generator=torch.manual_seed(0)) * 100).to(dtype)
-    found = unpacked(packed(states))
-    np.testing.assert_array_equal(found, states.float().numpy())
-    assert found.dtype == np.float32
-
-
-def test_only_float16_is_kept_from_overflowing() -> None:
-    states = torch.tensor([1e6, -1e6, 3.0, torch.inf, torch.nan])
-    half = rounded(states, torch.float16)
-    assert half[:3].tolist() == [65504.0, -65504.0, 3.0]
-    assert half[3:].isfinite().tolist() == [False, False]  # these are repeated
-    np.testing.assert_allclose(
-        rounded(states[:3], torch.bfloat16).float(), states[:3], rtol=1e-2
-    )
-
-
-def test_states_of_more_than_the_limit_lie_in_a_file_that_goes_with_them(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    states, codes = states_of(20)
-    monkeypatch.setattr("skraee.engine.states._IN_MEMORY", 100)
-    large = in_order(states)
-    assert isinstance(large, np.memmap)
-    np.testing.assert_array_equal(large, states)
-    assert large[:, 0].base is not None
-    assert large[:, 0].T.flags.f_contiguous or large[:, 0].flags.c_contiguous
-    _, expected = fit_ridge(states, codes, 2, np.ones(20))
-    np.testing.assert_array_equal(fit_ridge(large, codes, 2, np.ones(20))[1], expected)
 
 
 def test_scores_are_computed_from_features_as_they_come() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from skraee.exits.evidence import Evidence
-from skraee.readout.calibration import sample_weights
+from skraee.readout.weights import sample_weights
 from skraee.retrieval.database import Database
 
 COSTS = np.array([0.0, 0.2, 0.5, 0.8, 1.0])
