@@ -22,7 +22,8 @@ from skraee.engine.engine import Engine
 from skraee.engine.exit_policy import AtGivenDepths
 from skraee.engine.head import label_head
 from skraee.engine.scorer import LabelScorer
-from skraee.text.prompt import Prompt, PromptEncoder
+from skraee.text.prompt import Prompt
+from skraee.text.prompt_encoder import PromptEncoder
 
 
 def measure_each(

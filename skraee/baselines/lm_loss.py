@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from skraee.engine.head import LabelHead
-from skraee.text.prompt import Prompt, PromptEncoder
+from skraee.text.prompt import Prompt
+from skraee.text.prompt_encoder import PromptEncoder
 from skraee.text.template import Template
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from skraee.engine.head import label_head
 from skraee.engine.states import States
 from skraee.sweep.chunks import Sample
 from skraee.sweep.layer_sweep import Float32Array, softmax
-from skraee.text.prompt import PromptEncoder
+from skraee.text.prompt_encoder import PromptEncoder
 
 # Any text will do, as long as each file keeps its own.
 _SENTENCES = (

@@ -24,7 +24,7 @@ from skraee.sweep.chunks import Sample, pieces
 from skraee.sweep.layer_sweep import Float32Array
 from skraee.sweep.settings import SweepSettings
 from skraee.sweep.store import Arrays, Store
-from skraee.text.prompt import PromptEncoder
+from skraee.text.prompt_encoder import PromptEncoder
 
 # Kinds of records: another name when what they hold changes.
 _LOGITS = "sweep"  # of label words: "tokens", "logits", "is_cut"

@@ -13,7 +13,7 @@ from skraee.engine.depth_states import StateKind
 from skraee.retrieval.encoder import Encoder
 from skraee.retrieval.keys import is_depth
 from skraee.sweep.provenance import Provenance
-from skraee.text.prompt import PromptEncoder
+from skraee.text.prompt_encoder import PromptEncoder
 from skraee.text.template import Template
 
 

@@ -31,13 +31,10 @@ from skraee.sweep.settings import SweepSettings
 from skraee.sweep.store import Store
 from skraee.sweep.word_tokens import WordTokens
 from skraee.text.inputs import Texts
-from skraee.text.label_words import (
-    LabelWords,
-    all_label_words,
-    label_words_for,
-    warn_of_long_words,
-)
-from skraee.text.prompt import Prompt, PromptEncoder
+from skraee.text.label_tokens import warn_of_long_words
+from skraee.text.label_words import LabelWords, all_label_words, label_words_for
+from skraee.text.prompt import Prompt
+from skraee.text.prompt_encoder import PromptEncoder
 
 T = TypeVar("T")
 

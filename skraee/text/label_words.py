@@ -1,24 +1,16 @@
-"""Label words: one word per class, and the token by which a model says it."""
+"""Label words: one word per class."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from skraee.exceptions import InputWarning, warn_user
-from skraee.text.inputs import replace_surrogates
-from skraee.text.template import ModelKind
-from skraee.text.tokenizer import TextTokenizer
-
 LabelWords = Mapping[Any, str] | Sequence[str] | None
-
-# How vocabularies spell a space: as it is, in SentencePiece, in byte-level BPE.
-_SPACES = " ▁Ġ"
 
 # How many of very many classes an error names.
 _SHOWN = 100
 
-_OR_RIDGE = "or let RAEEClassifier read states with readout='ridge', which needs none"
+OR_RIDGE = "or let RAEEClassifier read states with readout='ridge', which needs none"
 
 
 def label_words_for(
@@ -59,7 +51,7 @@ def label_words_for(
         words = _of_names(names, label_words)
     else:
         words = _in_order(names, _as_list(label_words))
-    _check_words(words)
+    check_words(words)
     return words
 
 
@@ -100,78 +92,8 @@ def all_label_words(
         )
     elif classes is None:
         words = dict(enumerate(_as_list(label_words)))
-    _check_words(words)
+    check_words(words)
     return words
-
-
-def label_token_ids(
-    words: Mapping[Hashable, str], tokenizer: TextTokenizer, *, kind: ModelKind
-) -> dict[Hashable, int]:
-    """Find the token that stands for every class.
-
-    A label word is the token of a space and the word in mid-string (LM-BFF's rule),
-    also where the mask opens the template.
-
-    Parameters
-    ----------
-    words : mapping
-        Class to word.
-    tokenizer : TextTokenizer
-        The model's tokenizer.
-    kind : {"masked", "causal", "seq2seq"}
-        A masked model needs words of one token each. The others write a word from
-        left to right, so its first token serves if it tells the classes apart.
-
-    Returns
-    -------
-    dict
-        Class to token id.
-
-    Raises
-    ------
-    TypeError
-        If a word is no string.
-    ValueError
-        If words are empty, unknown to the tokenizer or of several tokens where one is
-        needed, or if classes share a token. All of them are named.
-    """
-    _check_words(words)
-    ids = {name: _ids(word, tokenizer) for name, word in words.items()}
-    _check_known(ids, words, tokenizer)
-    if kind == "masked":
-        _check_single(ids, words, tokenizer)
-    _check_telling(ids, words, tokenizer)
-    _check_distinct(ids, words, tokenizer)
-    return {name: of_word[0] for name, of_word in ids.items()}
-
-
-def warn_of_long_words(words: Mapping[Hashable, str], tokenizer: TextTokenizer) -> None:
-    """Warn of words for which only their first token stands.
-
-    Parameters
-    ----------
-    words : mapping
-        Class to word, as `label_token_ids` took them.
-    tokenizer : TextTokenizer
-        The model's tokenizer.
-
-    Warns
-    -----
-    InputWarning
-        Once, if words have several tokens.
-    """
-    found = [
-        f"{tokenizer.token(ids[0])!r} for {word!r}"
-        for word in words.values()
-        if len(ids := _ids(word, tokenizer)) > 1
-    ]
-    if found:
-        warn_user(
-            f"of label words with several tokens the first one alone is read, here "
-            f"{_some(found)}; choose words of one token where these do not say what "
-            "the class is.",
-            InputWarning,
-        )
 
 
 def _as_python(name: Any) -> Hashable:
@@ -193,7 +115,7 @@ def _own_names(names: Sequence[Hashable]) -> dict[Hashable, str]:
         if not isinstance(name, str):
             raise ValueError(
                 f"label_words may be None only where all classes are strings, got the "
-                f"class {name!r}; give a dict of class to word, {_OR_RIDGE}"
+                f"class {name!r}; give a dict of class to word, {OR_RIDGE}"
             )
         words[name] = name
     return words
@@ -206,8 +128,8 @@ def _of_names(
     missing = [repr(name) for name in names if name not in known]
     if missing:
         raise ValueError(
-            f"label_words must name every class, got no word for {_some(missing)} "
-            f"(words for {_some(map(repr, known))}); add it, or, where a "
+            f"label_words must name every class, got no word for {listed(missing)} "
+            f"(words for {listed(map(repr, known))}); add it, or, where a "
             f"meta-estimator passes class numbers, give a list in the sorted order of "
             f"classes_"
         )
@@ -228,13 +150,13 @@ def _in_order(names: Sequence[Hashable], words: Sequence[str]) -> dict[Hashable,
     if len(words) != len(names):
         raise ValueError(
             f"a list of label_words must have one word per class, got {len(words)} "
-            f"words for {len(names)} classes [{_some(map(repr, names))}]; give them in "
-            f"this order, or give a dict of class to word"
+            f"words for {len(names)} classes [{listed(map(repr, names))}]; give them "
+            f"in this order, or give a dict of class to word"
         )
     return dict(zip(names, words, strict=True))
 
 
-def _check_words(words: Mapping[Hashable, str]) -> None:
+def check_words(words: Mapping[Hashable, str]) -> None:
     """Refuse what is no word for any tokenizer."""
     for name, word in words.items():
         if not isinstance(word, str):
@@ -256,89 +178,18 @@ def _check_not_shared(words: Mapping[Hashable, str]) -> None:
     for name, word in words.items():
         names.setdefault(word.strip(), []).append(name)
     shared = [
-        f"{word!r} for {_some(map(repr, of_word), ' and ')}"
+        f"{word!r} for {listed(map(repr, of_word), ' and ')}"
         for word, of_word in names.items()
         if len(of_word) > 1
     ]
     if shared:
         raise ValueError(
-            f"every class must have a label word of its own, got {_some(shared)}; "
-            f"choose other words, {_OR_RIDGE}"
+            f"every class must have a label word of its own, got {listed(shared)}; "
+            f"choose other words, {OR_RIDGE}"
         )
 
 
-def _ids(word: str, tokenizer: TextTokenizer) -> list[int]:
-    [ids] = tokenizer.plain([" " + replace_surrogates(word.strip())], first=False)
-    return ids
-
-
-_Ids = Mapping[Hashable, Sequence[int]]
-_Words = Mapping[Hashable, str]
-
-
-def _check_known(ids: _Ids, words: _Words, tokenizer: TextTokenizer) -> None:
-    unk_id = tokenizer.unk_id
-    unknown = [n for n, of_word in ids.items() if not of_word or unk_id in of_word]
-    if unknown:
-        raise ValueError(
-            f"a label word must be known to the tokenizer, got "
-            f"{_spelt(unknown, ids, words, tokenizer)}; choose other words, {_OR_RIDGE}"
-        )
-
-
-def _check_single(ids: _Ids, words: _Words, tokenizer: TextTokenizer) -> None:
-    long = [name for name, of_word in ids.items() if len(of_word) > 1]
-    if long:
-        raise ValueError(
-            f"a label word of a masked model must be one token, got "
-            f"{_spelt(long, ids, words, tokenizer)}; choose commoner or shorter words, "
-            f"{_OR_RIDGE}"
-        )
-
-
-def _check_telling(ids: _Ids, words: _Words, tokenizer: TextTokenizer) -> None:
-    blank = [n for n, of_word in ids.items() if _is_blank(of_word[0], tokenizer)]
-    if blank:
-        raise ValueError(
-            f"the first token of a label word must say something of it, got "
-            f"{_spelt(blank, ids, words, tokenizer)}; choose words that do not begin "
-            f"with a token of white space, {_OR_RIDGE}"
-        )
-
-
-def _is_blank(token_id: int, tokenizer: TextTokenizer) -> bool:
-    return not tokenizer.token(token_id).strip(_SPACES)
-
-
-def _check_distinct(ids: _Ids, words: _Words, tokenizer: TextTokenizer) -> None:
-    names: dict[int, list[Hashable]] = {}
-    for name, of_word in ids.items():
-        names.setdefault(of_word[0], []).append(name)
-    clashes = [
-        f"{tokenizer.token(token_id)!r} for "
-        + _some([f"{name!r} ({words[name]!r})" for name in of_token], " and ")
-        for token_id, of_token in names.items()
-        if len(of_token) > 1
-    ]
-    if clashes:
-        raise ValueError(
-            f"every class must have a token of its own, got {_some(clashes)}; choose "
-            f"words that differ in their first token, {_OR_RIDGE}"
-        )
-
-
-def _spelt(
-    names: Sequence[Hashable], ids: _Ids, words: _Words, tokenizer: TextTokenizer
-) -> str:
-    """Say what words became."""
-    return _some(
-        f"{words[name]!r} for the class {name!r} with the tokens "
-        f"{[tokenizer.token(token_id) for token_id in ids[name]]}"
-        for name in names
-    )
-
-
-def _some(items: Iterable[str], separator: str = ", ") -> str:
+def listed(items: Iterable[str], separator: str = ", ") -> str:
     """Join the first of many items, and say how many more there are."""
     shown = list(items)
     if len(more := shown[_SHOWN:]):

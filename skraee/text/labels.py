@@ -1,6 +1,5 @@
 """What counts as labels: one clear sentence per refusal."""
 
-from collections.abc import Hashable, Sequence, Set
 from decimal import Decimal
 from enum import Enum
 from itertools import pairwise
@@ -9,15 +8,10 @@ from reprlib import repr as short_repr
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from scipy.sparse import issparse
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
 
 from skraee.exceptions import InputWarning, warn_user
-from skraee.text.inputs import is_ordered
-
-Labels = npt.NDArray[Any]
+from skraee.text.label_column import Labels, missing_error, one_column
 
 
 def check_labels(y: Any, n_samples: int) -> Labels:
@@ -57,7 +51,7 @@ def check_labels(y: Any, n_samples: int) -> Labels:
         raise ValueError(
             "This estimator requires y to be passed, but the target y is None."
         )
-    labels = _one_column(y, "y")
+    labels = one_column(y, "y")
     if len(labels) != n_samples:
         raise ValueError(
             f"X and y must have the same length, got {n_samples} texts and "
@@ -88,7 +82,7 @@ def check_classes(classes: Any) -> Labels:
     >>> check_classes(["good", "bad", "good"])
     array(['bad', 'good'], dtype='<U4')
     """
-    labels = _one_column(classes, "classes")
+    labels = one_column(classes, "classes")
     if len(labels) == 0:
         raise ValueError("classes must name at least one class, got none")
     distinct: Labels = np.unique(_usable(labels, "classes"))
@@ -126,86 +120,12 @@ def _usable(labels: Labels, name: str) -> Labels:
     return labels
 
 
-def _one_column(y: Any, name: str) -> Labels:
-    labels = _label_array(y, name)
-    if labels.ndim == 2 and labels.shape[1] != 1:
-        raise _several_outputs(f"an array of shape {labels.shape}", name)
-    if labels.dtype.kind == "V":
-        raise _several_outputs(f"records of dtype {labels.dtype}", name)
-    if labels.dtype == object and labels.ndim == 1:
-        masked = [i for i, label in enumerate(labels) if label is np.ma.masked]
-        if masked:
-            raise _missing("a masked one", masked, len(labels), name)
-    for label in labels.flat if labels.dtype == object else ():
-        several = isinstance(label, Sequence | Set) and not isinstance(
-            label, str | bytes
-        )
-        if several or not isinstance(label, Hashable):
-            given = f"{short_repr(label)} of type {type(label).__name__}"
-            raise _several_outputs(given, name)
-    _refuse_bytes_and_complex(labels, name)
-    column: Labels = column_or_1d(labels, warn=True)
-    return column
-
-
-def _label_array(y: Any, name: str) -> Labels:
-    if issparse(y):
-        raise _several_outputs(type(y).__name__, name)
-    if isinstance(y, str | bytes) or not is_ordered(y):
-        raise TypeError(
-            f"{name} must be a list, array or Series of labels, got "
-            f"{type(y).__name__}; pass one label per text"
-        )
-    if isinstance(y, np.ma.MaskedArray):
-        y = _unmasked(y, name)
-    if not isinstance(y, Sequence):
-        labels = np.asarray(y)
-        if labels.dtype.kind == "U" and hasattr(y, "to_list"):
-            return _strings(y.to_list())
-        return labels.astype(object) if labels.dtype.kind == "T" else labels
-    if all(isinstance(label, str) for label in y):
-        return _strings(y)
-    if any(isinstance(label, list | np.ndarray) for label in y):
-        return np.asarray(y, dtype=object)  # rows; a single column is let through
-    # Without the type, numpy would write 1, None and NaN as strings beside a string.
-    return np.fromiter(y, dtype=object, count=len(y))
-
-
-def _strings(labels: Sequence[str]) -> Labels:
-    # An array of strings forgets NUL at their ends, which may be all that differs.
-    ends_in_nul = any(label.endswith("\0") for label in labels)
-    return np.asarray(labels, dtype=object if ends_in_nul else None)
-
-
-def _unmasked(y: Any, name: str) -> Labels:
-    masked = np.flatnonzero(np.ma.getmaskarray(y).any(axis=tuple(range(1, y.ndim))))
-    if len(masked):
-        raise _missing("a masked label", masked.tolist(), len(y), name)
-    labels: Labels = y.data
-    return labels
-
-
-def _several_outputs(given: str, name: str) -> ValueError:
-    return ValueError(
-        f"{name} must hold one label per text, got {given}; wrap the classifier in "
-        f"MultiOutputClassifier for several outputs or OneVsRestClassifier for several "
-        f"labels per text"
-    )
-
-
 def _refuse_missing(labels: Labels, name: str) -> None:
     if labels.dtype.kind in "biuUS":
         return
     missing = [i for i, label in enumerate(labels) if _is_missing(label)]
     if missing:
-        raise _missing(repr(labels[missing[0]]), missing, len(labels), name)
-
-
-def _missing(given: str, positions: Sequence[int], n: int, name: str) -> ValueError:
-    return ValueError(
-        f"{name} must hold no missing or infinite labels, got {given} at position "
-        f"{positions[0]} ({len(positions)} of {n} labels); drop or label these texts"
-    )
+        raise missing_error(repr(labels[missing[0]]), missing, len(labels), name)
 
 
 def _is_missing(label: Any) -> bool:
@@ -230,21 +150,6 @@ def _refuse_empty(labels: Labels, name: str) -> None:
             f"{position} ({len(empty)} of {len(labels)} labels); drop or label these "
             f"texts"
         )
-
-
-def _refuse_bytes_and_complex(labels: Labels, name: str) -> None:
-    for i, label in enumerate(labels.ravel() if labels.dtype.kind in "OSc" else ()):
-        if isinstance(label, complex | np.complexfloating):
-            raise ValueError(
-                f"Complex data not supported: {name} must hold labels that can be "
-                f"sorted, got {label!r} at position {i}; write them as strings"
-            )
-        if isinstance(label, bytes):
-            raise TypeError(
-                f"Support for labels represented as bytes is not supported: {name} "
-                f"holds {label!r} at position {i}; decode them, as in "
-                f"[label.decode() for label in {name}]"
-            )
 
 
 def _natural(labels: Labels, name: str) -> Labels:

@@ -1,19 +1,19 @@
 """A model's tokenizer, held so that template and user text can be told apart."""
 
 import hashlib
-import json
 from collections.abc import Iterable, Sequence
-from itertools import groupby
 from typing import Any, Self
 
-from tokenizers import Tokenizer, models
+from tokenizers import Tokenizer
 
-# Short words behind which later pieces are encoded; every ordinary vocabulary has some.
-_ANCHORS = ("x", ".", "1", "a", ",", "e", "0", "-")
-
-# What may follow the word x. A tokenizer that writes a prefix before every string
-# (Llama 2, T5, RoBERTa with add_prefix_space) encodes some of these otherwise alone.
-_FOLLOWERS = (".", " it", ",", " 1")
+from skraee.text.rust_tokenizer import (
+    anchors,
+    batch_ids,
+    constant_copy,
+    special_added_ids,
+    surrounding_ids,
+    unknown_id,
+)
 
 
 class TextTokenizer:
@@ -63,17 +63,17 @@ class TextTokenizer:
     def __init__(
         self, rust: Tokenizer, mask_token: str | None, special_ids: Iterable[int]
     ) -> None:
-        self._special = _constant_copy(rust)
-        self._plain = _constant_copy(rust)
+        self._special = constant_copy(rust)
+        self._plain = constant_copy(rust)
         self._plain.encode_special_tokens = True
         self.mask_token = mask_token
         self.mask_id = self._special.token_to_id(mask_token) if mask_token else None
-        self.unk_id = _unknown_id(self._special)
-        self.control_ids = frozenset(special_ids) | _special_added_ids(self._special)
-        self.prefix_ids, self.suffix_ids = _surrounding_ids(self._special)
+        self.unk_id = unknown_id(self._special)
+        self.control_ids = frozenset(special_ids) | special_added_ids(self._special)
+        self.prefix_ids, self.suffix_ids = surrounding_ids(self._special)
         self.fingerprint = self._hash()
         self._forbidden = self.control_ids - {self.unk_id}
-        self._anchors = _anchors(self._plain, self.control_ids)
+        self._anchors = anchors(self._plain, self.control_ids)
 
     @classmethod
     def from_hf(cls, hf_tokenizer: Any) -> Self:
@@ -156,7 +156,7 @@ class TextTokenizer:
         self, rust: Tokenizer, texts: Sequence[str], *, first: bool
     ) -> list[list[int]]:
         if first or not self._anchors:
-            return _batch_ids(rust, texts)
+            return batch_ids(rust, texts)
         return self._encode_behind_anchor(rust, texts)
 
     def _encode_behind_anchor(
@@ -172,16 +172,14 @@ class TextTokenizer:
         left = list(range(len(texts)))
         for anchor, anchor_ids in self._anchors:
             n = len(anchor_ids)
-            encoded = _batch_ids(rust, [anchor + texts[i] for i in left])
+            encoded = batch_ids(rust, [anchor + texts[i] for i in left])
             for i, ids in zip(left, encoded, strict=True):
                 if ids[:n] == anchor_ids:
                     found[i] = ids[n:]
             left = [i for i in left if i not in found]
             if not left:
                 break
-        found |= dict(
-            zip(left, _batch_ids(rust, [texts[i] for i in left]), strict=True)
-        )
+        found |= dict(zip(left, batch_ids(rust, [texts[i] for i in left]), strict=True))
         return [found[i] for i in range(len(texts))]
 
     def _spelt_out(self, ids: Sequence[int]) -> list[int]:
@@ -220,66 +218,3 @@ def _restore(
     serialized: str, mask_token: str | None, special_ids: frozenset[int]
 ) -> TextTokenizer:
     return TextTokenizer(Tokenizer.from_str(serialized), mask_token, special_ids)
-
-
-def _constant_copy(rust: Tokenizer) -> Tokenizer:
-    """Copy a tokenizer, sharing its vocabulary, which nothing changes.
-
-    Writing it out and reading it again would do too, but takes 2 s for the 12 MB of
-    Gemma's, against 20 ms.
-    """
-    copy = Tokenizer(rust.model)
-    for name in ("normalizer", "pre_tokenizer", "post_processor", "decoder"):
-        if getattr(rust, name) is not None:
-            setattr(copy, name, getattr(rust, name))
-    added = rust.get_added_tokens_decoder()
-    in_order = [added[token_id] for token_id in sorted(added)]
-    for special, tokens in groupby(in_order, key=lambda token: token.special):
-        add = copy.add_special_tokens if special else copy.add_tokens
-        add(list(tokens))
-    if copy.get_added_tokens_decoder() == added:
-        return copy
-    copy = Tokenizer.from_str(rust.to_str())
-    copy.no_truncation()
-    copy.no_padding()
-    return copy
-
-
-def _batch_ids(rust: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
-    encodings = rust.encode_batch_fast(list(texts), add_special_tokens=False)
-    return [encoding.ids for encoding in encodings]
-
-
-def _unknown_id(rust: Tokenizer) -> int | None:
-    # What the model itself writes; GPT-2's `unk_token`, say, is only a name for its
-    # end of text. Unigram models show theirs in the JSON alone.
-    if isinstance(rust.model, models.Unigram):
-        unknown: int | None = json.loads(rust.to_str())["model"]["unk_id"]
-        return unknown
-    token = getattr(rust.model, "unk_token", None)
-    return rust.token_to_id(token) if token else None
-
-
-def _special_added_ids(rust: Tokenizer) -> frozenset[int]:
-    added = rust.get_added_tokens_decoder()
-    return frozenset(token_id for token_id, token in added.items() if token.special)
-
-
-def _surrounding_ids(rust: Tokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    for encoding in rust.encode_batch(list(_ANCHORS)):
-        own = [i for i, put in enumerate(encoding.special_tokens_mask) if not put]
-        if own:
-            return tuple(encoding.ids[: own[0]]), tuple(encoding.ids[own[-1] + 1 :])
-    return (), ()
-
-
-def _anchors(
-    rust: Tokenizer, control_ids: frozenset[int]
-) -> list[tuple[str, list[int]]]:
-    """Find the words to encode later pieces behind; none where pieces need none."""
-    joined = _batch_ids(rust, ["x" + follower for follower in _FOLLOWERS])
-    word, *alone = _batch_ids(rust, ["x", *_FOLLOWERS])
-    if joined == [word + ids for ids in alone]:
-        return []
-    encoded = zip(_ANCHORS, _batch_ids(rust, _ANCHORS), strict=True)
-    return [(a, ids) for a, ids in encoded if ids and control_ids.isdisjoint(ids)]

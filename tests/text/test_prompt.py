@@ -8,24 +8,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tokenizers import (
-    Regex,
-    Tokenizer,
-    models,
-    normalizers,
-    pre_tokenizers,
-    processors,
-)
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import AddedToken
 
 from skraee.exceptions import InputWarning, TruncationWarning
-from skraee.text.label_words import (
-    all_label_words,
-    label_token_ids,
-    label_words_for,
-    warn_of_long_words,
-)
-from skraee.text.prompt import Prompt, PromptEncoder, common_prefix
+from skraee.text.label_tokens import label_token_ids, warn_of_long_words
+from skraee.text.label_words import all_label_words, label_words_for
+from skraee.text.prompt import Prompt, common_prefix
+from skraee.text.prompt_encoder import PromptEncoder
 from skraee.text.template import Template
 from skraee.text.tokenizer import TextTokenizer
 from tests.support.tokenizers import (
