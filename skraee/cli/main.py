@@ -11,11 +11,11 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skraee.cli.arguments import OF_CONFIDENCE, OF_RETRIEVAL, parser
-from skraee.text.files import check_writable, replacing
+from skraee.cli.model_files import read_model, write_model
+from skraee.text.files import check_writable
 from skraee.text.tables import Table, read_table, write_table
 
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from skraee.early_exit import EarlyExitClassifier
 
     Classifier = EarlyExitClassifier | RAEEClassifier
-
-# A model file of this name is that of `save`, any other one joblib's.
-_SAVED = ".skraee"
 
 # What predict adds to the columns of its input.
 _ANSWERS = ("label", "exit_layer", "probability")
@@ -100,7 +97,7 @@ def _fit(arguments: argparse.Namespace) -> None:
     start = time.perf_counter()
     clf.fit(texts, labels)
     seconds = time.perf_counter() - start
-    _write(clf, arguments.output)
+    write_model(clf, arguments.output)
     print(_summary(clf, labels, seconds))
     size = arguments.output.stat().st_size / 1e6
     print(f"wrote {arguments.output} ({size:.1f} MB)")
@@ -148,7 +145,7 @@ def _predict(arguments: argparse.Namespace) -> None:
     elif sys.stdout is None:
         raise OSError("the standard output is closed; name a file with --output.")
     table = read_table(arguments.new, arguments.separator)
-    clf = _load(arguments.model).set_params(verbose=1)
+    clf = read_model(arguments.model).set_params(verbose=1)
     texts = table.texts(clf._template().fields, arguments.text_column)
     start = time.perf_counter()
     answers = _answers(clf, texts) if table.rows else []
@@ -200,48 +197,6 @@ def _summary(clf: Classifier, labels: list[str], seconds: float) -> str:
             f"{clf.layer_scores_[best]:.3f} at the best ({best})",
         ]
     )
-
-
-def _write(clf: Classifier, path: Path) -> None:
-    if path.suffix == _SAVED:
-        clf.save(path)
-        return
-
-    import joblib
-
-    with replacing(path) as beside:
-        joblib.dump(clf, beside)
-
-
-def _load(path: Path) -> Classifier:
-    from skraee.classifier import RAEEClassifier
-    from skraee.early_exit import EarlyExitClassifier
-    from skraee.persistence.model_file import load
-
-    if not path.is_file():
-        raise OSError(f"there is no file {str(path)!r}; check the path.")
-    if path.suffix == _SAVED:
-        kinds: list[Any] = [EarlyExitClassifier, RAEEClassifier]
-        found: Classifier = load(kinds, path)
-        return found
-
-    import joblib
-    from sklearn.utils.validation import check_is_fitted
-
-    try:
-        clf = joblib.load(path)
-    except Exception as error:  # a file that is no pickle can raise anything
-        raise ValueError(
-            f"{path} cannot be read as a model ({type(error).__name__}: {error}); "
-            "make one with: skraee fit"
-        ) from error
-    if not isinstance(clf, EarlyExitClassifier | RAEEClassifier):
-        raise ValueError(
-            f"{path} holds a {type(clf).__name__}, not a fitted EarlyExitClassifier or "
-            "RAEEClassifier; make one with: skraee fit"
-        )
-    check_is_fitted(clf)
-    return clf
 
 
 def _tell(message: str) -> None:

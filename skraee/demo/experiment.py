@@ -42,13 +42,13 @@ class Experiment:
         self._backbone = backbone
         self._task = task
         settings = SweepSettings(backbone, Template(task.prompt.template))
-        self._reader = open_sweeper(settings, "auto", "auto")
+        self._sweeper = open_sweeper(settings, "auto", "auto")
         self._classes = np.unique(task.fit.labels)
         words = task.prompt.label_words
-        _, self._token_ids = self._reader.label_tokens(words, self._classes.tolist())
+        _, self._token_ids = self._sweeper.label_tokens(words, self._classes.tolist())
         self._sweeps: dict[int | None, LayerSweep] = {}
-        self.n_layers = self._reader.n_layers
-        loaded = self._reader.backbone
+        self.n_layers = self._sweeper.n_layers
+        loaded = self._sweeper.backbone
         self.where = f"{name_of(loaded.dtype)} on {loaded.device}"
 
     def try_settings(self) -> list[Trial]:
@@ -138,8 +138,8 @@ class Experiment:
         return clf.fit_sweep(self._sweeps[setting.encoder], self._task.fit.labels)
 
     def _single_layer(self, depth: int, name: str) -> System:
-        head = label_head(self._reader.backbone, self._token_ids)
-        return fixed_depth(name, self._reader, head, self._classes, depth)
+        head = label_head(self._sweeper.backbone, self._token_ids)
+        return fixed_depth(name, self._sweeper, head, self._classes, depth)
 
     def _closed_form(self) -> System:
         clf = EarlyExitClassifier(

@@ -85,8 +85,8 @@ def results_table(results: Sequence[Measured], where: str) -> str:
     notes = [
         "Full depth and best layer run every text to the same layer, without "
         "retrieval; the best is the most accurate one on the texts to fit.",
-        "Closed form: EarlyExitClassifier with a budget: a linear "
-        "readout of each layer, solved on the texts to fit; texts stop when sure.",
+        "Closed form: EarlyExitClassifier with a budget: a linear readout of each "
+        "layer, solved on the texts to fit, and exits when confident.",
         "Layers run: where keys come from a layer, every text runs as far as that.",
         f"Speed: the first {raee.n_timed} test texts from words to labels, in {where}; "
         f"all systems warm, in {N_ROUNDS} rounds of turns, of which the medians count; "

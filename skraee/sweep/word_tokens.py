@@ -7,12 +7,8 @@ from typing import Any, NamedTuple
 import numpy.typing as npt
 
 from skraee.backbone.loaded import LoadedBackbone
-from skraee.text.label_words import (
-    LabelWords,
-    all_label_words,
-    label_token_ids,
-    label_words_for,
-)
+from skraee.text.label_tokens import label_token_ids
+from skraee.text.label_words import LabelWords, all_label_words, label_words_for
 
 
 class WordTokens(NamedTuple):

@@ -90,9 +90,9 @@ def test_held_out_texts_are_read_as_well_as_left_out_ones() -> None:
     held_out = (found.argmax(axis=2) == codes[1000:, None]).mean(axis=0)
     np.testing.assert_allclose(held_out, left_out, atol=0.06)
     assert held_out[-1] > held_out[0] + 0.2
-    # ... and with calibrated probabilities: as sure as it is right.
-    sure = found[:, -1].max(axis=1).mean()
-    assert sure == pytest.approx(held_out[-1], abs=0.06)
+    # ... and with calibrated probabilities: as confident as it is right.
+    confidence = found[:, -1].max(axis=1).mean()
+    assert confidence == pytest.approx(held_out[-1], abs=0.06)
 
 
 def test_a_depth_that_knows_nothing_does_not_spoil_those_behind_it() -> None:

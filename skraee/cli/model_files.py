@@ -1,0 +1,83 @@
+"""Model files of the command line: written by ``skraee fit``, read by ``predict``.
+
+Everything heavy is imported inside, so that ``skraee --help`` is instant.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from skraee.text.files import replacing
+
+if TYPE_CHECKING:
+    from skraee.classifier import RAEEClassifier
+    from skraee.early_exit import EarlyExitClassifier
+
+    Classifier = EarlyExitClassifier | RAEEClassifier
+
+# A model file of this name is that of `save`, any other one joblib's.
+_SAVED = ".skraee"
+
+
+def write_model(clf: Classifier, path: Path) -> None:
+    """Write a classifier as its name says.
+
+    Parameters
+    ----------
+    clf : EarlyExitClassifier or RAEEClassifier
+    path : Path
+        Of a model.skraee, which holds no code, or of a joblib file.
+    """
+    if path.suffix == _SAVED:
+        clf.save(path)
+        return
+
+    import joblib
+
+    with replacing(path) as beside:
+        joblib.dump(clf, beside)
+
+
+def read_model(path: Path) -> Classifier:
+    """Read a fitted classifier.
+
+    Parameters
+    ----------
+    path : Path
+
+    Raises
+    ------
+    OSError
+        If there is no such file.
+    ValueError
+        If it holds no classifier.
+    """
+    from skraee.classifier import RAEEClassifier
+    from skraee.early_exit import EarlyExitClassifier
+    from skraee.persistence.model_file import load
+
+    if not path.is_file():
+        raise OSError(f"there is no file {str(path)!r}; check the path.")
+    if path.suffix == _SAVED:
+        kinds: list[Any] = [EarlyExitClassifier, RAEEClassifier]
+        saved: Classifier = load(kinds, path)
+        return saved
+
+    import joblib
+    from sklearn.utils.validation import check_is_fitted
+
+    try:
+        clf = joblib.load(path)
+    except Exception as error:  # a file that is no pickle can raise anything
+        raise ValueError(
+            f"{path} cannot be read as a model ({type(error).__name__}: {error}); "
+            "make one with: skraee fit"
+        ) from error
+    if not isinstance(clf, EarlyExitClassifier | RAEEClassifier):
+        raise ValueError(
+            f"{path} holds a {type(clf).__name__}, not a fitted EarlyExitClassifier or "
+            "RAEEClassifier; make one with: skraee fit"
+        )
+    check_is_fitted(clf)
+    return clf

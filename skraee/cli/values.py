@@ -1,0 +1,33 @@
+"""Values of options, as they are written on the command line."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentTypeError
+
+
+def separator(written: str) -> str:
+    """Return one sign; tab may be written out."""
+    sign = "\t" if written in ("tab", r"\t") else written
+    if len(sign) != 1 or sign in '"\r\n':
+        raise ArgumentTypeError(
+            f"write one sign such as ',', ';' or '|', or tab, not {written!r}"
+        )
+    return sign
+
+
+def label_words(written: str) -> dict[str, str]:
+    """Return class to word."""
+    parts = [part.rpartition("=") for part in written.split(",")]
+    pairs = [(name.strip(), word.strip()) for name, _, word in parts]
+    if not all(name and word for name, word in pairs):
+        raise ArgumentTypeError(f"write class=word,class=word, not {written!r}")
+    words = dict(pairs)
+    if len(words) < len(pairs):
+        raise ArgumentTypeError(f"write each class once, not {written!r}")
+    return words
+
+
+def encoder(written: str) -> int | str:
+    """Return a depth, or a name."""
+    return int(written) if re.fullmatch(r"[+-]?\d+", written) else written
