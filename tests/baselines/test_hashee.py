@@ -27,7 +27,7 @@ from skraee.sweep.sweeper import open_sweeper
 from skraee.text.prompt import Prompt
 from tests.engine.test_engine import LABEL_IDS, loaded, own_answer, prompts_for, soft
 from tests.support.checkpoints import small_tokenizer
-from tests.support.models import MODELS, tiny_model
+from tests.support.models import MODELS, tiny_model, toy_objects
 from tests.support.runs import run_to
 
 # OPT's layers keep nothing apart; the tiny DeBERTa-v2 has a convolution.
@@ -289,7 +289,7 @@ def test_ranks_are_cut_into_buckets_of_equal_size_and_ties_by_id() -> None:
 
 
 def tokens_of(kind: toy.Kind, texts: list[str]) -> list[list[int]]:
-    tokenizer = toy._tokenizer(kind)
+    tokenizer = toy_objects(kind)[1]
     return [tokenizer(text, add_special_tokens=False).input_ids for text in texts]
 
 
@@ -368,7 +368,7 @@ def test_cluster_hash_puts_the_cluster_of_least_summed_norm_first() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_special_tokens_run_all_layers(kind: toy.Kind, hash_by: str) -> None:
     clf, _, _ = fitted(kind, hash_by)
-    special = toy._tokenizer(kind).all_special_ids
+    special = toy_objects(kind)[1].all_special_ids
     assert (clf.token_layers_[special] == 4).all()
     assert (clf.token_layers_ < 4).any()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from skraee.exits.evidence import Evidence
+from skraee.exits.evidence import NeighborEvidence
 from skraee.readout.weights import sample_weights
 from skraee.retrieval.database import Database
 
@@ -15,7 +15,7 @@ COSTS = np.array([0.0, 0.2, 0.5, 0.8, 1.0])
 
 def known(
     n: int = 200, seed: int = 0, balanced: bool = False, **settings: Any
-) -> Evidence:
+) -> NeighborEvidence:
     """Draw texts that are read better with depth, some earlier than others."""
     rng = np.random.default_rng(seed)
     codes = rng.permutation(np.arange(n) % 3)
@@ -28,4 +28,12 @@ def known(
     proba = proba.astype(np.float32)
     database = Database.build(keys, proba, codes, method="exact", **settings)
     weights = sample_weights(codes, np.arange(3), "balanced" if balanced else None)
-    return Evidence(database, keys, proba, codes, np.arange(3), weights, COSTS)
+    return NeighborEvidence(
+        database=database,
+        keys=keys,
+        proba=proba,
+        codes=codes,
+        classes=np.arange(3),
+        weights=weights,
+        costs=COSTS,
+    )
