@@ -23,7 +23,7 @@ from skraee.engine.engine import Engine
 from skraee.engine.exit_policy import AtGivenDepths
 from skraee.engine.head import LabelHead, final_norms
 from skraee.engine.own_pass import OwnPass, own_pass
-from skraee.engine.probes import probes_for
+from skraee.engine.probe_prompts import probes_for
 from skraee.engine.rows import GoingOn
 from skraee.engine.scorer import LabelScorer
 from skraee.exceptions import BackboneMismatchError

@@ -1,4 +1,4 @@
-"""Scorers with weights for each depth: a closed-form readout, sharpened label words."""
+"""A closed-form readout that scores a batch on its way."""
 
 from __future__ import annotations
 

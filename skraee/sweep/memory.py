@@ -54,7 +54,7 @@ def clear_sweeps(memory: Any = "process") -> None:
     ----------
     memory : "process", str, Path, joblib.Memory or Store, default="process"
         As given to the estimator. "process" also forgets the indexes, neighbours and
-        solved readouts that the last fits share.
+        solved readouts that the last fits share, and what was run of templates alone.
     """
     store = store_for(memory)
     if store is not None:

@@ -289,7 +289,7 @@ def test_ranks_are_cut_into_buckets_of_equal_size_and_ties_by_id() -> None:
 
 
 def tokens_of(kind: toy.Kind, texts: list[str]) -> list[list[int]]:
-    tokenizer = toy_objects(kind)[1]
+    _, tokenizer = toy_objects(kind)
     return [tokenizer(text, add_special_tokens=False).input_ids for text in texts]
 
 
