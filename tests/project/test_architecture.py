@@ -19,18 +19,11 @@ ESTIMATORS = {"RAEEClassifier", "EarlyExitClassifier"}
 
 LONG_MODULES = {
     "skraee.classifier": 548,
-    "skraee.engine.engine": 499,
     "skraee.retrieval.encoder": 409,
     "skraee.sweep.sweeper": 566,
 }
 LARGE_CLASSES = {
-    "skraee.engine.engine.Engine": 22,
     "skraee.sweep.sweeper.Sweeper": 25,
-}
-UPWARD_IMPORTS = {
-    ("skraee.engine.engine", "skraee.readout.scorers"),
-    ("skraee.sweep.provenance", "skraee.readout.scorers"),
-    ("skraee.sweep.sweeper", "skraee.readout.scorers"),
 }
 
 
@@ -222,8 +215,7 @@ def test_root_has_few_files(package):
 
 def test_modules_import_only_from_earlier_layers(package):
     upward = package.upward_imports()
-    found = {(one.importer, one.imported) for one in upward}
-    assert found == UPWARD_IMPORTS, "\n".join(map(str, upward))
+    assert not upward, "\n".join(map(str, upward))
 
 
 def test_no_imports_go_round_in_a_circle(package):
