@@ -17,6 +17,10 @@ _TRUST = (
     "(but for .skraee files, which hold none)"
 )
 
+# Options of `fit` that only one kind of exit has; None where they are not given.
+OF_RETRIEVAL = {"label_words", "readout", "k", "tau", "encoder"}
+OF_CONFIDENCE = {"threshold"}
+
 _LABEL_WORDS: Options = {
     "--label-words": {
         "type": values.label_words,
@@ -152,11 +156,6 @@ _PREDICT: Options = {
         "columns of these names; by default the standard output, in UTF-8",
     },
 }
-
-
-# Options of `fit` that only one kind of exit has; None where they are not given.
-OF_RETRIEVAL = {"label_words", "readout", "k", "tau", "encoder"}
-OF_CONFIDENCE = {"threshold"}
 
 
 def parser() -> argparse.ArgumentParser:

@@ -19,10 +19,7 @@ from skraee.text.files import check_writable
 from skraee.text.tables import Table, read_table, write_table
 
 if TYPE_CHECKING:
-    from skraee.classifier import RAEEClassifier
-    from skraee.early_exit import EarlyExitClassifier
-
-    Classifier = EarlyExitClassifier | RAEEClassifier
+    from skraee.cli.model_files import Classifier
 
 # What predict adds to the columns of its input.
 _ANSWERS = ("label", "exit_layer", "probability")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from skraee.exits.budget import best_within, price_within, threshold_within
-from skraee.exits.evidence import Evidence
+from skraee.exits.evidence import NeighborEvidence
 from skraee.exits.gains import best_for_price, expected_gains, gains_left_out
 from skraee.exits.policies import first_confident
 from skraee.readout.weights import sample_weights
@@ -20,7 +20,7 @@ from tests.support.evidence import COSTS, known
 BUDGETS = [0.15, 0.3, 0.5, 0.8, 1.0]
 
 
-def accuracy(known: Evidence, exits: np.ndarray) -> float:
+def accuracy(known: NeighborEvidence, exits: np.ndarray) -> float:
     texts = np.arange(len(exits))
     right = known.proba[texts, exits].argmax(axis=1) == known.codes
     return float((right * known.weights).sum() / known.weights.sum())
@@ -33,7 +33,7 @@ def within(exits: np.ndarray, budget: float) -> bool:
 
 
 def exits_within(
-    budget: float, by: str, known: Evidence, min_exit: int = 0
+    budget: float, by: str, known: NeighborEvidence, min_exit: int = 0
 ) -> np.ndarray:
     """Choose the price or threshold for a budget, and the exits that follow."""
     if by == "price":
@@ -133,7 +133,7 @@ def test_of_values_that_are_equally_right_none_is_cheaper(
 
 
 def values_and_exits(
-    by: str, evidence: Evidence
+    by: str, evidence: NeighborEvidence
 ) -> tuple[np.ndarray, Callable[[float], np.ndarray]]:
     if by == "threshold":
         confidence = evidence.proba.max(axis=2)
@@ -144,7 +144,9 @@ def values_and_exits(
     return tried, lambda price: best_for_price(gains, COSTS, price, 0)
 
 
-def exact_merit(evidence: Evidence, exits: np.ndarray) -> tuple[Fraction, Fraction]:
+def exact_merit(
+    evidence: NeighborEvidence, exits: np.ndarray
+) -> tuple[Fraction, Fraction]:
     """Return the accuracy and what exits do not cost, without any rounding."""
     balanced = np.ptp(evidence.weights) > 0
     n_texts = np.bincount(evidence.codes).tolist()
