@@ -16,7 +16,7 @@ from skraee.templates import TaskPrompt
 from skraee.text.tables import Table, read_table
 from skraee.text.template import Template
 
-REVIEWS = Path(__file__).parent.parent / "data" / "reviews.csv"
+REVIEWS = Path(__file__).parent / "data" / "reviews.csv"
 
 _SEED = 0
 

@@ -8,7 +8,7 @@ The file of format 2 is a ZIP (:mod:`skraee.persistence.archive`) with these mem
 ``attributes/*.npy``         ``classes_``, ``layer_scores_`` and other fitted arrays;
                              those of Python objects stand in the manifest
 ``ridge/*.npy``              the closed-form readout: ``coef``, ``intercept``,
-                             ``weight``, ``sharpness`` and ``penalty``
+                             ``weight``, ``inverse_temperature`` and ``penalty``
 ``texts/*.npy``              of the texts of fit the ``records`` under which the store
                              has their states, and ``labels`` where no database is
 ``database/*.npy``           ``keys``, ``proba``, ``labels`` and, where not all texts

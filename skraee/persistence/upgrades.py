@@ -9,6 +9,12 @@ import numpy as np
 from skraee.exceptions import FileFormatError
 from skraee.persistence.archive import Arrays, Manifest
 
+# Arrays of format 1 that have another name since.
+_RENAMED = {
+    "readout/records": "texts/records",
+    "ridge/sharpness": "ridge/inverse_temperature",
+}
+
 # What EarlyExitClassifier has of the parameters that RAEEClassifier had in format 1.
 _OF_EARLY_EXIT = (
     *("backbone", "template", "budget", "class_weight", "min_exit", "max_length"),
@@ -51,10 +57,7 @@ def _from_1(
     exit_by = parameters.pop("exit_by")
     del setting["exit_by"]
     manifest = manifest | {"parameters": parameters, "setting": setting}
-    arrays = {
-        name.replace("readout/records", "texts/records"): array
-        for name, array in arrays.items()
-    }
+    arrays = {_RENAMED.get(name, name): array for name, array in arrays.items()}
     if exit_by == "retrieval":
         return manifest, arrays
     if manifest["ridge"] is None:

@@ -47,11 +47,11 @@ class RidgeReadout:
     coef : ndarray of shape (m + 1, P, H, C), float32
         On the features as they come, for each of the P parts of a state.
     intercept : ndarray of shape (m + 1, P, C), float32
-        `coef` and `intercept` hold the part's sharpness already.
+        `coef` and `intercept` hold the part's inverse_temperature already.
     weight : ndarray of shape (m + 1, P)
         Of a part's log-probabilities in the average over the depths passed: the sixth
         power of how far its leave-one-out accuracy is from chance.
-    sharpness : ndarray of shape (m + 1,)
+    inverse_temperature : ndarray of shape (m + 1,)
         Factor on the average; what it gives are calibrated log-probabilities but for
         a constant.
     penalty : ndarray of shape (m + 1, P)
@@ -61,7 +61,7 @@ class RidgeReadout:
     coef: Float32Array
     intercept: Float32Array
     weight: Float64Array
-    sharpness: Float64Array
+    inverse_temperature: Float64Array
     penalty: Float64Array
 
     @property
@@ -90,7 +90,7 @@ class RidgeReadout:
             features = _features(states, depth).astype(np.float32, copy=False)
             linear = features @ self.coef[depth] + self.intercept[depth][:, None]
             averaged = passed.add(log_softmax(linear, axis=2), self.weight[depth])
-            scores[:, depth] = averaged * self.sharpness[depth]
+            scores[:, depth] = averaged * self.inverse_temperature[depth]
         return scores
 
 
@@ -129,7 +129,7 @@ def fit_ridge(
     n, n_depths = states.shape[:2]
     sample = Sample.draw(codes, n_classes, weights, seed)
     proba = np.empty((n, n_depths, n_classes), np.float32)
-    maps, sharpness = [], np.empty(n_depths)
+    maps, inverse_temperature = [], np.empty(n_depths)
     passed = Passed()
     for depth in range(n_depths):
         parts = [_read_by(features, sample) for features in _features(states, depth)]
@@ -137,12 +137,12 @@ def fit_ridge(
         averaged = passed.add(
             np.stack(logs), np.array([own.weight for own in own_maps])
         )
-        sharpness[depth] = fit_inverse_temperature(
+        inverse_temperature[depth] = fit_inverse_temperature(
             averaged[sample.rows], sample.codes, sample.weights
         )
-        proba[:, depth] = softmax(averaged * sharpness[depth])
+        proba[:, depth] = softmax(averaged * inverse_temperature[depth])
         maps.append(own_maps)
-    return _readout_of(maps, sharpness), proba
+    return _readout_of(maps, inverse_temperature), proba
 
 
 class _Map(NamedTuple):
@@ -158,17 +158,24 @@ def _read_by(features: Float32Array, sample: Sample) -> tuple[_Map, Float64Array
     """Solve for the features of one part, and read all texts (n, C) by it."""
     rows, rest = sample.rows, sample.rest
     solved = solve(features[rows], sample.targets, sample.weights)
-    sharpness = fit_inverse_temperature(solved.left_out, sample.codes, sample.weights)
+    inverse_temperature = fit_inverse_temperature(
+        solved.left_out, sample.codes, sample.weights
+    )
     logs = np.empty((len(features), sample.targets.shape[1]))
     logs[rows] = solved.left_out
     logs[rest] = features[rest] @ solved.coef + solved.intercept
-    logs = log_softmax(sharpness * logs, axis=1)
+    logs = log_softmax(inverse_temperature * logs, axis=1)
     gain = gain_over_chance(logs[rows], sample.codes, sample.weights)
-    coef, intercept = sharpness * solved.coef, sharpness * solved.intercept
+    coef, intercept = (
+        inverse_temperature * solved.coef,
+        inverse_temperature * solved.intercept,
+    )
     return _Map(coef, intercept, solved.penalty, gain**POWER), logs
 
 
-def _readout_of(maps: list[tuple[_Map, ...]], sharpness: Float64Array) -> RidgeReadout:
+def _readout_of(
+    maps: list[tuple[_Map, ...]], inverse_temperature: Float64Array
+) -> RidgeReadout:
     def stacked(name: str) -> Float64Array:
         return np.array([[getattr(each, name) for each in parts] for parts in maps])
 
@@ -176,7 +183,7 @@ def _readout_of(maps: list[tuple[_Map, ...]], sharpness: Float64Array) -> RidgeR
         coef=stacked("coef").astype(np.float32),
         intercept=stacked("intercept").astype(np.float32),
         weight=stacked("weight"),
-        sharpness=sharpness,
+        inverse_temperature=inverse_temperature,
         penalty=stacked("penalty"),
     )
 

@@ -39,7 +39,7 @@ class RidgeScorer:
         self.intercept = torch.from_numpy(readout.intercept).to(device)
         self.weight = torch.from_numpy(readout.weight).float().to(device)
         self.total_weight = readout.weight.sum(axis=1).cumsum().tolist()
-        self.sharpness = readout.sharpness.tolist()
+        self.inverse_temperature = readout.inverse_temperature.tolist()
         self._final_norms = final_norms
         self._kinds = kinds
 
@@ -66,4 +66,4 @@ class _RidgeScoring(RunningScoring):
         self._sums[rows] += torch.einsum("p,pnc->nc", scorer.weight[depth], logs)
         total = scorer.total_weight[depth]
         averaged = self._sums[rows] / total if total else logs.mean(dim=0)
-        return averaged * float(scorer.sharpness[depth])
+        return averaged * float(scorer.inverse_temperature[depth])

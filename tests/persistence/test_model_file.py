@@ -679,7 +679,7 @@ def test_layout_of_what_the_closed_form_adds(exit_by: str, path: Path) -> None:
     clf.fit(X, Y).save(path)
     with zipfile.ZipFile(path) as members:
         names = set(members.namelist())
-    coefficients = ("coef", "intercept", "weight", "sharpness", "penalty")
+    coefficients = ("coef", "intercept", "weight", "inverse_temperature", "penalty")
     assert {name for name in names if name.startswith(("ridge/", "texts/"))} == {
         "texts/records.npy",
         *(["texts/labels.npy"] if confident else []),

@@ -78,7 +78,7 @@ def test_probabilities_are_of_full_precision_and_add_up() -> None:
     assert readout.n_classes == 3
     assert readout.coef.shape == (4, 2, 5, 3)
     assert set(readout.penalty.flat) <= set(PENALTIES)
-    assert np.isfinite(readout.sharpness).all()
+    assert np.isfinite(readout.inverse_temperature).all()
     assert (readout.weight >= 0).all()
 
 
@@ -269,7 +269,7 @@ def test_scores_are_computed_from_features_as_they_come() -> None:
             logs = log_softmax(linear + readout.intercept[passed, part])
             total += readout.weight[passed, part] * logs
             weight += readout.weight[passed, part]
-        expected = softmax(total / weight * readout.sharpness[depth])
+        expected = softmax(total / weight * readout.inverse_temperature[depth])
         np.testing.assert_allclose(found[text, depth], expected, atol=1e-5)
 
 
