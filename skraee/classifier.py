@@ -26,10 +26,11 @@ from skraee.backbone.precision import Device
 from skraee.engine.batching import BatchTokens
 from skraee.engine.cost import depth_costs
 from skraee.estimator.base import EarlyExitBase
+from skraee.estimator.checks import check_integer
 from skraee.estimator.contract import Arrays, gathered
 from skraee.estimator.fitted import FittedByNeighbors
 from skraee.estimator.learning import Lesson, SolvedReadout, solve_readout
-from skraee.estimator.parameters import check_integer, unused_with_a_budget
+from skraee.estimator.parameters import unused_with_a_budget
 from skraee.estimator.predictions import keys
 from skraee.estimator.progress import fit_progress, with_callbacks
 from skraee.exits.budget import price_within

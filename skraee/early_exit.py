@@ -26,9 +26,10 @@ from skraee.backbone.precision import Device
 from skraee.engine.batching import BatchTokens
 from skraee.engine.cost import depth_costs
 from skraee.estimator.base import EarlyExitBase
+from skraee.estimator.checks import check_share
 from skraee.estimator.fitted import Fitted, FittedByConfidence
 from skraee.estimator.learning import Lesson, solve_readout
-from skraee.estimator.parameters import check_share, unused_with_a_budget
+from skraee.estimator.parameters import unused_with_a_budget
 from skraee.estimator.progress import fit_progress, with_callbacks
 from skraee.exits.budget import threshold_within
 from skraee.exits.evidence import Evidence

@@ -28,7 +28,7 @@ from skraee.baselines.base import (
 from skraee.baselines.measures import Measure, MeasuredScorer, at_every_depth
 from skraee.engine.batching import BatchTokens, OnProgress
 from skraee.engine.exit_policy import ExitPolicy
-from skraee.estimator.parameters import check_choice, check_integer, check_real
+from skraee.estimator.checks import check_choice, check_integer, check_real
 from skraee.sweep.sweeper import Sweeper
 from skraee.text.label_words import LabelWords
 from skraee.text.prompt import Prompt

@@ -17,7 +17,7 @@ from skraee.baselines.base import (
 )
 from skraee.baselines.ramps import ByEntropy, RampScorer, Training
 from skraee.engine.batching import BatchTokens, OnProgress
-from skraee.estimator.parameters import check_integer, check_real
+from skraee.estimator.checks import check_integer, check_real
 from skraee.sweep.settings import SweepSettings
 from skraee.sweep.sweeper import Sweeper
 from skraee.text.prompt import Prompt

@@ -26,7 +26,7 @@ from skraee.engine.exit_policy import ExitPolicy
 from skraee.engine.head import label_head
 from skraee.engine.scorer import LabelScorer
 from skraee.engine.stacks import layers_of
-from skraee.estimator.parameters import check_integer
+from skraee.estimator.checks import check_integer
 from skraee.sweep.sweeper import Sweeper
 from skraee.text.label_words import LabelWords
 from skraee.text.prompt import Prompt

@@ -27,7 +27,7 @@ from skraee.engine.engine import Engine
 from skraee.engine.exit_policy import ExitPolicy
 from skraee.engine.head import label_head
 from skraee.engine.scorer import LabelScorer
-from skraee.estimator.parameters import check_integer, check_sequence
+from skraee.estimator.checks import check_integer, check_sequence
 from skraee.retrieval.keys import joined
 from skraee.sweep.sweeper import Sweeper
 from skraee.text.inputs import check_texts

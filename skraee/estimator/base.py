@@ -21,11 +21,11 @@ from skraee.engine.batching import BatchTokens
 from skraee.engine.clock import Clock, Timings
 from skraee.engine.engine import Run
 from skraee.engine.exit_policy import ExitPolicy
+from skraee.estimator.checks import check_integer
 from skraee.estimator.classes import check_class_weight, later_classes
 from skraee.estimator.contract import TextClassifierMixin
 from skraee.estimator.fitted import Fitted
 from skraee.estimator.learning import Lesson
-from skraee.estimator.parameters import check_integer
 from skraee.estimator.predictions import predictions
 from skraee.estimator.progress import (
     CallbackSupportMixin,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,14 @@ import torch
 from skraee.backbone.handle import as_backbone
 from skraee.backbone.precision import resolve_device, resolve_dtype
 from skraee.engine.batching import check_batch_tokens
+from skraee.estimator.checks import (
+    check_choice,
+    check_each,
+    check_integer,
+    check_length,
+    check_real,
+    check_share,
+)
 from skraee.estimator.metric import scorer_for
 from skraee.retrieval.keys import check_encoder
 from skraee.sweep.memory import store_for
@@ -86,161 +94,12 @@ def unused_with_a_budget(estimator: BaseEstimator) -> str | None:
     )
 
 
-def check_integer(
-    name: str, value: Any, *, least: int, most: int | None = None
-) -> None:
-    """Refuse what is no whole number of a range.
-
-    Parameters
-    ----------
-    name : str
-        Of the parameter.
-    value : object
-        What was given.
-    least, most : int
-        Ends of the range.
-
-    Raises
-    ------
-    TypeError
-        If it is not a whole number.
-    ValueError
-        If it is out of the range.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(
-            f"{name} must be a whole number, got {value!r} of type "
-            f"{type(value).__name__}."
-        )
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, got {value}.")
-    if most is not None and value > most:
-        raise ValueError(
-            f"{name} must be at most {most}, the number of layers of this backbone, "
-            f"got {value}."
-        )
-
-
-def check_real(
-    name: str, value: Any, rule: str, is_right: Callable[[float], bool]
-) -> None:
-    """Refuse what is no number, or one that breaks a rule.
-
-    Parameters
-    ----------
-    name : str
-        Of the parameter.
-    value : object
-        What was given.
-    rule : str
-        What is allowed, in words: "above 0".
-    is_right : callable
-        Whether a number keeps it.
-
-    Raises
-    ------
-    TypeError
-        If it is no number.
-    ValueError
-        If it breaks the rule.
-    """
-    if isinstance(value, bool) or not isinstance(
-        value, int | float | np.integer | np.floating
-    ):
-        raise TypeError(
-            f"{name} must be a number, got {value!r} of type {type(value).__name__}."
-        )
-    if not is_right(float(value)):
-        raise ValueError(f"{name} must {rule}, got {value}.")
-
-
-def check_share(name: str, value: Any) -> None:
-    """Refuse what is no number between 0 and 1.
-
-    Parameters
-    ----------
-    name : str
-        Of the parameter.
-    value : object
-        What was given.
-    """
-    check_real(name, value, "lie between 0 and 1", lambda share: 0 <= share <= 1)
-
-
-def check_choice(name: str, value: Any, allowed: Sequence[Any]) -> None:
-    """Refuse what is none of some values.
-
-    Parameters
-    ----------
-    name : str
-        Of the parameter.
-    value : object
-        What was given.
-    allowed : sequence
-        The values.
-
-    Raises
-    ------
-    ValueError
-        If it is none of them.
-    """
-    if not any(value is one or _equals(value, one) for one in allowed):
-        options = ", ".join(map(repr, allowed))
-        raise ValueError(f"{name} must be one of {options}, got {value!r}.")
-
-
-def _equals(value: Any, allowed: Any) -> bool:
-    # Not ==, which arrays answer item by item.
-    return isinstance(value, str) and isinstance(allowed, str) and value == allowed
-
-
-def check_length(name: str, value: Any) -> None:
-    """Refuse what is no number of tokens; None is no limit.
-
-    Parameters
-    ----------
-    name : str
-        Of the parameter.
-    value : object
-        What was given.
-    """
-    if value is not None:
-        check_integer(name, value, least=1)
-
-
-def check_sequence(name: str, values: Any) -> None:
-    """Refuse what is no sequence of numbers.
-
-    Parameters
-    ----------
-    name : str
-        Of the parameter.
-    values : object
-        What was given.
-    """
-    if isinstance(values, str) or not isinstance(values, Sequence | np.ndarray):
-        raise TypeError(
-            f"{name} must be a sequence of numbers, got {values!r} of type "
-            f"{type(values).__name__}."
-        )
-
-
 def _check_ks(name: str, values: Any) -> None:
-    _check_not_empty(name, values)
-    for value in values:
-        check_integer(f"every k of {name}", value, least=1)
+    check_each(name, values, partial(check_integer, f"every k of {name}", least=1))
 
 
 def _check_taus(name: str, values: Any) -> None:
-    _check_not_empty(name, values)
-    for value in values:
-        check_share(f"every tau of {name}", value)
-
-
-def _check_not_empty(name: str, values: Any) -> None:
-    check_sequence(name, values)
-    if len(values) == 0:
-        raise ValueError(f"{name} must hold at least one value, got {values!r}.")
+    check_each(name, values, partial(check_share, f"every tau of {name}"))
 
 
 def _check_budget(name: str, value: Any) -> None:
@@ -252,11 +111,8 @@ def _check_budget(name: str, value: Any) -> None:
 
 
 def _check_budgets(name: str, values: Any) -> None:
-    if values is None:
-        return
-    _check_not_empty(name, values)
-    for value in values:
-        _check_budget(f"every budget of {name}", value)
+    if values is not None:
+        check_each(name, values, partial(_check_budget, f"every budget of {name}"))
 
 
 def _check_class_weight(name: str, value: Any) -> None:
