@@ -14,7 +14,6 @@ read    The label words are read there, through the model's own head.
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Self
 
@@ -33,6 +32,7 @@ from skraee.estimator.learning import Lesson, SolvedReadout, solve_readout
 from skraee.estimator.parameters import unused_with_a_budget
 from skraee.estimator.predictions import keys
 from skraee.estimator.progress import fit_progress, with_callbacks
+from skraee.exceptions import warn_user
 from skraee.exits.budget import price_within
 from skraee.exits.evidence import NeighborEvidence
 from skraee.exits.gains import gains_left_out
@@ -273,7 +273,7 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
         """
         self._check_parameters()
         if unused := unused_with_a_budget(self):
-            warnings.warn(unused, UserWarning, stacklevel=3)
+            warn_user(unused, UserWarning)
         samples, codes, classes = self._labelled(X, y)
         sweeper = self._open()
         words = self._tokens(sweeper, classes)

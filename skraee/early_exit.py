@@ -15,7 +15,6 @@ exit    A new text runs until the readout's running answer reaches the threshold
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
@@ -31,6 +30,7 @@ from skraee.estimator.fitted import Fitted, FittedByConfidence
 from skraee.estimator.learning import Lesson, solve_readout
 from skraee.estimator.parameters import unused_with_a_budget
 from skraee.estimator.progress import fit_progress, with_callbacks
+from skraee.exceptions import warn_user
 from skraee.exits.budget import threshold_within
 from skraee.exits.evidence import Evidence
 from skraee.exits.policies import ByConfidence
@@ -193,7 +193,7 @@ class EarlyExitClassifier(SavingMixin, EarlyExitBase):
         """
         self._check_parameters()
         if unused := unused_with_a_budget(self):
-            warnings.warn(unused, UserWarning, stacklevel=3)
+            warn_user(unused, UserWarning)
         samples, codes, classes = self._labelled(X, y)
         sweeper = self._with_encoder(self._open(), samples)
         with fit_progress(self, X, y, len(samples)) as on_progress:

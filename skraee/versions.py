@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import platform
 import sys
-import warnings
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from skraee.exceptions import VersionSkewWarning
+from skraee.exceptions import VersionSkewWarning, warn_user
 
 # Public address of the documentation, without a slash at its end. The "?" of the HTML
 # display leads there; while it is empty the "?" is left out.
@@ -95,11 +94,10 @@ def unstamped(state: dict[str, Any], estimator: str) -> dict[str, Any]:
         if name in made_with and _differ(made_with[name], now, _TELLING[name])
     ]
     if skew:
-        warnings.warn(
+        warn_user(
             f"this {estimator} was pickled with {' and '.join(skew)}, so it may fail "
             "or predict otherwise; go back to that version, or fit again.",
             VersionSkewWarning,
-            stacklevel=3,
         )
     return {name: value for name, value in state.items() if name != _STAMP}
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import json
 import pickle
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from skraee.exceptions import warn_user
 
 #: One file, or the index of several; the first form that a folder has is read.
 _FORMS = (
@@ -41,12 +42,11 @@ def prefers_safetensors(folder: Path) -> bool:
     weight_files(folder)
     if has_safetensors(folder):
         return True
-    warnings.warn(
+    warn_user(
         f"{str(folder)!r} holds its weights in pytorch_model.bin only; they are read "
         "without running code (weights_only=True), but safetensors is the better "
         "form: save the model again with save_pretrained.",
         UserWarning,
-        stacklevel=2,
     )
     return False
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-
 import torch
 
 from skraee.backbone.families import Kind
+from skraee.exceptions import warn_user
 
 Device = str | torch.device
 
@@ -93,12 +92,11 @@ def warn_where_slow(dtype: torch.dtype, device: torch.device) -> None:
         return
     if dtype == torch.float16 and device.type != "cpu":
         return
-    warnings.warn(
+    warn_user(
         f"this {device.type} has no instructions for {name_of(dtype)}, in which the "
         "backbone was fitted; predictions are right but slow. Fit with "
         "dtype='float32' for this machine.",
         UserWarning,
-        stacklevel=2,
     )
 
 

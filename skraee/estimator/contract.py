@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -17,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from skraee.engine.engine import Run
 from skraee.estimator.fitted import FittedTexts
 from skraee.estimator.parameters import check_parameters
-from skraee.exceptions import UndecidedWarning
+from skraee.exceptions import UndecidedWarning, warn_user
 from skraee.sweep.layer_sweep import softmax
 from skraee.text.inputs import Texts, check_texts
 from skraee.text.labels import check_labels
@@ -158,7 +157,7 @@ class TextClassifierMixin(ClassifierMixin):
         found = gathered(n_texts, answers(), nothing)
         if undecided:
             message = _undecided_message(undecided)
-            warnings.warn(message, UndecidedWarning, stacklevel=3)
+            warn_user(message, UndecidedWarning)
         return found
 
     def _check_parameters(self) -> None:

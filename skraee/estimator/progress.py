@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
 from typing import Any, TypeVar
 
 from skraee.engine.batching import OnProgress
@@ -62,20 +61,8 @@ def with_callbacks(method: Method) -> Method:
     -------
     callable
     """
-    managed: Method = _without_callbacks(method)
-    if _with_callbacks is not None:
-        managed = _with_callbacks(method)
+    managed: Method = method if _with_callbacks is None else _with_callbacks(method)
     return managed
-
-
-def _without_callbacks(method: Method) -> Any:
-    """Wrap a method as scikit-learn would: warnings count the calls between."""
-
-    @wraps(method)
-    def called(*args: Any, **kwargs: Any) -> Any:
-        return method(*args, **kwargs)
-
-    return called
 
 
 @contextmanager

@@ -6,13 +6,13 @@ hnswlib is used in this module only.
 from __future__ import annotations
 
 import threading
-import warnings
 from functools import cache
 from typing import Any
 
 import joblib
 import numpy as np
 
+from skraee.exceptions import warn_user
 from skraee.retrieval.distances import k_best, pair_distances
 from skraee.retrieval.exact_search import MAX_QUERIES, ExactProposer, Pairs
 from skraee.retrieval.vectors import Float32Array, Float64Array, IntArray
@@ -139,12 +139,11 @@ def import_hnswlib() -> Any:
     try:
         import hnswlib
     except ImportError as error:
-        warnings.warn(
+        warn_user(
             f"hnswlib cannot be imported ({error}), so neighbours are searched "
             "exactly, which is slower on many keys; run `pip install hnswlib` (which "
             "needs a C++ compiler) or set index='exact'",
             UserWarning,
-            stacklevel=2,
         )
         return None
     return hnswlib

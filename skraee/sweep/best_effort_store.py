@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-import warnings
 from collections.abc import Mapping, Sequence
 
-from skraee.exceptions import StoreWarning
+from skraee.exceptions import StoreWarning, warn_user
 from skraee.sweep.store import Arrays, Store
 
 # What an unusable folder raises: no rights, no space, no database, locked for good.
@@ -70,10 +69,9 @@ class BestEffortStore:
         if not self._writes:  # it has been said
             return
         where = getattr(self._store, "folder", self._store)
-        warnings.warn(
+        warn_user(
             f"the store in {str(where)!r} cannot be {done} ({type(error).__name__}: "
             f"{error}), so this call does without it and its texts pass the backbone; "
             "mend the folder, or set memory= to another one or to None.",
             StoreWarning,
-            stacklevel=3,
         )

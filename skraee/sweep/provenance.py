@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -18,6 +17,7 @@ from skraee.exceptions import (
     BackboneChangedError,
     BackboneDriftWarning,
     BackboneMissingError,
+    warn_user,
 )
 from skraee.sweep.probes import DepthReadout, Probed, answers, probe_samples
 from skraee.versions import installed
@@ -132,13 +132,12 @@ class Provenance:
         drift = float(np.abs(found - self.proba).max())
         tolerance = _TOLERANCE.get(name_of(probed.backbone.dtype), _HALF_TOLERANCE)
         if not drift <= tolerance:  # also where a probability is not a number
-            warnings.warn(
+            warn_user(
                 "the backbone answers differently than when this was fitted: "
                 f"probabilities of probe sentences are off by up to {drift:.2g} "
                 f"({tolerance:g} is rounding){self._changes(probed)}; predictions may "
                 "differ, so fit again, or go back to those versions.",
                 BackboneDriftWarning,
-                stacklevel=2,
             )
 
     def __getstate__(self) -> dict[str, Any]:

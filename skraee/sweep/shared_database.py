@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
-from skraee.exceptions import StoreWarning
+from skraee.exceptions import StoreWarning, warn_user
 
 T = TypeVar("T")
 
@@ -101,9 +100,8 @@ class SharedDatabase:
             with contextlib.suppress(FileNotFoundError):
                 old = self.path.with_name(self.path.name + suffix)
                 old.rename(aside.with_name(aside.name + suffix))
-        warnings.warn(
+        warn_user(
             f"the {stem} in {str(folder)!r} were damaged ({error}) and are computed "
             f"anew; the file was moved to {aside.name}.",
             StoreWarning,
-            stacklevel=2,
         )

@@ -1,10 +1,9 @@
 """Texts filled into a template: token ids with a known read position."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from skraee.exceptions import TruncationWarning
+from skraee.exceptions import TruncationWarning, warn_user
 from skraee.text.layout import Slot, Words, closing_ids, lay_out
 from skraee.text.prompt import Prompt
 from skraee.text.template import ModelKind, Template
@@ -147,11 +146,10 @@ class PromptEncoder:
             How many; none is no warning.
         """
         if n_cut:
-            warnings.warn(
+            warn_user(
                 f"{n_cut} text(s) were cut to fit prompts of {self.limit} tokens; "
                 f"raise max_length if the model has more positions",
                 TruncationWarning,
-                stacklevel=3,
             )
 
     def _fitted(self, row: _Row) -> _Row:
