@@ -30,7 +30,7 @@ from skraee.estimator.contract import Arrays, gathered
 from skraee.estimator.fitted import FittedByNeighbors
 from skraee.estimator.learning import Lesson, SolvedReadout, solve_readout
 from skraee.estimator.parameters import unused_with_a_budget
-from skraee.estimator.predictions import keys
+from skraee.estimator.predictions import keys as keys_of
 from skraee.estimator.progress import fit_progress, with_callbacks
 from skraee.exceptions import warn_user
 from skraee.exits.budget import price_within
@@ -283,54 +283,51 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
             return self._learn(Lesson(sweeper, sweep, codes, classes, samples), words)
 
     def _learn(self, lesson: Lesson, words: WordTokens) -> Self:
-        """Turn a sweep and its labels into the database."""
-        sweeper, sweep, before = lesson.sweeper, lesson.sweep, lesson.before
+        """Read the sweep, store it with its keys and labels, choose within a budget."""
         weights = lesson.weights(self.class_weight)
-        solved: SolvedReadout | None = None
-        if self.readout == "ridge":
-            shared = self.memory is not None
-            solved = solve_readout(lesson, weights, self._seed(), shared=shared)
-            proba = solved.proba
-        else:
-            proba = sweep.proba(words.ids)
-            if before is not None:
-                proba = np.concatenate([before.database.proba, proba])
-        standardizer = None
-        if sweeper.key_depth is not None:
-            standardizer = Standardizer.fit(sweep.keys)
-        fitted = FittedByNeighbors(
-            sweep_settings=sweeper.settings,
-            setting=self._setting(),
-            token_ids=words.ids,
-            ridge=None if solved is None else solved.ridge,
-            records=None if solved is None else solved.records,
-            database=self._stored(lesson, proba, standardizer),
-            standardizer=standardizer,
+        proba, solved = self._read(lesson, words, weights)
+        fitted = self._store(lesson, words, proba, solved)
+        costs = depth_costs(lesson.sweeper.backbone)
+        known = NeighborEvidence(
+            proba=proba,
+            codes=lesson.codes,
+            classes=lesson.classes,
+            weights=weights,
+            costs=_with_key(costs, lesson.sweeper.key_depth),
+            database=fitted.database,
+            keys=_all_keys(lesson, fitted),
         )
-        if before is not None:
-            fitted = before.joined(fitted, self.n_samples_fit_, proba)
-        costs = depth_costs(sweeper.backbone)
-        k, chosen = self._choose(
-            NeighborEvidence(
-                proba=proba,
-                codes=lesson.codes,
-                classes=lesson.classes,
-                weights=weights,
-                costs=_with_key(costs, sweeper.key_depth),
-                database=fitted.database,
-                keys=_all_keys(lesson, fitted, standardizer),
-            )
-        )
+        k, chosen = self._choose(known)
         fitted.database.build_index(k)
         return self._learned(lesson, fitted, proba, costs, **chosen)
 
-    def _stored(
-        self, lesson: Lesson, proba: Float32Array, standardizer: Standardizer | None
-    ) -> Database:
-        """Store the new texts: their keys, sweeps and labels."""
-        new_keys = lesson.sweep.keys
-        return Database.build(
-            new_keys if standardizer is None else standardizer(new_keys),
+    def _read(
+        self, lesson: Lesson, words: WordTokens, weights: Float64Array
+    ) -> tuple[Float32Array, SolvedReadout | None]:
+        """Return the probabilities (n, m + 1, C) of all texts, and what reads them."""
+        if self.readout == "ridge":
+            shared = self.memory is not None
+            solved = solve_readout(lesson, weights, self._seed(), shared=shared)
+            return solved.proba, solved
+        proba = lesson.sweep.proba(words.ids)
+        if lesson.before is not None:
+            proba = np.concatenate([lesson.before.database.proba, proba])
+        return proba, None
+
+    def _store(
+        self,
+        lesson: Lesson,
+        words: WordTokens,
+        proba: Float32Array,
+        solved: SolvedReadout | None,
+    ) -> FittedByNeighbors:
+        """Return the database of all texts, and how they are read."""
+        keys, standardizer = lesson.sweep.keys, None
+        if lesson.sweeper.key_depth is not None:
+            standardizer = Standardizer.fit(keys)
+            keys = standardizer(keys)
+        database = Database.build(
+            keys,
             proba[-len(lesson.sweep) :],
             lesson.new_codes,
             keep=self.database,
@@ -340,6 +337,21 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
             random_state=self._seed(),
             shared=self.memory is not None,
         )
+        fitted = FittedByNeighbors(
+            sweep_settings=lesson.sweeper.settings,
+            setting=self._setting(),
+            token_ids=words.ids,
+            ridge=None if solved is None else solved.ridge,
+            records=None if solved is None else solved.records,
+            database=database,
+            standardizer=standardizer,
+        )
+        if lesson.before is None:
+            return fitted
+        joined: FittedByNeighbors = lesson.before.joined(
+            fitted, self.n_samples_fit_, proba
+        )
+        return joined
 
     def _choose(self, known: NeighborEvidence) -> tuple[int, dict[str, Any]]:
         """Return k and what fit chose, as attributes; the CV class chooses more."""
@@ -605,7 +617,7 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
     ) -> Arrays:
         """Return what is read off the keys of X; `nothing` for no text."""
         samples = self._texts(X)
-        found = map(read, keys(self._reopen(self._fitted), samples))
+        found = map(read, keys_of(self._reopen(self._fitted), samples))
         return gathered(len(samples), found, nothing)
 
 
@@ -614,11 +626,8 @@ def _with_key(costs: Float64Array, key_depth: int | None) -> Float64Array:
     return costs if key_depth is None else np.maximum(costs, costs[key_depth])
 
 
-def _all_keys(
-    lesson: Lesson, fitted: FittedByNeighbors, standardizer: Standardizer | None
-) -> Float32Array:
-    """Return the keys of all texts, as the database has them."""
+def _all_keys(lesson: Lesson, fitted: FittedByNeighbors) -> Float32Array:
+    """Return the keys of all texts, those that are not stored included."""
     if lesson.before is not None:
         return fitted.database.keys
-    new_keys = lesson.sweep.keys
-    return new_keys if standardizer is None else standardizer(new_keys)
+    return fitted.standardized(lesson.sweep.keys)
