@@ -9,9 +9,9 @@ import numpy as np
 
 from benchmarks.data import TASKS, data_folder, read_task, sample
 from benchmarks.paper.case import Case
-from skraee.baselines.block_removal import blocks_of, removable_blocks
-from skraee.baselines.block_search import losses_without
-from skraee.baselines.lm_loss import exercises_for
+from skraee.baselines.sleb.block_removal import blocks_of, removable_blocks
+from skraee.baselines.sleb.block_search import losses_without
+from skraee.baselines.sleb.lm_loss import exercises_for
 
 SHARE = 0.6  # of the blocks, as in the paper
 

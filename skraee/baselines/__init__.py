@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from skraee.baselines.adainfer import AdaInferClassifier
-    from skraee.baselines.calm import CALMClassifier
-    from skraee.baselines.deebert import DeeBERTClassifier
+    from skraee.baselines.calm.classifier import CALMClassifier
+    from skraee.baselines.deebert.classifier import DeeBERTClassifier
     from skraee.baselines.full_depth import FullDepthClassifier
-    from skraee.baselines.hashee import HashEEClassifier
-    from skraee.baselines.sleb import SLEBClassifier
+    from skraee.baselines.hashee.classifier import HashEEClassifier
+    from skraee.baselines.sleb.classifier import SLEBClassifier
 
 __all__ = [
     "AdaInferClassifier",
@@ -39,11 +39,11 @@ __all__ = [
 
 _HOMES = {
     "AdaInferClassifier": "adainfer",
-    "CALMClassifier": "calm",
-    "DeeBERTClassifier": "deebert",
+    "CALMClassifier": "calm.classifier",
+    "DeeBERTClassifier": "deebert.classifier",
     "FullDepthClassifier": "full_depth",
-    "HashEEClassifier": "hashee",
-    "SLEBClassifier": "sleb",
+    "HashEEClassifier": "hashee.classifier",
+    "SLEBClassifier": "sleb.classifier",
 }
 
 

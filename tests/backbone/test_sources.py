@@ -23,7 +23,7 @@ from skraee.backbone import loaded as loaded_module
 from skraee.backbone.handle import Backbone
 from skraee.backbone.registry import clear_backbones
 from skraee.backbone.source_state import state_of_files, state_of_objects
-from skraee.baselines.block_removal import without_blocks
+from skraee.baselines.sleb.block_removal import without_blocks
 from skraee.engine.engine import Engine
 from skraee.engine.head import label_head
 from skraee.exceptions import BackboneChangedError, BackboneDriftWarning

@@ -38,8 +38,8 @@ from skraee.baselines import (
     DeeBERTClassifier,
     FullDepthClassifier,
 )
-from skraee.baselines.calm import calibrated, candidates_for, learn_then_test
-from skraee.baselines.ramps import Ramps, Training, first_weights
+from skraee.baselines.calm.classifier import calibrated, candidates_for, learn_then_test
+from skraee.baselines.deebert.ramps import Ramps, Training, first_weights
 from skraee.engine.stacks import layers_of
 from skraee.exceptions import InputWarning, TruncationWarning
 from skraee.text.prompt import Prompt

@@ -19,8 +19,13 @@ from sklearn.model_selection import cross_val_score
 from skraee import Backbone, toy
 from skraee.backbone.loaded import LoadedBackbone
 from skraee.baselines import HashEEClassifier
-from skraee.baselines.hashing import Counts, by_cluster, by_rank, layers_of_buckets
-from skraee.baselines.token_layers import TokenEngine
+from skraee.baselines.hashee.hashing import (
+    Counts,
+    by_cluster,
+    by_rank,
+    layers_of_buckets,
+)
+from skraee.baselines.hashee.token_layers import TokenEngine
 from skraee.engine.head import label_head
 from skraee.engine.stacks import layers_of
 from skraee.sweep.sweeper import open_sweeper

@@ -19,10 +19,12 @@ from sklearn.model_selection import cross_val_score
 from skraee import Backbone, toy
 from skraee.backbone.families import family_of
 from skraee.backbone.loaded import LoadedBackbone
-from skraee.baselines import SLEBClassifier, lm_loss, sleb
-from skraee.baselines.block_removal import removable_blocks, without_blocks
-from skraee.baselines.block_search import find_removal_order, losses_without
-from skraee.baselines.lm_loss import Exercise, LanguageModelLoss, exercises_for
+from skraee.baselines import SLEBClassifier
+from skraee.baselines.sleb import classifier as sleb_classifier
+from skraee.baselines.sleb import lm_loss
+from skraee.baselines.sleb.block_removal import removable_blocks, without_blocks
+from skraee.baselines.sleb.block_search import find_removal_order, losses_without
+from skraee.baselines.sleb.lm_loss import Exercise, LanguageModelLoss, exercises_for
 from skraee.engine.engine import Engine
 from skraee.engine.head import label_head
 from skraee.engine.prefix import kept_prefixes
@@ -496,7 +498,7 @@ def test_calibration_is_a_seeded_sample_of_the_texts_or_what_is_given(
         seen.append(list(texts))
         return exercises_for(backbone, texts, *rest)
 
-    monkeypatch.setattr(sleb, "exercises_for", noting)
+    monkeypatch.setattr(sleb_classifier, "exercises_for", noting)
     for seed in (0, 0, 1):
         classifier(n_calibration=20, random_state=seed).fit(X, y)
     assert seen[0] == seen[1] != seen[2]

@@ -19,8 +19,13 @@ from skraee.baselines.base import (
     TrainingTexts,
     prompts_of_all,
 )
-from skraee.baselines.hashing import Counts, by_cluster, by_rank, layers_of_buckets
-from skraee.baselines.token_layers import TokenEngine, check_leaves_tokens_out
+from skraee.baselines.hashee.hashing import (
+    Counts,
+    by_cluster,
+    by_rank,
+    layers_of_buckets,
+)
+from skraee.baselines.hashee.token_layers import TokenEngine, check_leaves_tokens_out
 from skraee.engine.batching import BatchTokens, OnProgress
 from skraee.engine.exit_policy import ExitPolicy
 from skraee.engine.head import label_head

@@ -15,7 +15,7 @@ from skraee.baselines.base import (
     Scored,
     TrainingTexts,
 )
-from skraee.baselines.ramps import ByEntropy, RampScorer, Training
+from skraee.baselines.deebert.ramps import ByEntropy, RampScorer, Training
 from skraee.engine.batching import BatchTokens, OnProgress
 from skraee.estimator.checks import check_integer, check_real
 from skraee.sweep.settings import SweepSettings

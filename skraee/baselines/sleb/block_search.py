@@ -10,12 +10,12 @@ import numpy.typing as npt
 from torch import Tensor, nn
 
 from skraee.backbone.ambient import own_torch_state
-from skraee.baselines.block_removal import (
+from skraee.baselines.sleb.block_removal import (
     blocks_of,
     removable_blocks,
     without_blocks,
 )
-from skraee.baselines.lm_loss import Exercise, LanguageModelLoss
+from skraee.baselines.sleb.lm_loss import Exercise, LanguageModelLoss
 from skraee.engine.batch import Batch
 from skraee.engine.batching import BatchTokens, check_batch_tokens, run_batches
 from skraee.engine.gates import Front

@@ -1,0 +1,1 @@
+"""CALM: a confidence stops a text."""

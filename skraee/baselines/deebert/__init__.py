@@ -1,0 +1,1 @@
+"""DeeBERT: trained off-ramps."""

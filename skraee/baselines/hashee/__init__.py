@@ -1,0 +1,1 @@
+"""HashEE: every token has its own number of layers."""

@@ -1,0 +1,1 @@
+"""SLEB: blocks are left out for all texts."""
