@@ -11,7 +11,7 @@ from benchmarks.data import TASKS, data_folder, read_task, sample
 from benchmarks.paper.case import Case
 from skraee.baselines.sleb.block_removal import blocks_of, removable_blocks
 from skraee.baselines.sleb.block_search import losses_without
-from skraee.baselines.sleb.lm_loss import exercises_for
+from skraee.baselines.sleb.exercises import exercises_for
 
 SHARE = 0.6  # of the blocks, as in the paper
 

@@ -24,7 +24,8 @@ from skraee.baselines.sleb import classifier as sleb_classifier
 from skraee.baselines.sleb import lm_loss
 from skraee.baselines.sleb.block_removal import removable_blocks, without_blocks
 from skraee.baselines.sleb.block_search import find_removal_order, losses_without
-from skraee.baselines.sleb.lm_loss import Exercise, LanguageModelLoss, exercises_for
+from skraee.baselines.sleb.exercises import Exercise, exercises_for
+from skraee.baselines.sleb.lm_loss import LanguageModelLoss
 from skraee.engine.engine import Engine
 from skraee.engine.head import label_head
 from skraee.engine.prefix import kept_prefixes

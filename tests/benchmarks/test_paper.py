@@ -25,7 +25,7 @@ from benchmarks.paper import latency, order
 from benchmarks.paper.__main__ import main
 from skraee import Backbone, Encoder, RAEEClassifier, clear_backbones, templates, toy
 from skraee.baselines.sleb.block_search import find_removal_order
-from skraee.baselines.sleb.lm_loss import exercises_for
+from skraee.baselines.sleb.exercises import exercises_for
 from skraee.retrieval.neighbors import NeighborIndex
 from tests.benchmarks.tiny import save_encoder, save_tiny, write_task
 from tests.support.checkpoints import into_hub_cache

@@ -15,7 +15,7 @@ import torch
 from skraee import Backbone, Encoder, RAEEClassifier
 from skraee.backbone.loaded import LoadedBackbone
 from skraee.baselines.sleb.block_search import losses_without
-from skraee.baselines.sleb.lm_loss import Exercise
+from skraee.baselines.sleb.exercises import Exercise
 from skraee.engine.batching import run_batches
 from skraee.engine.engine import Engine
 from skraee.engine.rotation import changing_rotations

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from torch import nn
 
+from skraee.backbone.loaded import LoadedBackbone
 from skraee.engine.head import is_head
 from skraee.engine.stacks import layers_of
 from skraee.engine.views import view_of
-
-if TYPE_CHECKING:
-    from skraee.backbone.loaded import LoadedBackbone
 
 # Backbone -> blocks left out -> the rest, with what it keeps for calls.
 _without: WeakKeyDictionary[LoadedBackbone, dict[tuple[int, ...], LoadedBackbone]]

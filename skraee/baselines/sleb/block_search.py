@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor, nn
+from torch import Tensor
 
 from skraee.backbone.ambient import own_torch_state
+from skraee.backbone.loaded import LoadedBackbone
 from skraee.baselines.sleb.block_removal import (
     blocks_of,
     removable_blocks,
     without_blocks,
 )
-from skraee.baselines.sleb.lm_loss import Exercise, LanguageModelLoss
+from skraee.baselines.sleb.exercises import Exercise
+from skraee.baselines.sleb.lm_loss import LanguageModelLoss
+from skraee.baselines.sleb.stack_replay import StackReplay
 from skraee.engine.batch import Batch
 from skraee.engine.batching import BatchTokens, check_batch_tokens, run_batches
-from skraee.engine.gates import Front
 from skraee.engine.rotation import rotations_of, sides_of
-from skraee.engine.stacks import layers_of, open_stack
 from skraee.readout.ties import first_largest
 from skraee.text.prompt import Prompt
-
-if TYPE_CHECKING:
-    from skraee.backbone.loaded import LoadedBackbone
 
 IntArray = npt.NDArray[np.int64]
 
@@ -128,120 +126,46 @@ def _losses_of_batch(
     backbone: LoadedBackbone, exercises: Sequence[Exercise], loss_of: LanguageModelLoss
 ) -> Iterator[tuple[int, float]]:
     """Yield each place at which a block may go, and the loss without that block."""
-    model, family = backbone.model, backbone.family
+    family = backbone.family
     batch = _batch([e.prompt for e in exercises], backbone, family.kind != "causal")
     inputs: dict[str, Any] = {"input_ids": batch.ids, "attention_mask": batch.mask}
-    if family.kind != "seq2seq":
-        if family.kind == "causal":
-            inputs["use_cache"] = False
-        way = Way(backbone, family.stacks[0], **inputs)
-        for place, hidden in way.without_each():
+    if family.kind == "causal":
+        inputs["use_cache"] = False
+    replay = StackReplay(backbone, family.stacks[0], **inputs)
+    if family.kind == "seq2seq":
+        decode = _decoding(backbone, exercises, batch.mask)
+        for place, encoded in replay.without_each():
+            yield place, loss_of(decode(encoded).whole(), exercises)
+        n_encoder = len(replay.calls)
+        for place, hidden in decode(replay.whole()).without_each():
+            yield n_encoder + place, loss_of(hidden, exercises)
+    else:
+        for place, hidden in replay.without_each():
             yield place, loss_of(hidden, exercises)
-        return
+
+
+def _decoding(
+    backbone: LoadedBackbone, exercises: Sequence[Exercise], mask: Tensor | None
+) -> Callable[[Tensor], StackReplay]:
+    """Return what runs a T5's decoder on the last states of its encoder's layers."""
+    model, family = backbone.model, backbone.family
     encoder, decoder = family.stacks
     answers = [Prompt(e.decoder_ids, 0, ()) for e in exercises]
     answer_ids = _batch(answers, backbone, sees_padding=False).ids
 
-    def read(encoded: Tensor) -> Way:
+    def decode(encoded: Tensor) -> StackReplay:
         for name in family.final_norms:
             encoded = getattr(model.get_submodule(encoder), name)(encoded)
-        return Way(
+        return StackReplay(
             backbone,
             decoder,
             input_ids=answer_ids,
             encoder_hidden_states=encoded,
-            encoder_attention_mask=batch.mask,
+            encoder_attention_mask=mask,
             use_cache=False,
         )
 
-    way = Way(backbone, encoder, **inputs)
-    for place, encoded in way.without_each():
-        yield place, loss_of(read(encoded).whole(), exercises)
-    behind = len(way.calls)
-    for place, hidden in read(way.whole()).without_each():
-        yield behind + place, loss_of(hidden, exercises)
-
-
-class Way:
-    """One batch's way through a stack, of which parts can be gone again.
-
-    The stack's own forward makes masks and positions and runs the first layer. The
-    calls of the others are noted, and made when they are wanted.
-
-    Parameters
-    ----------
-    backbone : LoadedBackbone
-    stack : str
-        Which of the family's stacks.
-    **inputs : object
-        Of the stack's forward.
-
-    Attributes
-    ----------
-    calls : list of callable
-        Each layer as a map of states (n, T, H) to states.
-    """
-
-    def __init__(self, backbone: LoadedBackbone, stack: str, **inputs: Any) -> None:
-        self.calls: list[Callable[[Tensor], Tensor]] = []
-        self.first_output: Any = None
-        self.second_input: Tensor | None = None
-        model, family = backbone.model, backbone.family
-        layers = layers_of(model, family, stack)
-        noted = [_Noted(layer, self) for layer in layers]
-        out = open_stack(model, family, stack, noted)(**inputs)
-        if self.second_input is None:  # of one layer
-            self.second_input = out.last_hidden_state
-
-    def without_each(self) -> Iterator[tuple[int, Tensor]]:
-        """Yield each place but the first and the last, and the states without it.
-
-        What runs before a place is run once.
-        """
-        hidden = self._entering_second()
-        for place in range(1, len(self.calls) - 1):
-            if place > 1:
-                hidden = self.calls[place - 1](hidden)
-            yield place, self._run(hidden, place + 1)
-
-    def whole(self) -> Tensor:
-        """Return the states after all layers."""
-        return self._run(self._entering_second(), 1)
-
-    def _entering_second(self) -> Tensor:
-        assert self.second_input is not None
-        return self.second_input
-
-    def _run(self, hidden: Tensor, start: int) -> Tensor:
-        for call in self.calls[start:]:
-            hidden = call(hidden)
-        return hidden
-
-
-class _Noted(Front):
-    """A layer whose call is noted; it runs if it is the first.
-
-    The others answer what the first did, in the form that the stack expects.
-    """
-
-    def __init__(self, layer: nn.Module, way: Way) -> None:
-        super().__init__(layer)
-        self.way = way
-
-    def forward(self, hidden_states: Tensor, *args: Any, **kwargs: Any) -> Any:
-        way, layer = self.way, self.layer
-
-        def call(hidden: Tensor) -> Tensor:
-            out = layer(hidden, *args, **kwargs)
-            states: Tensor = out[0] if isinstance(out, tuple) else out
-            return states
-
-        if not way.calls:
-            way.first_output = layer(hidden_states, *args, **kwargs)
-        elif len(way.calls) == 1:
-            way.second_input = hidden_states
-        way.calls.append(call)
-        return way.first_output
+    return decode
 
 
 def _batch(

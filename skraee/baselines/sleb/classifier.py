@@ -21,7 +21,7 @@ from skraee.baselines.base import (
 )
 from skraee.baselines.sleb.block_removal import removable_blocks, without_blocks
 from skraee.baselines.sleb.block_search import find_removal_order
-from skraee.baselines.sleb.lm_loss import exercises_for
+from skraee.baselines.sleb.exercises import exercises_for
 from skraee.engine.batching import BatchTokens, OnProgress
 from skraee.engine.engine import Engine
 from skraee.engine.exit_policy import ExitPolicy
