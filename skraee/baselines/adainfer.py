@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -18,11 +18,12 @@ from skraee.backbone.precision import Device
 from skraee.baselines.base import (
     BaselineClassifier,
     FittedBaseline,
-    Scored,
+    Learned,
     TrainingTexts,
 )
 from skraee.baselines.measures import MeasuredScorer, at_every_depth
 from skraee.engine.batching import BatchTokens, OnProgress
+from skraee.engine.engine import Run
 from skraee.engine.exit_policy import ExitPolicy
 from skraee.estimator.checks import check_choice, check_integer
 from skraee.sweep.sweeper import Sweeper
@@ -158,7 +159,7 @@ class AdaInferClassifier(BaselineClassifier):
         check_integer("min_exit", self.min_exit, least=0)
         check_integer("max_pairs", self.max_pairs, least=1)
 
-    def _learn(self, task: TrainingTexts) -> tuple[Any, dict[str, Any]]:
+    def _learn(self, task: TrainingTexts) -> Learned:
         check_integer("min_exit", self.min_exit, least=0, most=task.sweeper.n_layers)
         scores = at_every_depth(task, self._scorer(task.sweeper, task.token_ids))
         scores = scores[:, self.min_exit :]
@@ -171,7 +172,7 @@ class AdaInferClassifier(BaselineClassifier):
             rows = rng.choice(len(features), self.max_pairs, replace=False)
             features, is_right = features[rows], is_right[rows]
         svc = _trained(features, is_right)
-        return svc, {"svc_": svc}
+        return Learned(svc, {"svc_": svc})
 
     def _run(
         self,
@@ -179,11 +180,11 @@ class AdaInferClassifier(BaselineClassifier):
         fitted: FittedBaseline,
         prompts: list[Prompt],
         on_progress: OnProgress | None,
-    ) -> Scored:
+    ) -> Run:
         policy = ByFeatures(fitted.learned, self.min_exit, fitted.n_classes)
         scorer = self._scorer(sweeper, fitted.token_ids)
         run = sweeper.engine.run(prompts, policy, scorer, on_progress=on_progress)
-        return run.scores[:, : fitted.n_classes], run.exits
+        return replace(run, scores=run.scores[:, : fitted.n_classes])
 
     def _scorer(self, sweeper: Sweeper, token_ids: tuple[int, ...]) -> MeasuredScorer:
         return MeasuredScorer(sweeper.backbone, token_ids, self.features, self.min_exit)

@@ -8,8 +8,8 @@ with it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -24,7 +24,7 @@ from skraee.engine.engine import Run
 from skraee.estimator.contract import TextClassifierMixin
 from skraee.estimator.fitted import FittedTexts
 from skraee.estimator.progress import progress
-from skraee.sweep.chunks import Chunk, Sample
+from skraee.sweep.chunks import Chunk
 from skraee.sweep.settings import SweepSettings
 from skraee.sweep.sweeper import Sweeper, open_sweeper
 from skraee.text.inputs import Texts, check_texts, warn_of_empty
@@ -37,8 +37,6 @@ from skraee.versions import DOCS
 FloatArray = npt.NDArray[np.floating]
 Float32Array = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
-#: Scores (n, C), of which softmax makes the probabilities, and exits (n,).
-Scored = tuple[Float32Array, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +67,22 @@ class TrainingTexts:
     on_progress: OnProgress | None
 
 
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What a baseline learned from the training texts.
+
+    Attributes
+    ----------
+    value : object
+        What `_run` needs; it is pickled.
+    attributes : dict
+        Public attributes to set, by name.
+    """
+
+    value: Any = None
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FittedBaseline(FittedTexts):
     """What a baseline keeps.
@@ -77,7 +91,7 @@ class FittedBaseline(FittedTexts):
     ----------
     n_classes : int
     learned : object
-        What `_learn` returned.
+        The value of what `_learn` returned.
     """
 
     n_classes: int
@@ -128,16 +142,8 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
     _fitted: FittedBaseline
 
     @abstractmethod
-    def _learn(self, task: TrainingTexts) -> tuple[Any, dict[str, Any]]:
-        """Learn from the training texts; nothing of the estimator may change.
-
-        Returns
-        -------
-        learned : object
-            What `_run` needs; it is pickled.
-        attributes : dict
-            Public attributes to set, by name.
-        """
+    def _learn(self, task: TrainingTexts) -> Learned:
+        """Learn from the training texts; nothing of the estimator may change."""
 
     @abstractmethod
     def _run(
@@ -146,8 +152,8 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
         fitted: FittedBaseline,
         prompts: list[Prompt],
         on_progress: OnProgress | None,
-    ) -> Scored:
-        """Answer prompts: scores (n, C), and the layers (n,) that each ran."""
+    ) -> Run:
+        """Answer prompts, each with as many layers as it needs."""
 
     def fit(self, X: Any, y: Any) -> Self:
         """Learn from labelled texts what predict needs.
@@ -186,7 +192,7 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
         sweeper = self._open()
         token_ids = self._tokens(sweeper, classes)
         with progress("fit", len(samples), self.verbose) as on_progress:
-            learned, attributes = self._learn(
+            learned = self._learn(
                 TrainingTexts(
                     sweeper, samples, codes, len(classes), token_ids, on_progress
                 )
@@ -196,14 +202,14 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
             setting=self._setting(),
             token_ids=token_ids,
             n_classes=len(classes),
-            learned=learned,
+            learned=learned.value,
         )
         self._keep(
             fitted,
             classes_=classes,
             n_layers_=sweeper.n_layers,
             cost_=depth_costs(sweeper.backbone),
-            **attributes,
+            **learned.attributes,
         )
         return self
 
@@ -278,27 +284,10 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
         self, sweeper: Sweeper, chunk: Chunk, on_progress: OnProgress | None
     ) -> Run:
         prompts = sweeper.prompts_of(chunk, np.arange(len(chunk.samples)))
-        scores, exits = self._run(sweeper, self._fitted, prompts, on_progress)
+        run = self._run(sweeper, self._fitted, prompts, on_progress)
+        all_texts = chunk.inverse
         if on_progress is not None:
-            on_progress(len(chunk.inverse) - len(prompts))
-        decided = np.zeros(len(chunk.inverse), dtype=bool)
-        return Run(scores[chunk.inverse], exits[chunk.inverse], decided)
-
-
-def prompts_of_all(sweeper: Sweeper, samples: Iterable[Sample]) -> list[Prompt]:
-    """Return the prompts of texts, one for each.
-
-    Parameters
-    ----------
-    sweeper : Sweeper
-    samples : iterable of n tuples of str
-
-    Returns
-    -------
-    list of n Prompt
-    """
-    prompts: list[Prompt] = []
-    for chunk in sweeper.chunks(samples):
-        made = sweeper.prompts_of(chunk, np.arange(len(chunk.samples)))
-        prompts += [made[number] for number in chunk.inverse]
-    return prompts
+            on_progress(len(all_texts) - len(prompts))
+        return Run(
+            run.scores[all_texts], run.exits[all_texts], run.undecided[all_texts]
+        )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from skraee.backbone.handle import Backbone
@@ -11,10 +9,11 @@ from skraee.backbone.precision import Device
 from skraee.baselines.base import (
     BaselineClassifier,
     FittedBaseline,
-    Scored,
+    Learned,
     TrainingTexts,
 )
 from skraee.engine.batching import BatchTokens, OnProgress
+from skraee.engine.engine import Run
 from skraee.engine.exit_policy import ExitPolicy
 from skraee.engine.head import label_head
 from skraee.engine.scorer import LabelScorer
@@ -104,8 +103,8 @@ class FullDepthClassifier(BaselineClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _learn(self, task: TrainingTexts) -> tuple[Any, dict[str, Any]]:
-        return None, {}
+    def _learn(self, task: TrainingTexts) -> Learned:
+        return Learned()
 
     def _run(
         self,
@@ -113,7 +112,8 @@ class FullDepthClassifier(BaselineClassifier):
         fitted: FittedBaseline,
         prompts: list[Prompt],
         on_progress: OnProgress | None,
-    ) -> Scored:
+    ) -> Run:
         scorer = LabelScorer(label_head(sweeper.backbone, fitted.token_ids))
-        run = sweeper.engine.run(prompts, ExitPolicy(), scorer, on_progress=on_progress)
-        return run.scores, run.exits
+        return sweeper.engine.run(
+            prompts, ExitPolicy(), scorer, on_progress=on_progress
+        )

@@ -93,18 +93,17 @@ class _Measuring(RunningScoring):
         scorer = self._scorer
         states = self._batch.read(depth, hidden, rows)
         stack = int(self._batch.in_decoder(depth))
-        likeness = None
-        if scorer.measure == "state":
+        if scorer.measure == "state":  # each depth's are compared with those before
             likeness = self._likeness(states, rows, in_decoder=bool(stack))
         if depth < scorer.first:
             return states.new_zeros(len(rows), scorer.n_columns, dtype=torch.float32)
         if scorer.measure == "vocab":
             return scorer.over_vocabulary(states, stack)
         logits = scorer.over_labels(states, stack)
-        if likeness is None:
-            of_labels = gap_and_top if scorer.measure == "labels" else entropy
-            likeness = of_labels(logits)
-        return torch.cat([logits, likeness], dim=1)
+        if scorer.measure == "labels":
+            return torch.cat([logits, gap_and_top(logits)], dim=1)
+        measured = likeness if scorer.measure == "state" else entropy(logits)
+        return torch.cat([logits, measured], dim=1)
 
     def _likeness(self, states: Tensor, rows: Tensor, *, in_decoder: bool) -> Tensor:
         """Return the cosine with the state before: (n, 1); 0 where there is none."""

@@ -38,10 +38,12 @@ from skraee.baselines import (
     DeeBERTClassifier,
     FullDepthClassifier,
 )
-from skraee.baselines.calm.classifier import calibrated, candidates_for, learn_then_test
-from skraee.baselines.deebert.ramps import Ramps, Training, first_weights
+from skraee.baselines.calm.confidence import candidates_for
+from skraee.baselines.deebert.ramps import Ramps
+from skraee.baselines.deebert.training import Training, first_weights
 from skraee.engine.stacks import layers_of
 from skraee.exceptions import InputWarning, TruncationWarning
+from skraee.exits.risk import learn_then_test, safe_threshold
 from skraee.text.prompt import Prompt
 from tests.engine.test_engine import LABEL_IDS, full_head, reference_states
 from tests.engine.test_row_exits import counted_rows
@@ -663,7 +665,7 @@ def test_calibration_keeps_its_promise_in_500_draws(delta: float, n: int) -> Non
     found = []
     for _ in range(draws):
         rows = rng.integers(0, len(measured), n)
-        threshold = calibrated(
+        threshold = safe_threshold(
             measured[rows], losses[rows], candidates, delta=delta, epsilon=epsilon
         )
         number = np.flatnonzero(candidates == threshold)

@@ -1,51 +1,36 @@
 """CALM: a text stops where a confidence reaches a threshold, which may be calibrated.
 
 The calibration is Learn-then-Test with a fixed sequence of thresholds:
-:func:`learn_then_test`.
+:mod:`skraee.exits.risk`.
 """
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import dataclass
+from dataclasses import replace
 from math import isnan
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
-from torch import Tensor
 
 from skraee.backbone.handle import Backbone
 from skraee.backbone.precision import Device
 from skraee.baselines.base import (
     BaselineClassifier,
     FittedBaseline,
-    Float32Array,
-    IntArray,
-    Scored,
+    Learned,
     TrainingTexts,
 )
-from skraee.baselines.measures import Measure, MeasuredScorer, at_every_depth
+from skraee.baselines.calm.confidence import MEASURES, NEVER, ByMeasure, candidates_for
+from skraee.baselines.measures import MeasuredScorer, at_every_depth
 from skraee.engine.batching import BatchTokens, OnProgress
-from skraee.engine.exit_policy import ExitPolicy
+from skraee.engine.engine import Run
 from skraee.estimator.checks import check_choice, check_integer, check_real
+from skraee.exceptions import warn_user
+from skraee.exits.risk import early_losses, fewest_texts, safe_threshold
 from skraee.sweep.sweeper import Sweeper
 from skraee.text.label_words import LabelWords
 from skraee.text.prompt import Prompt
 from skraee.text.template import Template
-
-Float64Array = npt.NDArray[np.float64]
-
-# CALM's confidence -> what is measured.
-_MEASURES: dict[str, Measure] = {
-    "softmax": "labels",
-    "vocab": "vocab",
-    "state": "state",
-    "entropy": "entropy",
-}
-# The threshold that no confidence reaches.
-_NEVER = {"softmax": np.inf, "vocab": np.inf, "state": np.inf, "entropy": 0.0}
-_N_CANDIDATES = 101
 
 
 class CALMClassifier(BaselineClassifier):
@@ -127,7 +112,8 @@ class CALMClassifier(BaselineClassifier):
         Counted share of a full pass at each depth.
     threshold_ : float
         With ``threshold="calibrated"``: the one that was found. Infinite (for
-        "entropy" 0) where none passed the test; all texts then run all layers.
+        "entropy" 0) where none passed the test; all texts then run all layers, and
+        `fit` warns of it.
 
     References
     ----------
@@ -186,7 +172,7 @@ class CALMClassifier(BaselineClassifier):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        check_choice("measure", self.measure, tuple(_MEASURES))
+        check_choice("measure", self.measure, tuple(MEASURES))
         check_choice("risk", self.risk, ("consistency", "accuracy"))
         for name in ("delta", "epsilon"):
             check_real(
@@ -202,9 +188,6 @@ class CALMClassifier(BaselineClassifier):
                 raise ValueError(f"threshold must {rule}, got {self.threshold!r}.")
             check_real("threshold", self.threshold, rule, lambda it: not isnan(it))
 
-    def _is_calibrated(self) -> bool:
-        return isinstance(self.threshold, str) and self.threshold == "calibrated"
-
     def _setting(self) -> dict[str, Any]:
         if not self._is_calibrated():
             return {"threshold": "a number"}
@@ -214,26 +197,26 @@ class CALMClassifier(BaselineClassifier):
             "min_exit": self.min_exit,
         }
 
-    def _learn(self, task: TrainingTexts) -> tuple[Any, dict[str, Any]]:
+    def _learn(self, task: TrainingTexts) -> Learned:
         first = self._first(task.sweeper)
         if not self._is_calibrated():
-            return None, {}
+            return Learned()
         scores = at_every_depth(task, self._scorer(task.sweeper, task.token_ids))
         scores = scores[:, first:]
         answers = scores[:, :, : task.n_classes].argmax(axis=2)
-        losses = losses_of(answers, None if self.risk == "consistency" else task.codes)
-        threshold = calibrated(
+        codes = task.codes if self.risk == "accuracy" else None
+        threshold = safe_threshold(
             scores[:, :, task.n_classes],
-            losses,
+            early_losses(answers, codes),
             candidates_for(self.measure, task.n_classes),
             delta=self.delta,
             epsilon=self.epsilon,
             small_is_confident=self.measure == "entropy",
         )
         if threshold is None:
-            _warn_of_no_threshold(len(losses), self.delta, self.epsilon)
-            threshold = _NEVER[self.measure]
-        return threshold, {"threshold_": threshold}
+            threshold = NEVER[self.measure]
+            warn_user(self._no_threshold_message(len(scores)), UserWarning)
+        return Learned(threshold, {"threshold_": threshold})
 
     def _run(
         self,
@@ -241,7 +224,7 @@ class CALMClassifier(BaselineClassifier):
         fitted: FittedBaseline,
         prompts: list[Prompt],
         on_progress: OnProgress | None,
-    ) -> Scored:
+    ) -> Run:
         threshold = fitted.learned if self._is_calibrated() else self.threshold
         policy = ByMeasure(
             float(threshold),
@@ -251,7 +234,10 @@ class CALMClassifier(BaselineClassifier):
         )
         scorer = self._scorer(sweeper, fitted.token_ids)
         run = sweeper.engine.run(prompts, policy, scorer, on_progress=on_progress)
-        return run.scores[:, : fitted.n_classes], run.exits
+        return replace(run, scores=run.scores[:, : fitted.n_classes])
+
+    def _is_calibrated(self) -> bool:
+        return isinstance(self.threshold, str) and self.threshold == "calibrated"
 
     def _first(self, sweeper: Sweeper) -> int:
         """Return the smallest depth at which texts may stop."""
@@ -260,170 +246,15 @@ class CALMClassifier(BaselineClassifier):
         return max(self.min_exit, n_encoder + 1) if n_encoder else self.min_exit
 
     def _scorer(self, sweeper: Sweeper, token_ids: tuple[int, ...]) -> MeasuredScorer:
-        measure = _MEASURES[self.measure]
+        measure = MEASURES[self.measure]
         return MeasuredScorer(
             sweeper.backbone, token_ids, measure, self._first(sweeper)
         )
 
-
-@dataclass(frozen=True)
-class ByMeasure(ExitPolicy):
-    """The first depth from `first` on whose measure passes a threshold.
-
-    Attributes
-    ----------
-    threshold : float
-    first : int
-    small_is_confident : bool
-        Whether the measure must be below the threshold; else at least as large.
-    column : int
-        Where among the scores the measure stands.
-    """
-
-    threshold: float
-    first: int
-    small_is_confident: bool
-    column: int
-    reads_scores = True
-
-    def accepts(self, depth: int, scores: Tensor) -> Tensor | None:
-        """Say which rows are confident."""
-        if depth < self.first:
-            return None
-        measured = scores[:, self.column]
-        if self.small_is_confident:
-            return measured < self.threshold
-        return measured >= self.threshold
-
-
-def candidates_for(measure: str, n_classes: int) -> Float64Array:
-    """Return the thresholds that calibration tries, the safest first.
-
-    Parameters
-    ----------
-    measure : {"softmax", "vocab", "state", "entropy"}
-    n_classes : int
-        Number of classes C.
-
-    Returns
-    -------
-    candidates : ndarray of shape (101,)
-        1.00, 0.99, ... 0.00; for "entropy" 0 to just above log C.
-    """
-    ends = (1.0, 0.0)
-    if measure == "entropy":
-        ends = (0.0, max(float(np.log(n_classes)), 0.01) * 1.001)
-    candidates: Float64Array = np.linspace(*ends, _N_CANDIDATES)
-    return candidates
-
-
-def losses_of(answers: IntArray, codes: IntArray | None) -> Float64Array:
-    """Return what is lost by stopping at each depth, against stopping at the last.
-
-    Parameters
-    ----------
-    answers : ndarray of shape (n, D)
-        Predicted classes at the depths where a text may stop, the last one included.
-    codes : ndarray of shape (n,) or None
-        The right classes, for the loss of accuracy; None for consistency.
-
-    Returns
-    -------
-    losses : ndarray of shape (n, D)
-        1 or 0. For accuracy 1 where only the last depth is right.
-    """
-    lost: npt.NDArray[np.bool_] = answers != answers[:, -1:]
-    if codes is not None:
-        right = answers == codes[:, None]
-        lost = right[:, -1:] & ~right
-    return lost.astype(np.float64)
-
-
-def calibrated(
-    measured: Float32Array,
-    losses: Float64Array,
-    candidates: Float64Array,
-    *,
-    delta: float,
-    epsilon: float,
-    small_is_confident: bool = False,
-) -> float | None:
-    """Choose the threshold of the earliest exits whose risk is shown to be small.
-
-    Parameters
-    ----------
-    measured : ndarray of shape (n, D)
-        The measure of each calibration text at the depths where it may stop.
-    losses : ndarray of shape (n, D)
-        In [0, 1].
-    candidates : ndarray of shape (L,)
-        Thresholds, the safest first.
-    delta, epsilon : float
-        See :func:`learn_then_test`.
-    small_is_confident : bool, default=False
-        Whether a measure must be below the threshold to stop.
-
-    Returns
-    -------
-    float or None
-        None where not even the safest passed.
-    """
-    texts = np.arange(len(measured))
-    of_candidates = []
-    for candidate in candidates.astype(np.float32):
-        stops = measured < candidate if small_is_confident else measured >= candidate
-        stops[:, -1] = True
-        of_candidates.append(losses[texts, stops.argmax(axis=1)])
-    n_passed = learn_then_test(np.stack(of_candidates, axis=1), delta, epsilon)
-    return float(candidates[n_passed - 1]) if n_passed else None
-
-
-def learn_then_test(losses: Float64Array, delta: float, epsilon: float) -> int:
-    """Test in their order that candidates' risks are at most delta, up to a failure.
-
-    The p-value of a candidate is Hoeffding's: ``exp(-2 n max(0, delta - mean)**2)``.
-    As the order is fixed before the losses are seen and the walk ends at the first
-    failure, the probability that any candidate that passed has a risk above delta is
-    at most epsilon.
-
-    Parameters
-    ----------
-    losses : ndarray of shape (n, L)
-        Of each calibration text under each candidate, in [0, 1].
-    delta : float
-        Bound of the risk.
-    epsilon : float
-        Probability with which the bound may be missed.
-
-    Returns
-    -------
-    n_passed : int
-        How many candidates passed, the first ones.
-
-    References
-    ----------
-    Angelopoulos et al., "Learn then Test", 2021, arXiv 2110.01052.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> losses = np.zeros((1000, 3))
-    >>> losses[:100, 2] = 1
-    >>> learn_then_test(losses, delta=0.05, epsilon=0.05)
-    2
-    """
-    slack = np.maximum(0.0, delta - losses.mean(axis=0))
-    p_values = np.exp(-2.0 * len(losses) * slack**2)
-    failed = p_values > epsilon
-    return int(failed.argmax()) if failed.any() else len(failed)
-
-
-def _warn_of_no_threshold(n: int, delta: float, epsilon: float) -> None:
-    n_least = int(np.ceil(np.log(1 / epsilon) / (2 * delta**2)))
-    warnings.warn(
-        f"no threshold could be shown to keep the risk below delta={delta:g} with "
-        f"{n} texts, so every text will run all layers; {n_least} texts are the "
-        "fewest with which one can: give more texts, or raise delta or epsilon.",
-        UserWarning,
-        stacklevel=4,
-    )
+    def _no_threshold_message(self, n_texts: int) -> str:
+        return (
+            f"no threshold could be shown to keep the risk below delta={self.delta:g} "
+            f"with {n_texts} texts, so every text will run all layers; "
+            f"{fewest_texts(self.delta, self.epsilon)} texts are the fewest with which "
+            "one can: give more texts, or raise delta or epsilon."
+        )

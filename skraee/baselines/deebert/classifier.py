@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skraee.backbone.handle import Backbone, as_backbone
+from skraee.backbone.handle import Backbone
 from skraee.backbone.precision import Device
 from skraee.baselines.base import (
     BaselineClassifier,
     FittedBaseline,
-    Scored,
+    Learned,
     TrainingTexts,
 )
-from skraee.baselines.deebert.ramps import ByEntropy, RampScorer, Training
+from skraee.baselines.deebert.ramps import ByEntropy, RampScorer
+from skraee.baselines.deebert.training import Training
 from skraee.engine.batching import BatchTokens, OnProgress
+from skraee.engine.engine import Run
 from skraee.estimator.checks import check_integer, check_real
 from skraee.sweep.settings import SweepSettings
 from skraee.sweep.sweeper import Sweeper
@@ -115,7 +118,6 @@ class DeeBERTClassifier(BaselineClassifier):
     array(['positive', 'negative'], dtype='<U8')
     """
 
-    _fixed: ClassVar[tuple[str, ...]] = ()
     _reads_label_words: ClassVar[bool] = False
 
     def __init__(
@@ -171,17 +173,10 @@ class DeeBERTClassifier(BaselineClassifier):
         check_integer("batch_size", self.batch_size, least=1)
 
     def _sweep_settings(self) -> SweepSettings:
-        return SweepSettings(
-            as_backbone(self.backbone),
-            self._template(),
-            self.max_length,
-            self.dtype,
-            by_states=True,
-            by_keys=False,
-            state_kinds=("read",),
-        )
+        settings = super()._sweep_settings()
+        return replace(settings, by_states=True, state_kinds=("read",))
 
-    def _learn(self, task: TrainingTexts) -> tuple[Any, dict[str, Any]]:
+    def _learn(self, task: TrainingTexts) -> Learned:
         swept = task.sweeper.sweep(task.samples, (), task.on_progress)
         assert swept.states is not None
         training = Training(
@@ -195,7 +190,7 @@ class DeeBERTClassifier(BaselineClassifier):
             seed=int(check_random_state(self._seed()).randint(2**31 - 1)),
         )
         states, device = swept.states[:, 1:, 0], task.sweeper.backbone.device
-        return training.run(states, task.codes, task.n_classes, device), {}
+        return Learned(training.run(states, task.codes, task.n_classes, device))
 
     def _run(
         self,
@@ -203,8 +198,7 @@ class DeeBERTClassifier(BaselineClassifier):
         fitted: FittedBaseline,
         prompts: list[Prompt],
         on_progress: OnProgress | None,
-    ) -> Scored:
+    ) -> Run:
         scorer = RampScorer(fitted.learned, sweeper.backbone)
         policy = ByEntropy(self.threshold)
-        run = sweeper.engine.run(prompts, policy, scorer, on_progress=on_progress)
-        return run.scores, run.exits
+        return sweeper.engine.run(prompts, policy, scorer, on_progress=on_progress)

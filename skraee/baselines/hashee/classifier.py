@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from dataclasses import replace
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +16,8 @@ from skraee.baselines.base import (
     BaselineClassifier,
     FittedBaseline,
     IntArray,
-    Scored,
+    Learned,
     TrainingTexts,
-    prompts_of_all,
 )
 from skraee.baselines.hashee.hashing import (
     Counts,
@@ -27,11 +27,12 @@ from skraee.baselines.hashee.hashing import (
 )
 from skraee.baselines.hashee.token_layers import TokenEngine, check_leaves_tokens_out
 from skraee.engine.batching import BatchTokens, OnProgress
+from skraee.engine.engine import Run
 from skraee.engine.exit_policy import ExitPolicy
 from skraee.engine.head import label_head
 from skraee.engine.scorer import LabelScorer
 from skraee.engine.stacks import layers_of
-from skraee.estimator.checks import check_integer
+from skraee.estimator.checks import check_choice, check_integer
 from skraee.sweep.sweeper import Sweeper
 from skraee.text.label_words import LabelWords
 from skraee.text.prompt import Prompt
@@ -169,11 +170,9 @@ class HashEEClassifier(BaselineClassifier):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         check_integer("n_buckets", self.n_buckets, least=1)
-        if self.hash_by not in _HASHES:
-            options = ", ".join(map(repr, _HASHES))
-            raise ValueError(f"hash_by must be one of {options}, got {self.hash_by!r}.")
+        check_choice("hash_by", self.hash_by, _HASHES)
 
-    def _learn(self, task: TrainingTexts) -> tuple[IntArray, dict[str, Any]]:
+    def _learn(self, task: TrainingTexts) -> Learned:
         backbone = task.sweeper.backbone
         check_leaves_tokens_out(backbone)
         layers = layers_of_buckets(self.n_buckets, _first_stack(backbone))
@@ -181,7 +180,7 @@ class HashEEClassifier(BaselineClassifier):
         table[list(backbone.tokenizer.control_ids)] = layers[-1]
         if task.on_progress is not None:
             task.on_progress(len(task.samples))
-        return table, {"token_layers_": table}
+        return Learned(table, {"token_layers_": table})
 
     def _run(
         self,
@@ -189,41 +188,44 @@ class HashEEClassifier(BaselineClassifier):
         fitted: FittedBaseline,
         prompts: list[Prompt],
         on_progress: OnProgress | None,
-    ) -> Scored:
+    ) -> Run:
         layers = [_layers_of(prompt, fitted.learned, sweeper) for prompt in prompts]
         engine = TokenEngine(sweeper.backbone, layers, self.batch_tokens)
         scorer = LabelScorer(label_head(sweeper.backbone, fitted.token_ids))
         run = engine.run(prompts, ExitPolicy(), scorer, on_progress=on_progress)
         behind = sweeper.n_layers - _first_stack(sweeper.backbone)
-        return run.scores, np.array([behind + own.mean() for own in layers])
+        means = np.array([behind + own.mean() for own in layers])
+        return replace(run, exits=means)
 
     def _buckets(self, task: TrainingTexts) -> IntArray:
         """Return each token's bucket (V,), 0 to B - 1."""
-        last = self.n_buckets - 1
         embeddings = task.sweeper.backbone.model.get_input_embeddings().weight
+        buckets: IntArray
         if self.hash_by == "random":
             random = check_random_state(self._seed())
-            drawn: IntArray = random.randint(self.n_buckets, size=len(embeddings))
-            return drawn
-        counts = _count(task)
-        buckets = np.full(len(embeddings), last, dtype=np.int64)
-        if len(counts.ids) == 0:
+            buckets = random.randint(self.n_buckets, size=len(embeddings))
             return buckets
-        if self.hash_by == "cluster":
+        counts = _count(task)
+        if self.hash_by == "cluster" and len(counts.ids):
             seed = self._seed()
             return by_cluster(embeddings, counts.ids, self.n_buckets, seed)
         by_frequency = self.hash_by == "frequency"
         merit = counts.occurrences if by_frequency else counts.information()
+        buckets = np.full(len(embeddings), self.n_buckets - 1)  # for unseen tokens
         buckets[counts.ids] = by_rank(merit, self.n_buckets)
         return buckets
 
 
 def _count(task: TrainingTexts) -> Counts:
     """Count the texts' own tokens."""
-    texts = [
-        [token for start, stop in prompt.spans for token in prompt.ids[start:stop]]
-        for prompt in prompts_of_all(task.sweeper, task.samples)
-    ]
+    texts: list[list[int]] = []
+    for chunk in task.sweeper.chunks(task.samples):
+        prompts = task.sweeper.prompts_of(chunk, np.arange(len(chunk.samples)))
+        own = [
+            [token for start, stop in prompt.spans for token in prompt.ids[start:stop]]
+            for prompt in prompts
+        ]
+        texts += [own[number] for number in chunk.inverse]
     return Counts.of(texts, task.codes, task.n_classes)
 
 

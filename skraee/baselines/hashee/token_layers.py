@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor
 
 from skraee.backbone.families import FAMILIES
+from skraee.backbone.loaded import LoadedBackbone
 from skraee.engine.batch import Batch
 from skraee.engine.batching import BatchTokens
 from skraee.engine.clock import Clock
@@ -25,9 +25,6 @@ from skraee.engine.engine import Engine
 from skraee.engine.last_layer import Needed
 from skraee.engine.rows import EndingAt, RunningRows, Visit
 from skraee.engine.stacks import modules_between
-
-if TYPE_CHECKING:
-    from skraee.backbone.loaded import LoadedBackbone
 
 IntArray = npt.NDArray[np.int64]
 

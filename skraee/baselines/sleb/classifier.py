@@ -16,14 +16,14 @@ from skraee.baselines.base import (
     BaselineClassifier,
     FittedBaseline,
     IntArray,
-    Scored,
+    Learned,
     TrainingTexts,
 )
 from skraee.baselines.sleb.block_removal import removable_blocks, without_blocks
 from skraee.baselines.sleb.block_search import find_removal_order
 from skraee.baselines.sleb.exercises import exercises_for
 from skraee.engine.batching import BatchTokens, OnProgress
-from skraee.engine.engine import Engine
+from skraee.engine.engine import Engine, Run
 from skraee.engine.exit_policy import ExitPolicy
 from skraee.engine.head import label_head
 from skraee.engine.scorer import LabelScorer
@@ -183,17 +183,18 @@ class SLEBClassifier(BaselineClassifier):
             check_texts(self.calibration_texts)
         check_integer("n_calibration", self.n_calibration, least=1)
 
-    def _learn(self, task: TrainingTexts) -> tuple[tuple[int, ...], dict[str, Any]]:
+    def _learn(self, task: TrainingTexts) -> Learned:
         backbone = task.sweeper.backbone
         n_remove = self._n_remove(backbone, task.sweeper.n_layers)
         if self.removal_order is None:
             removed, losses = self._search(task, n_remove)
         else:
             removed, losses = self._given(backbone, n_remove), []
-        return tuple(removed), {
+        attributes = {
             "removal_order_": np.array(removed, dtype=np.int64),
             "removal_losses_": np.array(losses, dtype=np.float64),
         }
+        return Learned(tuple(removed), attributes)
 
     def _run(
         self,
@@ -201,12 +202,11 @@ class SLEBClassifier(BaselineClassifier):
         fitted: FittedBaseline,
         prompts: list[Prompt],
         on_progress: OnProgress | None,
-    ) -> Scored:
+    ) -> Run:
         rest = without_blocks(sweeper.backbone, fitted.learned)
         engine = Engine(rest, self.batch_tokens)
         scorer = LabelScorer(label_head(rest, fitted.token_ids))
-        run = engine.run(prompts, ExitPolicy(), scorer, on_progress=on_progress)
-        return run.scores, run.exits
+        return engine.run(prompts, ExitPolicy(), scorer, on_progress=on_progress)
 
     def _setting(self) -> dict[str, Any]:
         order = None if self.removal_order is None else tuple(self.removal_order)
