@@ -159,14 +159,14 @@ class AdaInferClassifier(BaselineClassifier):
         check_integer("min_exit", self.min_exit, least=0)
         check_integer("max_pairs", self.max_pairs, least=1)
 
-    def _learn(self, task: TrainingTexts) -> Learned:
-        check_integer("min_exit", self.min_exit, least=0, most=task.sweeper.n_layers)
-        scores = at_every_depth(task, self._scorer(task.sweeper, task.token_ids))
+    def _learn(self, train: TrainingTexts) -> Learned:
+        check_integer("min_exit", self.min_exit, least=0, most=train.sweeper.n_layers)
+        scores = at_every_depth(train, self._scorer(train.sweeper, train.token_ids))
         scores = scores[:, self.min_exit :]
-        answers = scores[:, :, : task.n_classes].argmax(axis=2)
-        right = answers[:, -1] if self.target == "final" else task.codes
+        answers = scores[:, :, : train.n_classes].argmax(axis=2)
+        right = answers[:, -1] if self.target == "final" else train.codes
         is_right = (answers == right[:, None]).ravel().astype(np.int64)
-        features = scores[:, :, task.n_classes :].reshape(-1, 2)
+        features = scores[:, :, train.n_classes :].reshape(-1, 2)
         if len(features) > self.max_pairs:
             rng = check_random_state(self._seed())
             rows = rng.choice(len(features), self.max_pairs, replace=False)

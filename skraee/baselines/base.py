@@ -27,15 +27,12 @@ from skraee.estimator.progress import progress
 from skraee.sweep.chunks import Chunk
 from skraee.sweep.settings import SweepSettings
 from skraee.sweep.sweeper import Sweeper, open_sweeper
-from skraee.text.inputs import Texts, check_texts, warn_of_empty
+from skraee.text.inputs import Texts
 from skraee.text.label_words import LabelWords, all_label_words
-from skraee.text.labels import check_labels, warn_of_one_class
 from skraee.text.prompt import Prompt
 from skraee.text.template import Template
 from skraee.versions import DOCS
 
-FloatArray = npt.NDArray[np.floating]
-Float32Array = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 
@@ -141,20 +138,6 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
     cost_: npt.NDArray[np.float64]
     _fitted: FittedBaseline
 
-    @abstractmethod
-    def _learn(self, task: TrainingTexts) -> Learned:
-        """Learn from the training texts; nothing of the estimator may change."""
-
-    @abstractmethod
-    def _run(
-        self,
-        sweeper: Sweeper,
-        fitted: FittedBaseline,
-        prompts: list[Prompt],
-        on_progress: OnProgress | None,
-    ) -> Run:
-        """Answer prompts, each with as many layers as it needs."""
-
     def fit(self, X: Any, y: Any) -> Self:
         """Learn from labelled texts what predict needs.
 
@@ -182,21 +165,14 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
             the first of several tokens; once each.
         """
         self._check_parameters()
-        samples = check_texts(X, self._template().fields)
-        labels = check_labels(y, len(samples))
-        classes, codes = np.unique(labels, return_inverse=True)
-        if self._reads_label_words:
-            all_label_words(self.label_words, classes)
-        warn_of_empty(samples)
-        warn_of_one_class(classes)
+        samples, codes, classes = self._labelled(X, y)
         sweeper = self._open()
         token_ids = self._tokens(sweeper, classes)
         with progress("fit", len(samples), self.verbose) as on_progress:
-            learned = self._learn(
-                TrainingTexts(
-                    sweeper, samples, codes, len(classes), token_ids, on_progress
-                )
+            train = TrainingTexts(
+                sweeper, samples, codes, len(classes), token_ids, on_progress
             )
+            learned = self._learn(train)
         fitted = FittedBaseline(
             sweep_settings=sweeper.settings,
             setting=self._setting(),
@@ -213,19 +189,23 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
         )
         return self
 
-    def exit_layers(self, X: Any) -> npt.NDArray[Any]:
-        """Return how many layers each text runs.
+    # What a class says of itself.
 
-        Parameters
-        ----------
-        X : sequence of n str, or DataFrame
-            The texts.
+    @abstractmethod
+    def _learn(self, train: TrainingTexts) -> Learned:
+        """Learn from the training texts; nothing of the estimator may change."""
 
-        Returns
-        -------
-        exit_layers : ndarray of shape (n,)
-        """
-        return self._answer(X, lambda _, exits: (exits,))[0]
+    @abstractmethod
+    def _run(
+        self,
+        sweeper: Sweeper,
+        fitted: FittedBaseline,
+        prompts: list[Prompt],
+        on_progress: OnProgress | None,
+    ) -> Run:
+        """Answer prompts, each with as many layers as it needs."""
+
+    # What all do alike.
 
     def _sweep_settings(self) -> SweepSettings:
         """Return how texts are read."""
@@ -243,6 +223,12 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
         settings = self._sweep_settings()
         sweeper = open_sweeper(settings, self.device, self.batch_tokens, memory)
         return sweeper.with_encoder(None)
+
+    def _check_classes(
+        self, labels: npt.NDArray[Any], classes: npt.NDArray[Any]
+    ) -> None:
+        if self._reads_label_words:
+            all_label_words(self.label_words, classes)
 
     def _tokens(self, sweeper: Sweeper, classes: npt.NDArray[Any]) -> tuple[int, ...]:
         """Return the tokens of the classes' label words, where they are read."""

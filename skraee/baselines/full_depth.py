@@ -103,7 +103,7 @@ class FullDepthClassifier(BaselineClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _learn(self, task: TrainingTexts) -> Learned:
+    def _learn(self, train: TrainingTexts) -> Learned:
         return Learned()
 
     def _run(

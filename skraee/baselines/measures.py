@@ -10,16 +10,19 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from skraee.backbone.loaded import LoadedBackbone
-from skraee.baselines.base import Float32Array, TrainingTexts
+from skraee.baselines.base import TrainingTexts
 from skraee.engine.batch import Batch
 from skraee.engine.head import label_head
 from skraee.engine.scorer import RunningScoring, Scorer, Scoring
 from skraee.sweep.chunks import Chunk
 from skraee.sweep.store import Arrays
+
+Float32Array = npt.NDArray[np.float32]
 
 #: "labels", "vocab": top1 - top2 and top1 of the softmax over the label words or the
 #: whole vocabulary (2 columns); "state": cosine of a depth's state and the one before;
@@ -153,12 +156,12 @@ def entropy(logits: Tensor) -> Tensor:
     return -terms.sum(dim=1, keepdim=True)
 
 
-def at_every_depth(task: TrainingTexts, scorer: MeasuredScorer) -> Float32Array:
+def at_every_depth(train: TrainingTexts, scorer: MeasuredScorer) -> Float32Array:
     """Score all depths of the training texts; run what the memory does not know.
 
     Parameters
     ----------
-    task : TrainingTexts
+    train : TrainingTexts
         Its n texts.
     scorer : MeasuredScorer
 
@@ -166,25 +169,25 @@ def at_every_depth(task: TrainingTexts, scorer: MeasuredScorer) -> Float32Array:
     -------
     scores : ndarray of shape (n, m + 1, n_columns), float32
     """
-    chunks = task.sweeper.chunks(task.samples)
+    chunks = train.sweeper.chunks(train.samples)
     found = [
-        _part_at_every_depth(task, scorer, chunk)[chunk.inverse] for chunk in chunks
+        _part_at_every_depth(train, scorer, chunk)[chunk.inverse] for chunk in chunks
     ]
     return np.concatenate(found)
 
 
 def _part_at_every_depth(
-    task: TrainingTexts, scorer: MeasuredScorer, chunk: Chunk
+    train: TrainingTexts, scorer: MeasuredScorer, chunk: Chunk
 ) -> Float32Array:
-    sweeper = task.sweeper
+    sweeper = train.sweeper
     kept = sweeper.records
-    depends_on = [scorer.measure, scorer.first, *task.token_ids, *kept.context]
+    depends_on = [scorer.measure, scorer.first, *train.token_ids, *kept.context]
     records = kept.read("measures", depends_on, chunk.samples)
     rows = np.array([i for i, r in enumerate(records) if r is None], np.int64)
-    if task.on_progress is not None:
-        task.on_progress(len(chunk.inverse) - len(rows))
+    if train.on_progress is not None:
+        train.on_progress(len(chunk.inverse) - len(rows))
     if len(rows):
-        made = _run_at_every_depth(task, scorer, chunk, rows)
+        made = _run_at_every_depth(train, scorer, chunk, rows)
         for row, record in zip(rows, made, strict=True):
             records[row] = record
         samples = [chunk.samples[row] for row in rows]
@@ -195,11 +198,11 @@ def _part_at_every_depth(
 
 
 def _run_at_every_depth(
-    task: TrainingTexts, scorer: Scorer, chunk: Chunk, rows: np.ndarray
+    train: TrainingTexts, scorer: Scorer, chunk: Chunk, rows: np.ndarray
 ) -> list[Arrays]:
-    sweeper = task.sweeper
+    sweeper = train.sweeper
     prompts = sweeper.prompts_of(chunk, rows)
-    scores = sweeper.engine.scores_at_every_depth(prompts, scorer, task.on_progress)
+    scores = sweeper.engine.scores_at_every_depth(prompts, scorer, train.on_progress)
     return [
         {"scores": found, "is_cut": np.array(prompt.is_cut)}
         for found, prompt in zip(scores, prompts, strict=True)

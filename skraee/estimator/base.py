@@ -135,21 +135,6 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
             lesson = Lesson(sweeper, sweep, codes, classes, samples, before)
             return self._learn(lesson, words)
 
-    def exit_layers(self, X: Any) -> IntArray:
-        """Return the depth at which each text stops.
-
-        Parameters
-        ----------
-        X : sequence of n str, or DataFrame
-            The texts.
-
-        Returns
-        -------
-        exit_layers : ndarray of shape (n,), int
-            0..m. Where neighbours decide, nothing runs but what retrieval needs.
-        """
-        return self._answer(X, lambda _, exits: (exits,))[0]
-
     def layer_proba(self, X: Any) -> FloatArray:
         """Read every depth of every text; `predict_proba` is one row of it.
 
@@ -224,8 +209,7 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
             )
         labels = check_labels(y, len(sweep))
         classes = np.unique(labels)
-        check_class_weight(self.class_weight, labels, classes)
-        self._check_words(classes)
+        self._check_classes(labels, classes)
         warn_of_one_class(classes)
         sweeper = self._open()
         sweeper.check_sweep(sweep)
@@ -352,16 +336,11 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
         settings = fitted.sweep_settings
         return open_sweeper(settings, self.device, self.batch_tokens, self.memory)
 
-    def _labelled(self, X: Any, y: Any) -> tuple[Texts, IntArray, npt.NDArray[Any]]:
-        """Return texts, class codes and classes; refuse what no backbone could mend."""
-        samples = check_texts(X, self._template().fields)
-        labels = check_labels(y, len(samples))
-        classes = np.unique(labels)
+    def _check_classes(
+        self, labels: npt.NDArray[Any], classes: npt.NDArray[Any]
+    ) -> None:
         check_class_weight(self.class_weight, labels, classes)
         self._check_words(classes)
-        warn_of_empty(samples)
-        warn_of_one_class(classes)
-        return samples, np.searchsorted(classes, labels), classes
 
     def _learned(
         self,

@@ -18,12 +18,13 @@ from skraee.estimator.fitted import FittedTexts
 from skraee.estimator.parameters import check_parameters
 from skraee.exceptions import UndecidedWarning, warn_user
 from skraee.sweep.layer_sweep import softmax
-from skraee.text.inputs import Texts, check_texts
-from skraee.text.labels import check_labels
+from skraee.text.inputs import Texts, check_texts, warn_of_empty
+from skraee.text.labels import check_labels, warn_of_one_class
 from skraee.text.template import Template, as_template
 from skraee.versions import DOCS, stamped, unstamped
 
 Float32Array = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
 Arrays = tuple[npt.NDArray[Any], ...]
 
 
@@ -110,6 +111,20 @@ class TextClassifierMixin(ClassifierMixin):
             np.log(found, out=found)
         return found
 
+    def exit_layers(self, X: Any) -> npt.NDArray[Any]:
+        """Return the depth at which each text stops: how many layers it runs.
+
+        Parameters
+        ----------
+        X : sequence of n str, or DataFrame
+            The texts.
+
+        Returns
+        -------
+        exit_layers : ndarray of shape (n,)
+        """
+        return self._answer(X, lambda _, exits: (exits,))[0]
+
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy on labelled texts.
 
@@ -169,6 +184,21 @@ class TextClassifierMixin(ClassifierMixin):
         check_is_fitted(self)
         self._check_parameters()
         self._fitted.check_setting(self._setting())
+
+    def _labelled(self, X: Any, y: Any) -> tuple[Texts, IntArray, npt.NDArray[Any]]:
+        """Return texts, class codes and classes; refuse what no backbone could mend."""
+        samples = check_texts(X, self._template().fields)
+        labels = check_labels(y, len(samples))
+        classes, codes = np.unique(labels, return_inverse=True)
+        self._check_classes(labels, classes)
+        warn_of_empty(samples)
+        warn_of_one_class(classes)
+        return samples, codes, classes
+
+    def _check_classes(
+        self, labels: npt.NDArray[Any], classes: npt.NDArray[Any]
+    ) -> None:
+        """Refuse parameters that do not suit these labels; a subclass may."""
 
     def _texts(self, X: Any) -> Texts:
         """Return the texts of X, for the template of the fit."""

@@ -197,18 +197,18 @@ class CALMClassifier(BaselineClassifier):
             "min_exit": self.min_exit,
         }
 
-    def _learn(self, task: TrainingTexts) -> Learned:
-        first = self._first(task.sweeper)
+    def _learn(self, train: TrainingTexts) -> Learned:
+        first = self._first(train.sweeper)
         if not self._is_calibrated():
             return Learned()
-        scores = at_every_depth(task, self._scorer(task.sweeper, task.token_ids))
+        scores = at_every_depth(train, self._scorer(train.sweeper, train.token_ids))
         scores = scores[:, first:]
-        answers = scores[:, :, : task.n_classes].argmax(axis=2)
-        codes = task.codes if self.risk == "accuracy" else None
+        answers = scores[:, :, : train.n_classes].argmax(axis=2)
+        codes = train.codes if self.risk == "accuracy" else None
         threshold = safe_threshold(
-            scores[:, :, task.n_classes],
+            scores[:, :, train.n_classes],
             early_losses(answers, codes),
-            candidates_for(self.measure, task.n_classes),
+            candidates_for(self.measure, train.n_classes),
             delta=self.delta,
             epsilon=self.epsilon,
             small_is_confident=self.measure == "entropy",

@@ -176,8 +176,8 @@ class DeeBERTClassifier(BaselineClassifier):
         settings = super()._sweep_settings()
         return replace(settings, by_states=True, state_kinds=("read",))
 
-    def _learn(self, task: TrainingTexts) -> Learned:
-        swept = task.sweeper.sweep(task.samples, (), task.on_progress)
+    def _learn(self, train: TrainingTexts) -> Learned:
+        swept = train.sweeper.sweep(train.samples, (), train.on_progress)
         assert swept.states is not None
         training = Training(
             n_epochs=self.n_epochs,
@@ -189,8 +189,8 @@ class DeeBERTClassifier(BaselineClassifier):
             train_last=self.train_last,
             seed=int(check_random_state(self._seed()).randint(2**31 - 1)),
         )
-        states, device = swept.states[:, 1:, 0], task.sweeper.backbone.device
-        return Learned(training.run(states, task.codes, task.n_classes, device))
+        states, device = swept.states[:, 1:, 0], train.sweeper.backbone.device
+        return Learned(training.run(states, train.codes, train.n_classes, device))
 
     def _run(
         self,

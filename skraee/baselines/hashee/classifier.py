@@ -172,14 +172,14 @@ class HashEEClassifier(BaselineClassifier):
         check_integer("n_buckets", self.n_buckets, least=1)
         check_choice("hash_by", self.hash_by, _HASHES)
 
-    def _learn(self, task: TrainingTexts) -> Learned:
-        backbone = task.sweeper.backbone
+    def _learn(self, train: TrainingTexts) -> Learned:
+        backbone = train.sweeper.backbone
         check_leaves_tokens_out(backbone)
         layers = layers_of_buckets(self.n_buckets, _first_stack(backbone))
-        table = layers[self._buckets(task)]
+        table = layers[self._buckets(train)]
         table[list(backbone.tokenizer.control_ids)] = layers[-1]
-        if task.on_progress is not None:
-            task.on_progress(len(task.samples))
+        if train.on_progress is not None:
+            train.on_progress(len(train.samples))
         return Learned(table, {"token_layers_": table})
 
     def _run(
@@ -197,15 +197,15 @@ class HashEEClassifier(BaselineClassifier):
         means = np.array([behind + own.mean() for own in layers])
         return replace(run, exits=means)
 
-    def _buckets(self, task: TrainingTexts) -> IntArray:
+    def _buckets(self, train: TrainingTexts) -> IntArray:
         """Return each token's bucket (V,), 0 to B - 1."""
-        embeddings = task.sweeper.backbone.model.get_input_embeddings().weight
+        embeddings = train.sweeper.backbone.model.get_input_embeddings().weight
         buckets: IntArray
         if self.hash_by == "random":
             random = check_random_state(self._seed())
             buckets = random.randint(self.n_buckets, size=len(embeddings))
             return buckets
-        counts = _count(task)
+        counts = _count(train)
         if self.hash_by == "cluster" and len(counts.ids):
             seed = self._seed()
             return by_cluster(embeddings, counts.ids, self.n_buckets, seed)
@@ -216,17 +216,17 @@ class HashEEClassifier(BaselineClassifier):
         return buckets
 
 
-def _count(task: TrainingTexts) -> Counts:
+def _count(train: TrainingTexts) -> Counts:
     """Count the texts' own tokens."""
     texts: list[list[int]] = []
-    for chunk in task.sweeper.chunks(task.samples):
-        prompts = task.sweeper.prompts_of(chunk, np.arange(len(chunk.samples)))
+    for chunk in train.sweeper.chunks(train.samples):
+        prompts = train.sweeper.prompts_of(chunk, np.arange(len(chunk.samples)))
         own = [
             [token for start, stop in prompt.spans for token in prompt.ids[start:stop]]
             for prompt in prompts
         ]
         texts += [own[number] for number in chunk.inverse]
-    return Counts.of(texts, task.codes, task.n_classes)
+    return Counts.of(texts, train.codes, train.n_classes)
 
 
 def _layers_of(prompt: Prompt, table: IntArray, sweeper: Sweeper) -> IntArray:

@@ -183,11 +183,11 @@ class SLEBClassifier(BaselineClassifier):
             check_texts(self.calibration_texts)
         check_integer("n_calibration", self.n_calibration, least=1)
 
-    def _learn(self, task: TrainingTexts) -> Learned:
-        backbone = task.sweeper.backbone
-        n_remove = self._n_remove(backbone, task.sweeper.n_layers)
+    def _learn(self, train: TrainingTexts) -> Learned:
+        backbone = train.sweeper.backbone
+        n_remove = self._n_remove(backbone, train.sweeper.n_layers)
         if self.removal_order is None:
-            removed, losses = self._search(task, n_remove)
+            removed, losses = self._search(train, n_remove)
         else:
             removed, losses = self._given(backbone, n_remove), []
         attributes = {
@@ -244,30 +244,30 @@ class SLEBClassifier(BaselineClassifier):
         return order[:n_remove]
 
     def _search(
-        self, task: TrainingTexts, n_remove: int
+        self, train: TrainingTexts, n_remove: int
     ) -> tuple[list[int], list[float]]:
         """Find the blocks to remove."""
         random = check_random_state(self._seed())
-        texts = self._sample_texts(task, random)
-        backbone = task.sweeper.backbone
+        texts = self._sample_texts(train, random)
+        backbone = train.sweeper.backbone
         exercises = exercises_for(backbone, texts, random, self.max_length)
-        done = np.linspace(0, len(task.samples), n_remove + 1).astype(int)
+        done = np.linspace(0, len(train.samples), n_remove + 1).astype(int)
         shares = iter(np.diff(done).tolist())
 
         def on_progress(n_rounds: int) -> None:
-            if task.on_progress is not None:
-                task.on_progress(next(shares))
+            if train.on_progress is not None:
+                train.on_progress(next(shares))
 
         return find_removal_order(
             backbone, exercises, n_remove, self.batch_tokens, on_progress
         )
 
     def _sample_texts(
-        self, task: TrainingTexts, random: np.random.RandomState
+        self, train: TrainingTexts, random: np.random.RandomState
     ) -> list[str]:
         """Return the calibration texts."""
         if self.calibration_texts is not None:
             return [text for (text,) in check_texts(self.calibration_texts)]
-        texts = joined(task.samples)
+        texts = joined(train.samples)
         chosen = random.permutation(len(texts))[: self.n_calibration]
         return [texts[number] for number in chosen]
