@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -76,6 +77,12 @@ class Lines:
         except Exception as error:
             found = {"failed": reason_of(error)}
         self.add(**name, **found)
+
+
+def show(line: Line) -> None:
+    """Print a line at once."""
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
 
 
 def machine() -> Line:

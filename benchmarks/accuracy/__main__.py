@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import warnings
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from benchmarks.accuracy.problem import Problem
 from benchmarks.accuracy.setfit import judge_set_fit
 from benchmarks.accuracy.times import measure_times
 from benchmarks.data import TASKS
-from benchmarks.lines import RESULTS, Line, Lines
+from benchmarks.lines import RESULTS, Lines, show
 from benchmarks.pages import DOCS
 
 
@@ -37,10 +36,6 @@ def measure(args: argparse.Namespace, lines: Lines) -> None:
     for seed in args.seeds:
         for task in args.tasks:
             work(Problem(args.backbone, task, seed, args.store), lines)
-
-
-def show(line: Line) -> None:
-    print(json.dumps(line), flush=True)
 
 
 def parsed(arguments: list[str] | None) -> argparse.Namespace:

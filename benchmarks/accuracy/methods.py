@@ -73,12 +73,12 @@ def weighted(weight: str | None) -> list[Method]:
 
 
 def full_depth(problem: Problem) -> Answer:
-    clf = problem.classifier()
+    clf = problem.raee()
     return lambda X: Answers(at_full_depth(clf, X), cost=1.0)
 
 
 def raee(problem: Problem, **params: Any) -> Answer:
-    return partial(stopped, problem.classifier(**params))
+    return partial(stopped, problem.raee(**params))
 
 
 def ridge(problem: Problem, exit_by: str, **params: Any) -> Answer:
@@ -87,7 +87,7 @@ def ridge(problem: Problem, exit_by: str, **params: Any) -> Answer:
 
 def ridge_to_the_end(weight: str | None, problem: Problem) -> Answer:
     # This one reads words and keys too, so that every other finds its texts read.
-    clf = problem.classifier(readout="ridge", class_weight=weight)
+    clf = problem.raee(readout="ridge", class_weight=weight)
 
     def answer(X: list[str]) -> Answers:
         return Answers(at_full_depth(clf, X), 1.0, np.full(len(X), clf.n_layers_))

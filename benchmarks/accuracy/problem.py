@@ -53,28 +53,28 @@ class Problem:
             return "process"
         return self.store / self.backbone / self.task
 
-    def classifier(self, **params: Any) -> RAEEClassifier:
-        """Return a fitted classifier with the paper's prompt."""
-        prompt = templates.CAUSAL[self.task]
-        clf = RAEEClassifier(
-            Backbone(backbone_folder(self.backbone)),
-            prompt.template,
-            label_words=prompt.label_words,
-            **{"memory": self.memory, **params},
-        )
+    def raee(self, **params: Any) -> RAEEClassifier:
+        """Fit RAEE with the paper's prompt."""
+        words = templates.CAUSAL[self.task].label_words
+        clf = RAEEClassifier(**{**self._shared, "label_words": words, **params})
         return clf.fit(*self.train)
 
     def early_exit(self, **params: Any) -> EarlyExitClassifier:
-        """Return a fitted classifier that stops when it is confident."""
-        clf = EarlyExitClassifier(
-            Backbone(backbone_folder(self.backbone)),
-            templates.CAUSAL[self.task].template,
-            **{"memory": self.memory, **params},
-        )
-        return clf.fit(*self.train)
+        """Fit the classifier that stops where it is confident."""
+        return EarlyExitClassifier(**{**self._shared, **params}).fit(*self.train)
 
-    def ridge(self, exit_by: str, **params: Any) -> Any:
-        """Return a fitted classifier with the closed-form readout."""
+    def ridge(
+        self, exit_by: str, **params: Any
+    ) -> EarlyExitClassifier | RAEEClassifier:
+        """Fit the closed-form readout; confidence or retrieval chooses the exits."""
         if exit_by == "confidence":
             return self.early_exit(**params)
-        return self.classifier(readout="ridge", **params)
+        return self.raee(readout="ridge", **params)
+
+    @property
+    def _shared(self) -> dict[str, Any]:
+        return {
+            "backbone": Backbone(backbone_folder(self.backbone)),
+            "template": templates.CAUSAL[self.task].template,
+            "memory": self.memory,
+        }

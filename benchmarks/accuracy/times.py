@@ -43,7 +43,7 @@ def ours(problem: Problem) -> Iterator[tuple[str, Predict]]:
             clf = problem.ridge(exit_by, budget=budget)
             name = f"ridge, exit by {exit_by}, {budget}"
             yield name, clf.set_params(memory=None).predict
-    yield "RAEE, depth-0 keys", problem.classifier().set_params(memory=None).predict
+    yield "RAEE, depth-0 keys", problem.raee().set_params(memory=None).predict
 
 
 def peers(problem: Problem) -> Iterator[tuple[str, Predict]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import warnings
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from benchmarks import paper
 from benchmarks.data import TASKS
-from benchmarks.lines import RESULTS, Line, Lines
+from benchmarks.lines import RESULTS, Lines, show
 from benchmarks.pages import DOCS
 from benchmarks.paper import commands
 from benchmarks.paper.case import NAMING, Case
@@ -96,10 +95,6 @@ def run_of(args: argparse.Namespace) -> Run:
         for task in args.tasks
     ]
     return Run(cases, lines, args.methods, args.rounds)
-
-
-def show(line: Line) -> None:
-    print(json.dumps(line), flush=True)
 
 
 if __name__ == "__main__":

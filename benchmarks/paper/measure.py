@@ -113,9 +113,8 @@ def sizes(model: Any) -> Line:
     """Return bytes: of the whole pickle, and of what retrieval keeps."""
     found = {"bytes": len(pickle.dumps(model))}
     if isinstance(model, RAEEClassifier):
-        database = model._fitted.database
-        graph = database._neighbor_index()._parts().graph
+        database = model._fitted.database  # which has no public name
         found["key_bytes"] = database.keys.nbytes
-        found["index_bytes"] = graph._graph.index_file_size() if graph else 0
+        found["index_bytes"] = database.index_bytes
         found["database_bytes"] = database.proba.nbytes + database.labels.nbytes
     return found

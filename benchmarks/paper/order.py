@@ -1,4 +1,8 @@
-"""In which order SLEB removes the blocks of a backbone, found once, round by round."""
+"""In which order SLEB removes the blocks of a backbone, found once, round by round.
+
+The search is that of `SLEBClassifier`; its parts are called one by one, since a fit
+cannot go on where an earlier one was ended.
+"""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def as_table1(line: Line) -> Line:
 
 
 def largest(lines: list[Line]) -> list[Line]:
-    """GoingOn, of each table, task and setting, the runs on the most texts."""
+    """Keep, of each table, task and setting, the runs on the most texts."""
     most: dict[str, tuple[int, int]] = {}
     for line in lines:
         key, size = place_of(line), (line["n_fit"], line["n_test"])
@@ -70,6 +70,6 @@ def place_of(line: Line) -> str:
 
 
 def last_of_each(lines: list[Line]) -> list[Line]:
-    """GoingOn the last line of each name: what failed may have been run again."""
+    """Keep the last line of each name: what failed may have been run again."""
     last = {(place_of(x), x["method"], x["seed"]): x for x in lines}
     return list(last.values())

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import speed
-from benchmarks.lines import RESULTS, Line, Lines
+from benchmarks.lines import RESULTS, Lines, show
 from benchmarks.speed.engine import engine, lengths, single, usual
 from benchmarks.speed.memory import memory
 from benchmarks.speed.options import Options
@@ -44,10 +43,6 @@ def main(arguments: list[str] | None = None) -> None:
         warnings.simplefilter("ignore")
         for name in args.only or FIGURES:
             FIGURES[name](options)
-
-
-def show(line: Line) -> None:
-    print(json.dumps(line), flush=True)
 
 
 def parsed(arguments: list[str] | None) -> argparse.Namespace:

@@ -18,6 +18,7 @@ from benchmarks.speed.shapes import GEMMA, SHAPES, backbone_of, exits_with_mean
 from benchmarks.speed.texts import TASKS, mixed_texts, real_shares
 from skraee import Template, clear_backbones, templates
 from skraee.engine.batching import check_batch_tokens
+from skraee.engine.cost import depth_costs
 from skraee.engine.engine import Engine
 from skraee.engine.exit_policy import AtGivenDepths
 from skraee.engine.head import label_head
@@ -74,6 +75,10 @@ class Bench:
 
     def full(self) -> np.ndarray:
         return np.full(len(self.prompts), self.n_layers)
+
+    def cost(self, depths: np.ndarray) -> float:
+        """Return the mean share of a full pass that depths take."""
+        return float(depth_costs(self.backbone)[depths].mean())
 
     def run(self, depths: np.ndarray, size: int | None = None) -> None:
         """Run the prompts to these depths, in batches of a size or of the engine's."""

@@ -13,7 +13,6 @@ from benchmarks.lines import Line
 from benchmarks.speed.bench import Bench, measure_each
 from benchmarks.speed.options import Options
 from benchmarks.timing import alternate, ratio
-from skraee.engine.cost import depth_costs
 
 STOPS = (0, 0.25, 0.5, 0.75, 1)  # shares of the depth
 ROBERTA = "roberta-large"
@@ -82,7 +81,7 @@ def over_depth(seconds: Seconds, stops: list[int]) -> Line:
 
 def over_mixed(bench: Bench, seconds: Seconds, exits: np.ndarray, size: int) -> Line:
     """Compare mixed depths with the time that their layers take of a full pass."""
-    ideal = float(depth_costs(bench.backbone)[exits].mean())
+    ideal = bench.cost(exits)
     whole, mixed = seconds[f"full, {size}"], seconds[f"mixed, {size}"]
     share = ratio(mixed, whole)
     return {

@@ -207,6 +207,11 @@ class Database:
         self._neighbor_index().build(_width(k))
         return self
 
+    @property
+    def index_bytes(self) -> int:
+        """Bytes of the graph that neighbours are searched by; 0 without one."""
+        return self._neighbor_index().graph_bytes
+
     def derived(self, name: Hashable, make: Callable[[], T]) -> T:
         """Return what was made of these texts under this name; make it if need be.
 

@@ -39,6 +39,11 @@ class Graph:
                 # Several threads would insert in another order each time.
                 self._graph.add_items(points[n_held:], num_threads=1)
 
+    @property
+    def n_bytes(self) -> int:
+        """Bytes that it would take as a file, with the points in it."""
+        return int(self._graph.index_file_size())
+
     def walk(
         self, queries: Float32Array, breadth: int, n_jobs: int
     ) -> tuple[IntArray, Float32Array]:

@@ -130,6 +130,12 @@ class NeighborIndex:
         self.search(self.keys[:1], k)
         return self
 
+    @property
+    def graph_bytes(self) -> int:
+        """Bytes of the graph as a file, with its points; 0 where there is none."""
+        graph = self._parts().graph
+        return 0 if graph is None else graph.n_bytes
+
     def grown(self, keys: npt.ArrayLike) -> Self:
         """Return an index over these keys and more; this one stays as it is.
 

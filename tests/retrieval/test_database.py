@@ -199,6 +199,13 @@ def _pickled(database):
     return pickle.loads(pickle.dumps(database))
 
 
+def test_index_bytes_are_those_of_the_graph_or_none():
+    keys, proba, labels = random_texts()
+    graph = Database.build(keys, proba, labels)
+    assert graph.index_bytes > graph.keys.nbytes
+    assert Database.build(keys, proba, labels, method="exact").index_bytes == 0
+
+
 def test_pickle_is_not_changed_by_searching(tmp_path):
     keys, proba, labels = random_texts(n=5000, d=64)
     database = Database.build(keys, proba, labels)

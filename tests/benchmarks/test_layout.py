@@ -1,0 +1,42 @@
+"""The benchmarks' imports: of each other, and of skraee."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from tests.support.architecture import Module, Package
+
+BENCHMARKS = Package(Path(__file__).parents[2] / "benchmarks")
+COMMANDS = ("accuracy", "paper", "speed")
+PUBLIC = {"skraee", "skraee.baselines", "skraee.demo", "skraee.inspection"}
+# One measures below the public names, one goes on where a fit could not.
+BELOW = {"benchmarks.speed.bench", "benchmarks.paper.order"}
+
+
+def sources(module: Module) -> set[str]:
+    """What a module imports names from."""
+    nodes = ast.walk(module.tree)
+    return {n.module for n in nodes if isinstance(n, ast.ImportFrom) and n.module}
+
+
+def test_benchmarks_import_each_other_without_a_cycle() -> None:
+    assert BENCHMARKS.cycles() == []
+
+
+def test_commands_of_the_benchmarks_do_not_know_each_other() -> None:
+    for one in BENCHMARKS.imports:
+        homes = {one.importer.split(".")[1], one.imported.split(".")[1]}
+        assert len(homes & {*COMMANDS}) < 2, one
+
+
+def test_benchmarks_use_public_names_but_in_the_files_that_the_readme_names() -> None:
+    below = {
+        module.name
+        for module in BENCHMARKS.modules
+        if {name for name in sources(module) if name.startswith("skraee")} - PUBLIC
+    }
+    assert below == BELOW
+    readme = (BENCHMARKS.folder / "README.md").read_text("utf-8")
+    for name in below:
+        assert f"`{name.removeprefix('benchmarks.').replace('.', '/')}.py`" in readme
