@@ -27,7 +27,7 @@ from skraee import (
 from skraee.exceptions import UndecidedWarning
 from skraee.exits.gains import best_for_price
 from skraee.exits.policies import first_confident
-from tests.support.checkpoints import change_settings, saved
+from tests.support.checkpoints import headless, saved
 from tests.support.classifiers import early_exit, raee
 from tests.support.models import toy_objects
 
@@ -778,15 +778,6 @@ def test_a_sweep_with_states_alone_does_not_fit_label_words() -> None:
 
 
 # Backbones without a head
-
-
-def headless(folder: Path, which: str) -> Path:
-    """Save a checkpoint without a head, whose words are w3 to w62."""
-    model = saved(folder)
-    model.bert.save_pretrained(folder)
-    if which == "elasticbert":
-        change_settings(folder, model_type="elasticbert", architectures=None)
-    return folder
 
 
 def numbered_words(n: int, seed: int) -> tuple[list[str], np.ndarray]:

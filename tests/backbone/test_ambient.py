@@ -30,12 +30,13 @@ from skraee import (
 )
 from skraee.backbone.ambient import own_torch_state
 from skraee.engine.cost import depth_costs
+from skraee.engine.engine import Engine
 from skraee.engine.head import final_norms, label_head
-from tests.engine.test_batch_independence import WAYS
-from tests.engine.test_engine import Engine, loaded, prompts_for
 from tests.support.checkpoints import saved_toy, small_tokenizer
 from tests.support.classifiers import early_exit
-from tests.support.models import MODELS, tiny_model
+from tests.support.models import MODELS, loaded, tiny_model
+from tests.support.prompts import prompts_for
+from tests.support.ways import WAYS
 
 X, Y = toy.reviews(30)
 X_NEW = [*toy.reviews(12, seed=1)[0], "", "a " * 90, "a film"]

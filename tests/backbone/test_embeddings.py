@@ -17,15 +17,9 @@ from skraee.backbone.handle import Backbone
 from skraee.backbone.output_flags import without_output_flags
 from skraee.backbone.registry import clear_backbones
 from skraee.exceptions import TruncationWarning
-from tests.engine.test_engine import loaded
-from tests.support.checkpoints import (
-    change_settings,
-    label_proba,
-    saved,
-    saved_toy,
-    small_tokenizer,
-)
-from tests.support.models import MODELS, tiny_model
+from tests.support.checkpoints import change_settings, saved, saved_toy, small_tokenizer
+from tests.support.models import MODELS, loaded, tiny_model
+from tests.support.runs import label_proba
 
 X, Y = toy.reviews(40)
 

@@ -22,8 +22,9 @@ from skraee.backbone.fingerprint import fingerprint_of
 from skraee.backbone.handle import Backbone, as_backbone
 from skraee.backbone.registry import clear_backbones
 from skraee.exceptions import BackboneChangedError
-from tests.support.checkpoints import label_proba, saved, small_tokenizer
+from tests.support.checkpoints import saved, small_tokenizer
 from tests.support.models import tiny_model
+from tests.support.runs import label_proba
 
 
 @pytest.fixture(autouse=True)

@@ -30,17 +30,17 @@ from skraee.backbone.registry import clear_backbones
 from skraee.engine.cost import depth_costs
 from skraee.engine.engine import Engine
 from skraee.engine.head import label_head
-from tests.engine.test_engine import loaded, prompts_for
 from tests.support.checkpoints import (
     COMMIT,
     change_settings,
     into_hub_cache,
-    label_proba,
     saved,
     small_tokenizer,
     with_weights,
 )
-from tests.support.models import MODELS, tiny_model
+from tests.support.models import MODELS, loaded, tiny_model
+from tests.support.prompts import prompts_for
+from tests.support.runs import label_proba
 
 OLD_FORM = pytest.mark.filterwarnings("ignore:.*pytorch_model.bin only:UserWarning")
 

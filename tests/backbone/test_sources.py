@@ -28,14 +28,10 @@ from skraee.engine.engine import Engine
 from skraee.engine.head import label_head
 from skraee.exceptions import BackboneChangedError, BackboneDriftWarning
 from skraee.sweep.memory import clear_sweeps
-from tests.engine.test_engine import LABEL_IDS, loaded, prompts_for
-from tests.support.checkpoints import (
-    change_settings,
-    label_proba,
-    saved_toy,
-    small_tokenizer,
-)
-from tests.support.models import MODELS, tiny_model, toy_objects
+from tests.support.checkpoints import change_settings, saved_toy, small_tokenizer
+from tests.support.models import MODELS, loaded, tiny_model, toy_objects
+from tests.support.prompts import LABEL_IDS, prompts_for
+from tests.support.runs import label_proba
 
 X, Y = toy.reviews(40)
 X_NEW, _ = toy.reviews(12, seed=1)

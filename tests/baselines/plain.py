@@ -15,10 +15,11 @@ from skraee import Backbone
 from skraee.baselines import DeeBERTClassifier, FullDepthClassifier
 from skraee.engine.stacks import layers_of
 from skraee.text.prompt import Prompt
-from tests.engine.test_engine import LABEL_IDS, full_head, reference_states
-from tests.engine.test_row_exits import counted_rows
 from tests.support.checkpoints import small_tokenizer
+from tests.support.counting import counted_rows
 from tests.support.models import MODELS, VOCAB, tiny_model, with_weights_drawn
+from tests.support.prompts import LABEL_IDS
+from tests.support.references import full_head, reference_states
 
 FAMILIES = ["bert", "deberta-v3", "electra", "llama", "gemma2", "opt-350m", "t5"]
 CLASSES = ["a", "b", "c"]

@@ -26,7 +26,7 @@ from tests.baselines.plain import (
     plain_features,
     plain_of,
 )
-from tests.engine.test_engine import LABEL_IDS
+from tests.support.prompts import LABEL_IDS
 
 
 @pytest.mark.parametrize("features", ["vocab", "labels"])

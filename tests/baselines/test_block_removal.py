@@ -11,8 +11,9 @@ from skraee.engine.head import label_head
 from skraee.engine.prefix import kept_prefixes
 from skraee.text.prompt import Prompt
 from tests.baselines.skipped_blocks import N_LAYERS, blocks, deep, skipping
-from tests.engine.test_engine import LABEL_IDS, own_answer, prompts_for, soft
 from tests.support.models import MODELS
+from tests.support.prompts import LABEL_IDS, prompts_for
+from tests.support.references import own_answer, soft
 from tests.support.runs import run_to
 
 

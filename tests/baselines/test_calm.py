@@ -28,7 +28,7 @@ from tests.baselines.plain import (
     plain_of,
     telling_threshold,
 )
-from tests.engine.test_engine import LABEL_IDS
+from tests.support.prompts import LABEL_IDS
 
 
 def plain_measure(name: str, measure: str, which: str) -> np.ndarray:

@@ -31,7 +31,7 @@ from tests.baselines.plain import (
     plain,
     telling_threshold,
 )
-from tests.test_ridge_classifier import headless
+from tests.support.checkpoints import headless
 
 
 def plain_ramps(clf: Any, model: Plain, texts: list[str]) -> np.ndarray:

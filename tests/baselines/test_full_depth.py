@@ -21,8 +21,8 @@ from tests.baselines.plain import (
     plain,
     plain_of,
 )
-from tests.engine.test_engine import LABEL_IDS
-from tests.test_ridge_classifier import headless
+from tests.support.checkpoints import headless
+from tests.support.prompts import LABEL_IDS
 
 
 @pytest.mark.parametrize("name", FAMILIES)

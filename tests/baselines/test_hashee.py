@@ -16,9 +16,9 @@ from skraee.backbone.loaded import LoadedBackbone
 from skraee.baselines import HashEEClassifier
 from skraee.sweep.sweeper import open_sweeper
 from tests.baselines.stopped_tokens import HASHES, KINDS, stopping_tokens
-from tests.engine.test_engine import soft
 from tests.support.checkpoints import small_tokenizer
 from tests.support.models import tiny_model, toy_objects
+from tests.support.references import soft
 
 
 def tokens_of(kind: toy.Kind, texts: list[str]) -> list[list[int]]:

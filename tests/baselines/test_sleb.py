@@ -24,8 +24,8 @@ from tests.baselines.skipped_blocks import (
     loss_by_hand,
     skipping,
 )
-from tests.engine.test_engine import soft
 from tests.support.checkpoints import small_tokenizer
+from tests.support.references import soft
 
 
 def classifier(kind: toy.Kind = "masked", **more: Any) -> SLEBClassifier:

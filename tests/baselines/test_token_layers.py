@@ -15,7 +15,9 @@ from skraee.baselines.hashee.token_layers import TokenEngine
 from skraee.engine.head import label_head
 from skraee.text.prompt import Prompt
 from tests.baselines.stopped_tokens import ABLE, LENGTHS, first_layers, stopping_tokens
-from tests.engine.test_engine import LABEL_IDS, loaded, own_answer, prompts_for, soft
+from tests.support.models import loaded
+from tests.support.prompts import LABEL_IDS, prompts_for
+from tests.support.references import own_answer, soft
 from tests.support.runs import run_to
 
 

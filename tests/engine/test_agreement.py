@@ -24,9 +24,11 @@ from skraee.engine.engine import Engine
 from skraee.engine.head import label_head
 from skraee.exceptions import BackboneMismatchError
 from skraee.text.tokenizer import TextTokenizer
-from tests.engine.test_engine import LABEL_IDS, loaded, own_answer, prompts_for, soft
-from tests.support.checkpoints import label_proba, small_tokenizer
-from tests.support.models import MODELS, tiny_model, toy_objects
+from tests.support.checkpoints import small_tokenizer
+from tests.support.models import MODELS, loaded, tiny_model, toy_objects
+from tests.support.prompts import LABEL_IDS, prompts_for
+from tests.support.references import own_answer, soft
+from tests.support.runs import label_proba
 
 X, Y = toy.reviews(40)
 

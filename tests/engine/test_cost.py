@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from skraee.engine.cost import depth_costs
-from tests.engine.test_engine import loaded
-from tests.support.models import MODELS
+from tests.support.models import MODELS, loaded
 
 
 @pytest.mark.parametrize("name", MODELS)

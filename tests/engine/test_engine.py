@@ -10,157 +10,15 @@ import pytest
 import torch
 
 from skraee.backbone.families import FAMILIES, family_of
-from skraee.backbone.loaded import LoadedBackbone
 from skraee.engine import engine as engine_module
 from skraee.engine.batching import run_batches
 from skraee.engine.engine import Engine
 from skraee.engine.head import LabelHead, label_head
 from skraee.engine.stacks import layers_of
-from skraee.text.prompt import Prompt
-from tests.support.models import MODELS, VOCAB, tiny_model
-from tests.support.runs import run_deciding, run_to
-
-LABEL_IDS = [11, 7, 40]
-
-
-def loaded(name: str, seed: int = 0) -> LoadedBackbone:
-    return loaded_as(name, tiny_model(name, seed))
-
-
-def loaded_as(name: str, model: Any) -> LoadedBackbone:
-    return LoadedBackbone(
-        model=model,
-        tokenizer=None,  # type: ignore[arg-type]  # prompts are made by hand here
-        family=family_of(model.config.model_type),
-        dtype=torch.float32,
-        device=torch.device("cpu"),
-        fingerprint=name,
-    )
-
-
-def prompts_for(kind: str, lengths: tuple[int, ...] = (9, 4, 14, 6, 9)) -> list[Prompt]:
-    rng = np.random.default_rng(3)
-    made = []
-    for length in lengths:
-        ids = tuple(int(i) for i in rng.integers(3, VOCAB, size=length))
-        read = {"masked": length - 3, "causal": length - 1, "seq2seq": length - 2}
-        made.append(Prompt(ids, read[kind], ((1, length - 2),)))
-    return made
-
-
-def soft(logits: Any) -> np.ndarray:
-    return torch.softmax(torch.as_tensor(logits), -1).numpy()
-
-
-@torch.no_grad()
-def reference_states(backbone: LoadedBackbone, prompt: Prompt) -> list[torch.Tensor]:
-    """Read-position states of one text at every depth, before the final norm."""
-    model, family = backbone.model, backbone.family
-    ids = torch.tensor([prompt.ids])
-    inputs = {"input_ids": ids, "output_hidden_states": True}
-    if family.kind == "seq2seq":
-        start = model.config.decoder_start_token_id
-        inputs["decoder_input_ids"] = torch.tensor([[start]])
-        last_inputs = catch_inputs(model, family, inputs)
-        out = model(**inputs)
-        encoder = [h[0, prompt.read] for h in out.encoder_hidden_states[:-1]]
-        decoder = [h[0, 0] for h in out.decoder_hidden_states[1:-1]]
-        return [
-            *encoder,
-            last_inputs["encoder"][0, prompt.read],
-            *decoder,
-            last_inputs["decoder"][0, 0],
-        ]
-    if family.final_norms:
-        last = catch_inputs(model, family, inputs)[family.stacks[0]]
-        hidden = [*model(**inputs).hidden_states[:-1], last]
-    else:
-        hidden = model(**inputs).hidden_states
-    return [h[0, prompt.read] for h in hidden]
-
-
-def catch_inputs(model: Any, family: Any, inputs: dict[str, Any]) -> dict[str, Any]:
-    """Run the model and return what entered each stack's final norm."""
-    caught: dict[str, Any] = {}
-    hooks = []
-    for stack in family.stacks:
-        shared = model.get_submodule(stack)
-        norms = [getattr(shared, n) for n in family.final_norms]
-        if all(norm is None for norm in norms):  # OPT without its final norm
-            last = shared.get_submodule(family.layers)[-1]
-            hook = last.register_forward_hook(
-                lambda m, a, out, s=stack: caught.update({s: as_tensor(out)})
-            )
-        else:
-            first = next(norm for norm in norms if norm is not None)
-            hook = first.register_forward_pre_hook(
-                lambda m, args, s=stack: caught.update({s: args[0]})
-            )
-        hooks.append(hook)
-    model(**inputs)
-    for hook in hooks:
-        hook.remove()
-    return caught
-
-
-def as_tensor(out: Any) -> torch.Tensor:
-    return out[0] if isinstance(out, tuple) else out
-
-
-@torch.no_grad()
-def reference_proba(backbone: LoadedBackbone, prompt: Prompt) -> np.ndarray:
-    """Norm and head of the family written out, on the library's own states."""
-    model, family = backbone.model, backbone.family
-    rows = []
-    n_encoder = len(layers_of(model, family, family.stacks[0]))
-    for depth, state in enumerate(reference_states(backbone, prompt)):
-        stack = model.get_submodule(family.stacks[int(depth > n_encoder)])
-        for name in family.final_norms:
-            module = getattr(stack, name)
-            state = state if module is None else module(state)
-        rows.append(soft(full_head(model, state)[LABEL_IDS]))
-    return np.stack(rows)
-
-
-def full_head(model: Any, state: torch.Tensor) -> torch.Tensor:
-    """The head of each family as its paper has it, over the whole vocabulary."""
-    name = model.config.model_type
-    if name in {"bert", "albert"} or (name == "deberta-v2" and model.config.legacy):
-        head = model.predictions if name == "albert" else model.cls
-        return head(state)
-    if name == "deberta-v2":
-        return model.lm_predictions(state, model.deberta.embeddings.word_embeddings)
-    if name in {"roberta", "xlm-roberta", "camembert", "mpnet"}:
-        return model.lm_head(state)
-    if name == "distilbert":
-        state = model.vocab_layer_norm(model.activation(model.vocab_transform(state)))
-        return model.vocab_projector(state)
-    if name == "electra":
-        return model.generator_lm_head(model.generator_predictions(state))
-    if name == "modernbert":
-        return model.decoder(model.head(state))
-    if getattr(model.config, "scale_decoder_outputs", False):
-        state = state * model.config.d_model**-0.5
-    logits = model.lm_head(state)
-    cap = getattr(model.config, "final_logit_softcapping", None)
-    return logits if cap is None else cap * torch.tanh(logits / cap)
-
-
-@torch.no_grad()
-def own_answer(backbone: LoadedBackbone, prompt: Prompt) -> np.ndarray:
-    """The model's own forward, nothing else: probabilities of the label tokens."""
-    inputs = {"input_ids": torch.tensor([prompt.ids])}
-    read = prompt.read
-    if backbone.family.kind == "seq2seq":
-        start = backbone.model.config.decoder_start_token_id
-        inputs["decoder_input_ids"] = torch.tensor([[start]])
-        read = 0
-    return soft(backbone.model(**inputs).logits[0, read, LABEL_IDS])
-
-
-def sweep(backbone: LoadedBackbone, prompts: list[Prompt], **kwargs: Any) -> np.ndarray:
-    engine = Engine(backbone, **kwargs)
-    return soft(engine.sweep(prompts, label_head(backbone, LABEL_IDS)).logits)
+from tests.support.models import MODELS, loaded, tiny_model
+from tests.support.prompts import LABEL_IDS, prompts_for
+from tests.support.references import embedding_output, own_answer, reference_proba, soft
+from tests.support.runs import label_proba, run_deciding, run_to
 
 
 def test_zoo_covers_every_supported_family() -> None:
@@ -172,7 +30,7 @@ def test_zoo_covers_every_supported_family() -> None:
 def test_sweep_equals_output_hidden_states_at_every_depth(name: str) -> None:
     backbone = loaded(name)
     prompts = prompts_for(backbone.family.kind)
-    found = sweep(backbone, prompts)
+    found = label_proba(backbone, prompts)
     expected = np.stack([reference_proba(backbone, prompt) for prompt in prompts])
     assert found.shape == expected.shape
     np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -183,7 +41,7 @@ def test_sweep_equals_output_hidden_states_at_every_depth(name: str) -> None:
 def test_sweep_at_depth_m_equals_the_models_own_logits(name: str) -> None:
     backbone = loaded(name)
     prompts = prompts_for(backbone.family.kind)
-    found = sweep(backbone, prompts)[:, -1]
+    found = label_proba(backbone, prompts)[:, -1]
     expected = np.stack([own_answer(backbone, prompt) for prompt in prompts])
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
@@ -261,11 +119,11 @@ def test_sweep_is_the_same_shuffled_alone_and_beside_long_texts(name: str) -> No
     backbone = loaded(name)
     kind = backbone.family.kind
     prompts = prompts_for(kind)
-    together = sweep(backbone, prompts)
-    shuffled = sweep(backbone, prompts[::-1])[::-1]
-    alone = np.concatenate([sweep(backbone, [prompt]) for prompt in prompts])
+    together = label_proba(backbone, prompts)
+    shuffled = label_proba(backbone, prompts[::-1])[::-1]
+    alone = np.concatenate([label_proba(backbone, [prompt]) for prompt in prompts])
     longer = prompts_for(kind, lengths=(140,))
-    padded = sweep(backbone, longer + prompts, batch_tokens=10_000)[1:]
+    padded = label_proba(backbone, longer + prompts, batch_tokens=10_000)[1:]
     for other in (shuffled, alone, padded):
         np.testing.assert_allclose(other, together, atol=1e-5)
 
@@ -332,12 +190,12 @@ def test_run_to_feeds_forward_only_what_is_read_of_rows_that_end(name: str) -> N
 def test_chunked_feed_forward_is_left_to_the_model() -> None:
     backbone = loaded("bert")
     prompts = prompts_for("masked")
-    expected = sweep(backbone, prompts)
+    expected = label_proba(backbone, prompts)
     backbone.model.config.chunk_size_feed_forward = 2
     for layer in layers_of(backbone.model, backbone.family, "bert"):
         layer.chunk_size_feed_forward = 2
     even = [p for p in prompts if len(p.ids) % 2 == 0]
-    found = sweep(backbone, even, batch_tokens=1)
+    found = label_proba(backbone, even, batch_tokens=1)
     kept = [i for i, p in enumerate(prompts) if len(p.ids) % 2 == 0]
     np.testing.assert_allclose(found, expected[kept], atol=1e-5)
 
@@ -356,17 +214,6 @@ def test_text_means_average_the_embedding_output(name: str) -> None:
         np.testing.assert_allclose(mean, expected[start:stop].mean(0), atol=1e-5)
 
 
-@torch.no_grad()
-def embedding_output(backbone: LoadedBackbone, prompt: Prompt) -> np.ndarray:
-    inputs: dict[str, Any] = {"input_ids": torch.tensor([prompt.ids])}
-    if backbone.family.kind == "seq2seq":
-        inputs["decoder_input_ids"] = torch.tensor([[1]])
-        out = backbone.model(**inputs, output_hidden_states=True)
-        return out.encoder_hidden_states[0][0].numpy()
-    out = backbone.model(**inputs, output_hidden_states=True)
-    return out.hidden_states[0][0].numpy()
-
-
 @pytest.mark.parametrize("name", ["bert", "deberta-v2", "gemma3_text", "albert", "t5"])
 def test_running_leaves_model_and_config_as_they_were(name: str) -> None:
     backbone = loaded(name)
@@ -375,7 +222,7 @@ def test_running_leaves_model_and_config_as_they_were(name: str) -> None:
     modules = {path: id(module) for path, module in model.named_modules()}
     hooks = sum(len(m._forward_hooks) for m in model.modules())
     state = {key: value.clone() for key, value in model.state_dict().items()}
-    sweep(backbone, prompts_for(backbone.family.kind))
+    label_proba(backbone, prompts_for(backbone.family.kind))
     assert model.config.to_dict() == config
     assert {path: id(module) for path, module in model.named_modules()} == modules
     assert sum(len(m._forward_hooks) for m in model.modules()) == hooks
@@ -388,7 +235,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_gives_the_same(
 ) -> None:
     backbone = loaded("bert")
     prompts = prompts_for("masked", lengths=(8,) * 13)
-    expected = sweep(backbone, prompts)
+    expected = label_proba(backbone, prompts)
     forward_pass = engine_module.forward_pass
     sizes = []
 
@@ -399,7 +246,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_gives_the_same(
         forward_pass(backbone, batch, running)
 
     monkeypatch.setattr(engine_module, "forward_pass", greedy)
-    np.testing.assert_allclose(sweep(backbone, prompts), expected, atol=1e-6)
+    np.testing.assert_allclose(label_proba(backbone, prompts), expected, atol=1e-6)
     assert sizes == [13, 6, 3, 3, 3, 3, 1]
 
 
@@ -411,7 +258,7 @@ def test_one_text_that_does_not_fit_is_a_clear_error(
 
     monkeypatch.setattr(engine_module, "forward_pass", greedy)
     with pytest.raises(MemoryError, match="one text of 8 tokens alone"):
-        sweep(loaded("bert"), prompts_for("masked", lengths=(8,)))
+        label_proba(loaded("bert"), prompts_for("masked", lengths=(8,)))
 
 
 def test_unknown_model_type_names_the_supported_ones() -> None:

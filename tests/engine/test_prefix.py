@@ -27,8 +27,9 @@ from skraee.engine.prefix import (
 )
 from skraee.engine.stacks import layers_of
 from skraee.text.prompt import Prompt, common_prefix
-from tests.engine.test_engine import LABEL_IDS, loaded, prompts_for, soft
-from tests.support.models import MODELS, VOCAB
+from tests.support.models import MODELS, VOCAB, loaded
+from tests.support.prompts import LABEL_IDS, prompts_for
+from tests.support.references import soft
 from tests.support.runs import run_deciding, run_to
 
 KINDS = {name: FAMILIES[make().model_type].kind for name, (_, make) in MODELS.items()}

@@ -19,15 +19,12 @@ from skraee.baselines.sleb.exercises import Exercise
 from skraee.engine.batching import run_batches
 from skraee.engine.engine import Engine
 from skraee.engine.rotation import changing_rotations
-from tests.engine.test_batch_independence import WAYS, assert_alone_as_together
-from tests.engine.test_engine import (
-    loaded_as,
-    prompts_for,
-    reference_proba,
-    sweep,
-)
 from tests.support.checkpoints import small_tokenizer
-from tests.support.models import MODELS, with_weights_drawn
+from tests.support.models import MODELS, loaded_as, with_weights_drawn
+from tests.support.prompts import prompts_for
+from tests.support.references import reference_proba
+from tests.support.runs import label_proba
+from tests.support.ways import WAYS, assert_alone_as_together
 
 LIMIT = 12
 LENGTHS = (9, 4, 14, 12, 13, 14, 5, 12, 30, 11, 14)
@@ -91,10 +88,10 @@ def test_sweep_equals_that_of_a_model_that_has_seen_no_other_text(
         fresh = loaded_as("fresh", ROTATING[backbone.fingerprint]())
         expected.append(reference_proba(fresh, prompt))
     reference_proba(backbone, prompts[8])  # 30 tokens: the user's own
-    np.testing.assert_allclose(sweep(backbone, prompts), expected, atol=1e-5)
-    last_first = sweep(backbone, prompts[::-1], batch_tokens=40)[::-1]
+    np.testing.assert_allclose(label_proba(backbone, prompts), expected, atol=1e-5)
+    last_first = label_proba(backbone, prompts[::-1], batch_tokens=40)[::-1]
     np.testing.assert_allclose(last_first, expected, atol=1e-5)
-    one_by_one = np.concatenate([sweep(backbone, [p]) for p in reversed(prompts)])
+    one_by_one = np.concatenate([label_proba(backbone, [p]) for p in reversed(prompts)])
     np.testing.assert_allclose(one_by_one[::-1], expected, atol=1e-5)
 
 
@@ -111,7 +108,7 @@ def test_a_text_gives_the_same_alone_and_beside_longer_ones(
 def test_model_is_left_as_it_was(backbone: LoadedBackbone) -> None:
     before = {path: deepcopy(vars(r)) for path, r in rotations_of(backbone).items()}
     assert before
-    sweep(backbone, prompts_for(backbone.family.kind, LENGTHS))
+    label_proba(backbone, prompts_for(backbone.family.kind, LENGTHS))
     for path, rotation in rotations_of(backbone).items():
         after = vars(rotation)
         assert after.keys() == before[path].keys()
@@ -125,9 +122,9 @@ def test_threads_with_long_and_short_texts_find_what_one_finds(
 ) -> None:
     kind = backbone.family.kind
     work = [prompts_for(kind, (5, 9)), prompts_for(kind, (30,))] * 8
-    expected = [sweep(backbone, prompts) for prompts in work[:2]]
+    expected = [label_proba(backbone, prompts) for prompts in work[:2]]
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda prompts: sweep(backbone, prompts), work))
+        found = list(pool.map(lambda prompts: label_proba(backbone, prompts), work))
     for i, proba in enumerate(found):
         np.testing.assert_array_equal(proba, expected[i % 2])
 

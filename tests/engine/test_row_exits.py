@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch.nn.modules.module import register_module_forward_pre_hook
 
 from skraee.backbone.loaded import LoadedBackbone
 from skraee.engine.depth_states import StateKind
@@ -26,9 +22,10 @@ from skraee.exits.policies import ByConfidence, first_confident
 from skraee.readout.ridge import RidgeReadout, fit_ridge
 from skraee.readout.scorers import RidgeScorer
 from skraee.sweep.layer_sweep import softmax
-from skraee.text.prompt import Prompt
-from tests.engine.test_engine import LABEL_IDS, catch_inputs, loaded, prompts_for, soft
-from tests.support.models import MODELS
+from tests.support.counting import counted_rows
+from tests.support.models import MODELS, loaded
+from tests.support.prompts import LABEL_IDS, prompts_for
+from tests.support.references import readout_states, reference_hidden, scaled_mean, soft
 from tests.support.runs import Deciding, run_to
 from tests.support.scorers import EveryDepthScorer
 
@@ -94,84 +91,6 @@ class Case:
         return self.scores[np.arange(len(exits)), exits]
 
 
-@contextmanager
-def counted_rows(backbone: LoadedBackbone) -> Iterator[Counter[int]]:
-    """Count the rows that each call of a layer was given, in the order of the calls."""
-    rows: Counter[int] = Counter()
-    seen = 0
-    model, family = backbone.model, backbone.family
-    kinds = {
-        type(x) for stack in family.stacks for x in layers_of(model, family, stack)
-    }
-
-    def count(module: Any, args: Any) -> None:
-        nonlocal seen
-        if type(module) in kinds:
-            rows[seen] = len(args[0])
-            seen += 1
-
-    # For all modules: a model with a hook of its own is refused.
-    hook = register_module_forward_pre_hook(count)
-    yield rows
-    hook.remove()
-
-
-@torch.no_grad()
-def plain_hidden(backbone: LoadedBackbone, prompt: Prompt) -> list[torch.Tensor]:
-    """States (T, H) of one text at every depth, before the final norm."""
-    model, family = backbone.model, backbone.family
-    inputs = {"input_ids": torch.tensor([prompt.ids]), "output_hidden_states": True}
-    if family.kind == "seq2seq":
-        start = model.config.decoder_start_token_id
-        inputs["decoder_input_ids"] = torch.tensor([[start]])
-    last = catch_inputs(model, family, inputs) if family.final_norms else {}
-    out = model(**inputs)
-    if family.kind == "seq2seq":
-        hidden = [
-            *out.encoder_hidden_states[:-1],
-            last["encoder"],
-            *out.decoder_hidden_states[1:-1],
-            last["decoder"],
-        ]
-    elif family.final_norms:
-        hidden = [*out.hidden_states[:-1], last[family.stacks[0]]]
-    else:
-        hidden = list(out.hidden_states)
-    return [h[0] for h in hidden]
-
-
-@torch.no_grad()
-def plain_states(backbone: LoadedBackbone, prompt: Prompt) -> np.ndarray:
-    """What a readout may know of one text: (m + 1, 3, H), by a loop."""
-    family = backbone.family
-    n_first = len(layers_of(backbone.model, family, family.stacks[0]))
-    own = [i for start, stop in prompt.spans for i in range(start, stop)]
-    first = prompt.n_prefix if family.kind == "causal" else 0
-    around = [i for i in range(first, len(prompt.ids)) if i not in own]
-    states = []
-    for depth, hidden in enumerate(plain_hidden(backbone, prompt)):
-        in_decoder = depth > n_first
-        read = hidden[0 if in_decoder else prompt.read]
-        stack = backbone.model.get_submodule(family.stacks[int(in_decoder)])
-        for name in family.final_norms:
-            module = getattr(stack, name)
-            read = read if module is None else module(read)
-        if not in_decoder:  # a decoder has no text of its own
-            means = [plain_mean(hidden, own), plain_mean(hidden, around)]
-        wide = torch.zeros(hidden.shape[-1])
-        wide[: len(read)] = read  # OPT may project its last states to fewer numbers
-        states.append(torch.stack([wide, *means]))
-    return torch.stack(states).numpy()
-
-
-def plain_mean(hidden: torch.Tensor, positions: list[int]) -> torch.Tensor:
-    """Average states that are scaled to a root mean square of 1."""
-    if not positions:
-        return torch.zeros(hidden.shape[-1])
-    chosen = hidden[positions]
-    return (chosen / chosen.square().mean(dim=-1, keepdim=True).sqrt()).mean(dim=0)
-
-
 # States
 
 
@@ -181,7 +100,7 @@ def test_states_are_the_closed_read_position_and_the_means_of_the_tokens(
 ) -> None:
     case = Case(name)
     for prompt, found in zip(case.prompts[:6], case.states, strict=False):
-        expected = plain_states(case.backbone, prompt)
+        expected = readout_states(case.backbone, prompt)
         np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
@@ -194,7 +113,7 @@ def test_words_before_the_text_count_where_they_know_of_it(name: str) -> None:
     ]
     found = Engine(backbone).sweep(prompts, None, states=ALL).states
     for prompt, states in zip(prompts, found, strict=True):
-        expected = plain_states(backbone, prompt)
+        expected = readout_states(backbone, prompt)
         np.testing.assert_allclose(states, expected, atol=2e-5)
 
 
@@ -224,8 +143,8 @@ def test_of_several_fields_all_own_tokens_count_alike() -> None:
     prompt = replace(prompt, spans=((1, 3), (5, 9)))
     found = Engine(backbone).sweep([prompt], None, states=("text",)).states
     assert found is not None
-    for depth, hidden in enumerate(plain_hidden(backbone, prompt)):
-        expected = plain_mean(hidden, [1, 2, 5, 6, 7, 8]).numpy()
+    for depth, hidden in enumerate(reference_hidden(backbone, prompt)):
+        expected = scaled_mean(hidden, [1, 2, 5, 6, 7, 8]).numpy()
         np.testing.assert_allclose(found[0, depth, 0], expected, atol=1e-5)
 
 
@@ -254,7 +173,7 @@ def test_some_kinds_of_states_can_be_kept_alone(kinds: Any) -> None:
 # Stops
 
 
-def test_where_no_part_counts_yet_the_plain_mean_of_the_parts_is_read() -> None:
+def test_where_no_part_counts_yet_the_scaled_mean_of_the_parts_is_read() -> None:
     case = Case("bert")
     weight = case.readout.weight.copy()
     weight[:2] = 0

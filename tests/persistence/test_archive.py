@@ -8,7 +8,6 @@ import json
 import os
 import pickle
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import pytest
 
 from skraee.exceptions import FileFormatError
 from skraee.persistence import archive
+from tests.support.files import change_manifest, rewrite
 
 MANIFEST = {"versions": {"skraee": "0.1.0"}, "k": 5}
 ARRAYS = {
@@ -33,24 +33,6 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "archive"
     archive.write(path, MANIFEST, ARRAYS)
     return path
-
-
-def rewrite(path: Path, change: Callable[[dict[str, bytes]], Any], **options: Any):
-    """Change the members of a ZIP, with a checksum of ZIP's own that is right."""
-    with zipfile.ZipFile(path) as old:
-        members = {name: old.read(name) for name in old.namelist()}
-    change(members)
-    with zipfile.ZipFile(path, "w", **options) as new:
-        for name, content in members.items():
-            new.writestr(name, content)
-
-
-def change_manifest(path: Path, **entries: Any) -> None:
-    def change(members: dict[str, bytes]) -> None:
-        manifest = json.loads(members["manifest.json"]) | entries
-        members["manifest.json"] = json.dumps(manifest).encode()
-
-    rewrite(path, change)
 
 
 def archive_sums(path: Path) -> dict[str, str]:

@@ -51,8 +51,8 @@ from skraee.exceptions import (
 )
 from skraee.persistence.plain_values import from_plain, to_plain
 from skraee.sweep.settings import SweepSettings
-from tests.persistence.test_archive import change_manifest
 from tests.support.classifiers import early_exit
+from tests.support.files import change_manifest
 from tests.support.models import toy_objects
 
 DATA = Path(__file__).parents[1] / "data"

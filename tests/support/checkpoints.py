@@ -7,17 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from skraee import toy
-from skraee.backbone.loaded import LoadedBackbone
-from skraee.engine.engine import Engine
-from skraee.engine.head import label_head
-from tests.engine.test_engine import LABEL_IDS, prompts_for, soft
 from tests.support.models import VOCAB, tiny_model, toy_objects
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -50,6 +45,15 @@ def saved_toy(folder: Path, kind: toy.Kind = "masked") -> Path:
     """Save a toy backbone as a plain folder."""
     for part in toy_objects(kind):
         part.save_pretrained(folder)
+    return folder
+
+
+def headless(folder: Path, which: str) -> Path:
+    """Save a checkpoint without a head, whose words are w3 to w62."""
+    model = saved(folder)
+    model.bert.save_pretrained(folder)
+    if which == "elasticbert":
+        change_settings(folder, model_type="elasticbert", architectures=None)
     return folder
 
 
@@ -88,9 +92,3 @@ def into_hub_cache(cache: Path, folder: Path, name: str, branch: str = "main") -
         (snapshot / file.name).symlink_to(f"../../blobs/{blob.name}")
     (refs / branch).write_text(COMMIT)
     return snapshot
-
-
-def label_proba(backbone: LoadedBackbone) -> np.ndarray:
-    """Sweep a few prompts: label probabilities at every depth."""
-    prompts = prompts_for(backbone.family.kind)
-    return soft(Engine(backbone).sweep(prompts, label_head(backbone, LABEL_IDS)).logits)

@@ -10,6 +10,8 @@ import transformers as tf
 
 from skraee import toy
 from skraee.backbone import tiny
+from skraee.backbone.families import family_of
+from skraee.backbone.loaded import LoadedBackbone
 
 VOCAB = 64
 _SIZES: dict[str, Any] = {
@@ -210,3 +212,18 @@ def with_weights_drawn(model_class: Any, config: Any, seed: int = 0) -> Any:
 def toy_objects(kind: toy.Kind = "masked", seed: int = 0) -> tuple[Any, Any]:
     """Make the model and the tokenizer of a toy backbone, which a test may change."""
     return tiny.read(tiny.name_of(kind, seed), torch.float32)[:2]
+
+
+def loaded(name: str, seed: int = 0) -> LoadedBackbone:
+    return loaded_as(name, tiny_model(name, seed))
+
+
+def loaded_as(name: str, model: Any) -> LoadedBackbone:
+    return LoadedBackbone(
+        model=model,
+        tokenizer=None,  # type: ignore[arg-type]  # prompts are made by hand here
+        family=family_of(model.config.model_type),
+        dtype=torch.float32,
+        device=torch.device("cpu"),
+        fingerprint=name,
+    )

@@ -7,9 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from skraee.backbone.loaded import LoadedBackbone
 from skraee.engine.engine import Engine, Run
 from skraee.engine.exit_policy import AtGivenDepths, ExitPolicy, Exits
+from skraee.engine.head import label_head
 from skraee.engine.scorer import LabelScorer
+from skraee.text.prompt import Prompt
+from tests.support.prompts import LABEL_IDS, prompts_for
+from tests.support.references import soft
 
 
 class Deciding(ExitPolicy):
@@ -31,3 +36,13 @@ def run_to(engine: Engine, prompts: Any, depths: np.ndarray, head: Any) -> np.nd
 def run_deciding(engine: Engine, prompts: Any, at: int, decide: Any, head: Any) -> Run:
     """Choose the exits from the states at a depth, and go on to them."""
     return engine.run(prompts, Deciding(at, decide), LabelScorer(head))
+
+
+def label_proba(
+    backbone: LoadedBackbone, prompts: list[Prompt] | None = None, **engine: Any
+) -> np.ndarray:
+    """Sweep a few prompts: label probabilities at every depth."""
+    if prompts is None:
+        prompts = prompts_for(backbone.family.kind)
+    head = label_head(backbone, LABEL_IDS)
+    return soft(Engine(backbone, **engine).sweep(prompts, head).logits)
