@@ -28,21 +28,11 @@ from skraee.engine.row_exits import RowExits
 from skraee.engine.sweep_visitor import SweepVisitor
 from skraee.exceptions import InputWarning, TruncationWarning, UndecidedWarning
 from skraee.text.inputs import check_texts
+from tests.support.classifiers import raee
 
 KINDS = list(toy.TEMPLATES)
 X, Y = toy.reviews(80)
 X_NEW, Y_NEW = toy.reviews(40, seed=1)
-
-
-def classifier(kind: Any = "masked", **params: Any) -> RAEEClassifier:
-    defaults = {
-        "backbone": toy.backbone(kind),
-        "template": toy.TEMPLATES[kind],
-        "label_words": toy.LABEL_WORDS,
-        "k": 5,
-        "memory": None,  # so that predict really runs; sweep/test_store.py has the rest
-    }
-    return RAEEClassifier(**{**defaults, **params})
 
 
 def word_counts(texts: list[str]) -> np.ndarray:
@@ -86,7 +76,7 @@ def plain_exit(
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_predict_proba_is_the_exits_row_of_layer_proba(kind: str, encoder: str) -> None:
-    clf = classifier(kind, encoder=ENCODERS[encoder]).fit(X, Y)
+    clf = raee(kind, encoder=ENCODERS[encoder]).fit(X, Y)
     proba, exits = clf.predict_proba(X_NEW, return_exit_layers=True)
     rows = clf.layer_proba(X_NEW)[np.arange(len(X_NEW)), exits]
     np.testing.assert_allclose(proba, rows, atol=1e-5)
@@ -102,7 +92,7 @@ def test_predict_proba_is_the_exits_row_of_layer_proba(kind: str, encoder: str) 
 def test_exits_are_those_of_the_plain_rule(
     kind: str, below_tau: Any, tau: float, min_exit: int
 ) -> None:
-    clf = classifier(kind, below_tau=below_tau, tau=tau, min_exit=min_exit).fit(X, Y)
+    clf = raee(kind, below_tau=below_tau, tau=tau, min_exit=min_exit).fit(X, Y)
     sweeps = clf.layer_proba(X).astype(np.float32)
     codes = np.searchsorted(clf.classes_, Y)
     distances, near = clf.kneighbors(X_NEW)
@@ -122,14 +112,14 @@ def test_exits_are_those_of_the_plain_rule(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_predict_is_better_than_chance_on_the_toy_texts(kind: str) -> None:
-    clf = classifier(kind).fit(X, Y)
+    clf = raee(kind).fit(X, Y)
     assert clf.score(X_NEW, Y_NEW) > 0.8
     assert clf.layer_scores_.shape == (clf.n_layers_ + 1,)
     assert clf.n_samples_fit_ == len(X)
 
 
 def test_kneighbors_are_those_of_the_mean_embedding_output() -> None:
-    clf = classifier(index="exact").fit(X, Y)
+    clf = raee(index="exact").fit(X, Y)
     keys = clf.sweep(X).keys
     new = clf.sweep(X_NEW).keys
     expected = ((new[:, None].astype(float) - keys[None]) ** 2).sum(-1)
@@ -139,7 +129,7 @@ def test_kneighbors_are_those_of_the_mean_embedding_output() -> None:
 
 
 def test_a_stored_text_finds_itself_at_distance_zero() -> None:
-    clf = classifier().fit(X, Y)
+    clf = raee().fit(X, Y)
     distances, _ = clf.kneighbors(X, 1)
     assert distances.max() == 0
 
@@ -149,7 +139,7 @@ def test_predict_runs_each_text_through_its_exit_layers_only(
 ) -> None:
     from skraee.engine import gates
 
-    clf = classifier().fit(X, Y)
+    clf = raee().fit(X, Y)
     exits = clf.exit_layers(X_NEW)
     rows = 0
     forward = gates.Gate.forward
@@ -175,12 +165,12 @@ def test_fit_runs_every_distinct_text_once(monkeypatch: pytest.MonkeyPatch) -> N
         return sweep(self, prompts, *args, **kwargs)
 
     monkeypatch.setattr(Engine, "sweep", counting)
-    classifier().fit([*X, *X], [*Y, *Y])
+    raee().fit([*X, *X], [*Y, *Y])
     assert swept == [len(set(X))]
 
 
 def test_predict_is_the_same_shuffled_and_one_by_one() -> None:
-    clf = classifier("causal").fit(X, Y)
+    clf = raee("causal").fit(X, Y)
     together, exits = clf.predict_proba(X_NEW, return_exit_layers=True)
     order = np.random.default_rng(0).permutation(len(X_NEW))
     shuffled = clf.predict_proba([X_NEW[i] for i in order])
@@ -193,7 +183,7 @@ def test_predict_is_the_same_shuffled_and_one_by_one() -> None:
 def test_predict_in_chunks_equals_predict_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    clf = classifier().fit(X, Y)
+    clf = raee().fit(X, Y)
     expected, exits = clf.predict_proba(X_NEW, return_exit_layers=True)
     monkeypatch.setattr("skraee.sweep.chunks.CHUNK_SIZE", 7)
     found, in_chunks = clf.predict_proba(X_NEW, return_exit_layers=True)
@@ -205,7 +195,7 @@ def test_predict_in_chunks_equals_predict_at_once(
 
 
 def test_empty_input_gives_empty_results() -> None:
-    clf = classifier().fit(X, Y)
+    clf = raee().fit(X, Y)
     labels, exits = clf.predict([], return_exit_layers=True)
     assert labels.shape == exits.shape == (0,)
     assert labels.dtype == clf.classes_.dtype
@@ -216,29 +206,29 @@ def test_empty_input_gives_empty_results() -> None:
 
 
 def test_exit_distribution_peaks_at_the_exit() -> None:
-    clf = classifier().fit(X, Y)
+    clf = raee().fit(X, Y)
     distribution = clf.exit_distribution(X_NEW)
     np.testing.assert_allclose(distribution.sum(1), 1)
     np.testing.assert_array_equal(distribution.argmax(1), clf.exit_layers(X_NEW))
 
 
 def test_undecided_texts_run_all_layers_and_are_counted_in_one_warning() -> None:
-    clf = classifier(tau=1.0, below_tau="skip").fit(X, Y)
+    clf = raee(tau=1.0, below_tau="skip").fit(X, Y)
     with pytest.warns(UndecidedWarning, match=r"^40 text\(s\) .*positions 0, 1, 2"):
         _, exits = clf.predict(X_NEW, return_exit_layers=True)
     assert (exits == clf.n_layers_).all()
 
 
 def test_k_and_tau_set_after_fit_are_used_by_predict() -> None:
-    clf = classifier(k=5, tau=0.9).fit(X, Y)
-    other = classifier(k=9, tau=0.2).fit(X, Y)
+    clf = raee(k=5, tau=0.9).fit(X, Y)
+    other = raee(k=9, tau=0.2).fit(X, Y)
     clf.set_params(k=9, tau=0.2)
     np.testing.assert_array_equal(clf.exit_layers(X_NEW), other.exit_layers(X_NEW))
 
 
 def test_database_correct_holds_the_right_ones_at_their_fit_positions() -> None:
-    clf = classifier("seq2seq", database="correct").fit(X, Y)
-    full = classifier("seq2seq").fit(X, Y)
+    clf = raee("seq2seq", database="correct").fit(X, Y)
+    full = raee("seq2seq").fit(X, Y)
     answers = full.classes_[full.layer_proba(X)[:, -1].argmax(1)]
     right = set(np.flatnonzero(answers == Y).tolist())
     _, positions = clf.kneighbors(X_NEW, len(X))
@@ -248,8 +238,8 @@ def test_database_correct_holds_the_right_ones_at_their_fit_positions() -> None:
 
 def test_database_correct_without_any_names_the_accuracy() -> None:
     wrong = np.where(Y == "positive", "negative", "positive")
-    clf = classifier("causal", database="correct")
-    answers = classifier("causal").fit(X, Y).layer_proba(X)[:, -1].argmax(1)
+    clf = raee("causal", database="correct")
+    answers = raee("causal").fit(X, Y).layer_proba(X)[:, -1].argmax(1)
     keep = answers == np.searchsorted(["negative", "positive"], Y)
     texts = [text for text, kept in zip(X, keep, strict=True) if kept]
     with pytest.raises(ValueError, match=r"accuracy.*0"):
@@ -258,28 +248,28 @@ def test_database_correct_without_any_names_the_accuracy() -> None:
 
 def test_a_dict_of_words_may_name_more_classes() -> None:
     words = {**toy.LABEL_WORDS, "mixed": "quite"}
-    clf = classifier(label_words=words).fit(X, Y)
+    clf = raee(label_words=words).fit(X, Y)
     assert clf.classes_.tolist() == ["negative", "positive"]
     np.testing.assert_allclose(
-        clf.predict_proba(X_NEW), classifier().fit(X, Y).predict_proba(X_NEW), atol=1e-6
+        clf.predict_proba(X_NEW), raee().fit(X, Y).predict_proba(X_NEW), atol=1e-6
     )
 
 
 def test_a_list_of_words_follows_the_sorted_classes() -> None:
     codes = (Y == "positive").astype(int)
-    clf = classifier(label_words=["terrible", "great"]).fit(X, codes)
-    expected = classifier().fit(X, Y).predict(X_NEW) == "positive"
+    clf = raee(label_words=["terrible", "great"]).fit(X, codes)
+    expected = raee().fit(X, Y).predict(X_NEW) == "positive"
     np.testing.assert_array_equal(clf.predict(X_NEW), expected.astype(int))
 
 
 def test_class_names_serve_as_words() -> None:
     names = np.where(Y == "positive", "great", "terrible")
-    clf = classifier(label_words=None).fit(X, names)
+    clf = raee(label_words=None).fit(X, names)
     assert set(clf.predict(X_NEW)) == {"great", "terrible"}
 
 
 def test_one_class_is_answered_always() -> None:
-    clf = classifier()
+    clf = raee()
     with pytest.warns(InputWarning, match="one class only, 'positive'") as caught:
         clf.fit(X[:6], ["positive"] * 6)
     assert [one.filename for one in caught] == [__file__]
@@ -289,22 +279,20 @@ def test_one_class_is_answered_always() -> None:
 
 def test_several_fields_take_the_columns_of_a_frame() -> None:
     frame = pd.DataFrame({"note": "x", "thing": ["film"] * len(X), "text": X})
-    clf = classifier(template="the {thing} : {text} it was {mask}.")
+    clf = raee(template="the {thing} : {text} it was {mask}.")
     clf.fit(frame, Y)
     assert clf.score(frame, Y) > 0.7
-    same = classifier(template="the film : {text} it was {mask}.").fit(X, Y)
+    same = raee(template="the film : {text} it was {mask}.").fit(X, Y)
     np.testing.assert_allclose(clf.layer_proba(frame), same.layer_proba(X), atol=1e-5)
 
 
 def test_a_template_object_serves_like_its_text() -> None:
-    clf = classifier(template=Template(toy.TEMPLATES["masked"])).fit(X, Y)
-    np.testing.assert_array_equal(
-        clf.predict(X_NEW), classifier().fit(X, Y).predict(X_NEW)
-    )
+    clf = raee(template=Template(toy.TEMPLATES["masked"])).fit(X, Y)
+    np.testing.assert_array_equal(clf.predict(X_NEW), raee().fit(X, Y).predict(X_NEW))
 
 
 def test_fit_sweep_on_joined_parts_equals_fit(tmp_path: Path) -> None:
-    clf = classifier("causal")
+    clf = raee("causal")
     parts = [clf.sweep(X[:30]), clf.sweep(X[30:])]
     parts[0].save(tmp_path / "part.npz")
     joined = LayerSweep.concatenate([LayerSweep.load(tmp_path / "part.npz"), parts[1]])
@@ -317,33 +305,33 @@ def test_fit_sweep_on_joined_parts_equals_fit(tmp_path: Path) -> None:
 
 
 def test_fit_sweep_of_another_backbone_is_refused() -> None:
-    sweep = classifier("seq2seq").sweep(X)
+    sweep = raee("seq2seq").sweep(X)
     with pytest.raises(ValueError, match="8 layers but the backbone 4"):
-        classifier().fit_sweep(sweep, Y)
+        raee().fit_sweep(sweep, Y)
 
 
 def test_fit_sweep_without_a_classs_word_is_refused() -> None:
-    sweep = classifier(label_words={"negative": "bad"}).sweep(X)
+    sweep = raee(label_words={"negative": "bad"}).sweep(X)
     with pytest.raises(ValueError, match="no logits for the label-word tokens"):
-        classifier().fit_sweep(sweep, Y)
+        raee().fit_sweep(sweep, Y)
 
 
 def test_sweep_with_an_unfitted_transformer_is_refused() -> None:
-    clf = classifier(encoder=ENCODERS["transformer"])
+    clf = raee(encoder=ENCODERS["transformer"])
     with pytest.raises(ValueError, match="FrozenEstimator"):
         clf.sweep(X)
     frozen = FrozenEstimator(clone(ENCODERS["transformer"]).fit(X))
-    assert classifier(encoder=frozen).sweep(X).keys.shape == (80, 8)
+    assert raee(encoder=frozen).sweep(X).keys.shape == (80, 8)
 
 
 def test_sweep_without_label_words_is_refused() -> None:
     with pytest.raises(ValueError, match="give label_words"):
-        classifier(label_words=None).sweep(X)
+        raee(label_words=None).sweep(X)
 
 
 def test_a_transformer_is_cloned_and_fitted_on_the_training_texts() -> None:
     encoder = TfidfVectorizer()
-    clf = classifier(encoder=encoder).fit(X, Y)
+    clf = raee(encoder=encoder).fit(X, Y)
     assert not hasattr(encoder, "vocabulary_")
     words = {w for text in X for w in TfidfVectorizer().build_analyzer()(text)}
     assert clf.kneighbors(X[:1], 1)[0][0, 0] == 0
@@ -353,7 +341,7 @@ def test_a_transformer_is_cloned_and_fitted_on_the_training_texts() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.filterwarnings("ignore::skraee.exceptions.TruncationWarning")
 def test_hostile_texts_predict_at_the_templates_own_read_position(kind: str) -> None:
-    clf = classifier(kind).fit(X, Y)
+    clf = raee(kind).fit(X, Y)
     specials = "[PAD] [UNK] [CLS] [SEP] [MASK] <s> </s> <pad> <unk> <mask> {mask}"
     hostile = [
         *(f"a lovely film {special}" for special in specials.split()),
@@ -377,7 +365,7 @@ def test_hostile_texts_predict_at_the_templates_own_read_position(kind: str) -> 
 
 
 def test_long_texts_are_cut_with_one_warning() -> None:
-    clf = classifier(max_length=20).fit(X, Y)
+    clf = raee(max_length=20).fit(X, Y)
     with pytest.warns(TruncationWarning, match=r"^2 text\(s\) .* 20 tokens") as caught:
         clf.predict(["lovely " * 50, "bad " * 40, "a lovely film"])
     assert len(caught) == 1
@@ -386,7 +374,7 @@ def test_long_texts_are_cut_with_one_warning() -> None:
 def test_one_truncation_warning_for_many_chunks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    clf = classifier(max_length=20).fit(X, Y)
+    clf = raee(max_length=20).fit(X, Y)
     monkeypatch.setattr("skraee.sweep.chunks.CHUNK_SIZE", 2)
     texts = [f"lovely {i} " * 20 for i in range(7)]
     for method in (clf.predict, clf.exit_layers, clf.layer_proba, clf.kneighbors):
@@ -396,7 +384,7 @@ def test_one_truncation_warning_for_many_chunks(
 
 
 def test_explain_names_the_neighbours_and_their_votes() -> None:
-    clf = classifier().fit(X, Y)
+    clf = raee().fit(X, Y)
     told = clf.explain(X_NEW[0], texts=X)
     assert told.label == clf.predict([X_NEW[0]])[0]
     assert told.exit_layer == clf.exit_layers([X_NEW[0]])[0]
@@ -410,7 +398,7 @@ def test_explain_names_the_neighbours_and_their_votes() -> None:
 
 
 def test_explain_counts_the_layers_that_the_key_needs() -> None:
-    clf = classifier(encoder=3).fit(X, Y)
+    clf = raee(encoder=3).fit(X, Y)
     told = [clf.explain(text) for text in X_NEW[:12]]
     assert [t.layers_run for t in told] == [max(3, t.exit_layer) for t in told]
     early = next(t for t in told if t.exit_layer < 3)
@@ -418,13 +406,13 @@ def test_explain_counts_the_layers_that_the_key_needs() -> None:
 
 
 def test_explain_takes_one_text() -> None:
-    clf = classifier().fit(X, Y)
+    clf = raee().fit(X, Y)
     with pytest.raises(ValueError, match="one text at a time, got 2"):
         clf.explain(X[:2])
 
 
 def test_cross_val_score_and_grid_search_run() -> None:
-    clf = classifier()
+    clf = raee()
     assert cross_val_score(clf, X, Y, cv=3).shape == (3,)
     search = GridSearchCV(clf, {"k": [2, 5], "tau": [0.0, 0.9]}, cv=2).fit(X, Y)
     assert set(search.best_params_) == {"k", "tau"}
@@ -432,7 +420,7 @@ def test_cross_val_score_and_grid_search_run() -> None:
 
 
 def test_joblib_round_trip_in_a_fresh_process(tmp_path: Path) -> None:
-    clf = classifier("causal", encoder=2).fit(X, Y)
+    clf = raee("causal", encoder=2).fit(X, Y)
     expected, exits = clf.predict_proba(X_NEW, return_exit_layers=True)
     joblib.dump(clf, tmp_path / "clf.joblib")
     joblib.dump(X_NEW, tmp_path / "texts.joblib")
@@ -454,7 +442,7 @@ def test_joblib_file_holds_keys_sweeps_and_labels_and_little_more(
     kind: str, tmp_path: Path
 ) -> None:
     texts, labels = toy.reviews(3000)
-    clf = classifier(kind).fit(texts, labels)
+    clf = raee(kind).fit(texts, labels)
     clf.predict(X_NEW)  # what predict makes is not in the file
     joblib.dump(clf, tmp_path / "clf.joblib")
     sweep = clf.sweep(texts)
@@ -463,7 +451,7 @@ def test_joblib_file_holds_keys_sweeps_and_labels_and_little_more(
 
 
 def test_clone_shares_the_backbone_and_forgets_the_fit() -> None:
-    clf = classifier().fit(X, Y)
+    clf = raee().fit(X, Y)
     twin = clone(clf)
     assert twin.backbone is clf.backbone
     with pytest.raises(NotFittedError):
@@ -471,7 +459,7 @@ def test_clone_shares_the_backbone_and_forgets_the_fit() -> None:
 
 
 def test_predict_changes_nothing_that_is_pickled() -> None:
-    clf = classifier().fit(X, Y)
+    clf = raee().fit(X, Y)
     before = joblib.hash(clf)
     state = set(vars(clf))
     clf.predict(X_NEW)
@@ -482,7 +470,7 @@ def test_predict_changes_nothing_that_is_pickled() -> None:
 
 
 def test_a_failed_fit_leaves_the_estimator_as_it_was() -> None:
-    clf = classifier().fit(X, Y)
+    clf = raee().fit(X, Y)
     expected = clf.predict_proba(X_NEW)
     before = joblib.hash(clf)
     with pytest.raises(ValueError, match="label_words must name every class"):
@@ -492,7 +480,7 @@ def test_a_failed_fit_leaves_the_estimator_as_it_was() -> None:
 
 
 def test_sixteen_threads_give_the_serial_answer() -> None:
-    clf = classifier("seq2seq").fit(X, Y)
+    clf = raee("seq2seq").fit(X, Y)
     parts = [X_NEW[i::16] * 3 for i in range(16)]
     expected = [clf.predict_proba(part) for part in parts]
     found: list[Any] = [None] * 16
@@ -541,7 +529,7 @@ def test_a_wrong_parameter_is_one_clear_error(
     params: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        classifier(**params).fit(X, Y)
+        raee(**params).fit(X, Y)
 
 
 def test_the_constructor_checks_nothing() -> None:
@@ -549,7 +537,7 @@ def test_the_constructor_checks_nothing() -> None:
 
 
 def test_predict_iter_takes_any_iterable_and_yields_chunks() -> None:
-    clf = classifier().fit(X, Y)
+    clf = raee().fit(X, Y)
     chunks = list(clf.predict_iter((text for text in X_NEW), chunk_size=16))
     assert [len(chunk) for chunk in chunks] == [16, 16, 8]
     np.testing.assert_array_equal(np.concatenate(chunks), clf.predict(X_NEW))
@@ -557,7 +545,7 @@ def test_predict_iter_takes_any_iterable_and_yields_chunks() -> None:
 
 
 def test_predict_iter_holds_no_more_than_a_chunk() -> None:
-    clf = classifier().fit(X, Y)
+    clf = raee().fit(X, Y)
     taken = 0
 
     def endless() -> Any:
@@ -574,14 +562,14 @@ def test_predict_iter_holds_no_more_than_a_chunk() -> None:
 
 
 def test_predict_iter_of_one_string_is_refused() -> None:
-    clf = classifier().fit(X, Y)
+    clf = raee().fit(X, Y)
     with pytest.raises(ValueError, match="got one string"):
         next(clf.predict_iter("a lovely film"))
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_timings_name_every_part_and_change_nothing(encoder: str) -> None:
-    clf = classifier(encoder=ENCODERS[encoder]).fit(X, Y)
+    clf = raee(encoder=ENCODERS[encoder]).fit(X, Y)
     before = joblib.hash(clf)
     told = clf.timings(X_NEW)
     parts = {"tokenize", "search", "layers", "head", "other"}
@@ -594,7 +582,7 @@ def test_timings_name_every_part_and_change_nothing(encoder: str) -> None:
 
 
 def test_timings_count_undecided_texts() -> None:
-    clf = classifier(tau=1.0, below_tau="skip").fit(X, Y)
+    clf = raee(tau=1.0, below_tau="skip").fit(X, Y)
     assert clf.timings(X_NEW).undecided == tuple(range(40))
 
 
@@ -602,8 +590,8 @@ def test_timings_count_undecided_texts() -> None:
 def test_logits_that_are_not_finite_are_computed_again_in_float32(
     encoder: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clf = classifier(dtype="bfloat16", encoder=encoder).fit(X, Y)
-    exact = classifier(dtype="float32").fit(X, Y).layer_proba(X_NEW)
+    clf = raee(dtype="bfloat16", encoder=encoder).fit(X, Y)
+    exact = raee(dtype="float32").fit(X, Y).layer_proba(X_NEW)
     scored, swept = RowExits.scores, SweepVisitor.logits
 
     def overflowing(self: RowExits) -> Any:
@@ -631,7 +619,7 @@ def test_logits_that_are_not_finite_are_computed_again_in_float32(
 def test_logits_that_are_not_finite_in_float32_are_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    clf = classifier().fit(X, Y)
+    clf = raee().fit(X, Y)
 
     swept = SweepVisitor.logits
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from skraee import RAEEClassifier, RAEEClassifierCV, clear_sweeps, toy
 from skraee.exits.leave_one_out import exits_for_each_k, other_neighbors
 from skraee.exits.policies import ByVotes, votes_of
 from skraee.retrieval.database import Database
+from tests.support.classifiers import raee, raee_cv
 
 # 25 texts with copies, one of them under another label.
 X, Y = toy.reviews(20, seed=3)
@@ -31,18 +33,8 @@ def _fresh() -> None:
     clear_sweeps()
 
 
-def settings(kind: Any = "masked", **params: Any) -> dict[str, Any]:
-    return {
-        "backbone": toy.backbone(kind),
-        "template": toy.TEMPLATES[kind],
-        "label_words": toy.LABEL_WORDS,
-        "index": "exact",
-        **params,
-    }
-
-
-def searching(kind: Any = "masked", **params: Any) -> RAEEClassifierCV:
-    return RAEEClassifierCV(**settings(kind, **{"ks": KS, "taus": TAUS, **params}))
+by_neighbors = partial(raee, index="exact", memory="process")
+searching = partial(raee_cv, ks=KS, taus=TAUS, index="exact", memory="process")
 
 
 def left_out(clf: RAEEClassifier, texts: list[str], labels: Any) -> tuple[Any, Any]:
@@ -83,7 +75,7 @@ def test_answers_and_exits_equal_a_brute_force_leave_one_out(
 
     found = searching(kind, scoring=recording, **params).fit(X, Y).cv_results_
     expected = [
-        left_out(RAEEClassifier(k=k, tau=tau, **settings(kind, **params)), X, Y)
+        left_out(by_neighbors(kind, k=k, tau=tau, **params), X, Y)
         for k in KS
         for tau in TAUS
     ]
@@ -138,14 +130,14 @@ def test_other_neighbors_of_a_graph_never_hold_the_text_itself() -> None:
 def test_fit_runs_each_distinct_text_once_whatever_the_grid(
     grid: dict[str, Any], rows: Counter[str]
 ) -> None:
-    RAEEClassifierCV(**settings(memory=None, **grid)).fit(X, Y)
+    raee_cv(index="exact", **grid).fit(X, Y)
     assert rows == {"sweep": len(set(X))}
 
 
 def test_predict_uses_the_chosen_k_and_tau() -> None:
     clf = searching().fit(X, Y)
     assert clf.best_params_ == {"k": clf.k_, "tau": clf.tau_}
-    same = RAEEClassifier(**settings(**clf.best_params_)).fit(X, Y)
+    same = by_neighbors(**clf.best_params_).fit(X, Y)
     clf.set_params(ks=[29], taus=[0.3])  # for the next fit
     np.testing.assert_array_equal(clf.predict_proba(X_NEW), same.predict_proba(X_NEW))
     np.testing.assert_array_equal(clf.exit_layers(X_NEW), same.exit_layers(X_NEW))
@@ -160,7 +152,7 @@ def test_results_have_the_keys_and_the_order_of_grid_search() -> None:
     clf = searching(taus=[0.9, 0.0], ks=np.array([5, 2])).fit(X, Y)
     results = clf.cv_results_
     grid = {"k": [5, 2], "tau": [0.9, 0.0]}
-    search = GridSearchCV(RAEEClassifier(**settings()), grid, cv=2).fit(X, Y)
+    search = GridSearchCV(by_neighbors(), grid, cv=2).fit(X, Y)
     assert results["params"] == search.cv_results_["params"]
     for name in ("param_k", "param_tau", "rank_test_score", "mean_test_score"):
         like = search.cv_results_[name]
@@ -236,7 +228,7 @@ def test_scorers_see_the_left_out_labels_and_probabilities(scoring: Any) -> None
     clf = searching("causal", scoring=scoring, ks=[3], taus=[0.7]).fit(X, Y)
     proba = np.concatenate(
         [
-            RAEEClassifier(**settings("causal", k=3, tau=0.7))
+            by_neighbors("causal", k=3, tau=0.7)
             .fit([*X[:i], *X[i + 1 :]], np.delete(Y, i))
             .predict_proba([X[i]])
             for i in range(len(X))

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import joblib
 import numpy as np
 import pytest
 
-from skraee import RAEEClassifier, clear_sweeps, toy
+from skraee import clear_sweeps, toy
 from skraee.engine.engine import Engine
+from tests.support.classifiers import raee
 
 X, Y = toy.reviews(70)
 X_NEW, _ = toy.reviews(40, seed=1)
 CLASSES = ["negative", "positive"]
 
-
-def classifier(kind: Any = "masked", **params: Any) -> RAEEClassifier:
-    defaults = {
-        "backbone": toy.backbone(kind),
-        "template": toy.TEMPLATES[kind],
-        "label_words": toy.LABEL_WORDS,
-        "k": 5,
-        "index": "exact",
-        "memory": None,
-    }
-    return RAEEClassifier(**{**defaults, **params})
+classifier = partial(raee, index="exact")
 
 
 @pytest.mark.parametrize("kind", toy.TEMPLATES)

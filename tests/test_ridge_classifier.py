@@ -28,7 +28,7 @@ from skraee.exceptions import UndecidedWarning
 from skraee.exits.gains import best_for_price
 from skraee.exits.policies import first_confident
 from tests.support.checkpoints import headless, saved
-from tests.support.classifiers import early_exit, raee
+from tests.support.classifiers import early_exit, make_classifier, raee
 from tests.support.models import toy_objects
 
 # Texts with a wrong label are often read wrongly at all depths.
@@ -67,10 +67,10 @@ def classifier(
     if exit_by == "confidence":
         params.pop("label_words", None)
         return early_exit(kind, **{**stops, **params})
-    defaults: dict[str, Any] = {"readout": "ridge", "index": "exact"}
+    defaults: dict[str, Any] = {"readout": "ridge", "index": "exact", "memory": None}
     if cls is RAEEClassifier:
         defaults |= {"k": 7} | ({"tau": 0.7} if stops else {})
-    return raee(kind, cls, **{**defaults, **params})
+    return make_classifier(cls, kind, **{**defaults, **params})
 
 
 def same_answers(found: Any, expected: Any, texts: Any = X_NEW, **close: Any) -> None:

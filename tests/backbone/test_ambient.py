@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ from skraee import (
     Backbone,
     Encoder,
     RAEEClassifier,
-    RAEEClassifierCV,
     baselines,
     clear_backbones,
     clear_sweeps,
@@ -33,7 +32,7 @@ from skraee.engine.cost import depth_costs
 from skraee.engine.engine import Engine
 from skraee.engine.head import final_norms, label_head
 from tests.support.checkpoints import saved_toy, small_tokenizer
-from tests.support.classifiers import early_exit
+from tests.support.classifiers import early_exit, make_classifier, raee, raee_cv
 from tests.support.models import MODELS, loaded, tiny_model
 from tests.support.prompts import prompts_for
 from tests.support.ways import WAYS
@@ -199,15 +198,6 @@ def test_every_way_gives_the_same_bits_in_any_state(name: str) -> None:
 # Estimators
 
 
-def settings(**changes: Any) -> dict[str, Any]:
-    return {
-        "backbone": toy.backbone(),
-        "template": toy.TEMPLATES["masked"],
-        "label_words": toy.LABEL_WORDS,
-        **changes,
-    }
-
-
 def by_torch(texts: list[str]) -> Any:
     """Encode by a product, which autocast would round."""
     with torch.no_grad():
@@ -217,29 +207,27 @@ def by_torch(texts: list[str]) -> Any:
         return (torch.tensor(counts, dtype=torch.float32) @ mix).numpy()
 
 
+stored = partial(raee, memory="process")
+
 ESTIMATORS: dict[str, Callable[[Path], Any]] = {
-    "lm_head": lambda _: RAEEClassifier(**settings()),
-    "depth": lambda _: RAEEClassifier(**settings(encoder=1, min_exit=2)),
-    "ridge": lambda _: RAEEClassifier(**settings(readout="ridge", budget=0.8)),
+    "lm_head": lambda _: stored(),
+    "depth": lambda _: stored(encoder=1, min_exit=2),
+    "ridge": lambda _: stored(readout="ridge", budget=0.8),
     "confidence": lambda _: early_exit(memory="process"),
-    "transformer": lambda _: RAEEClassifier(**settings(encoder=TfidfVectorizer())),
-    "callable": lambda _: RAEEClassifier(**settings(encoder=by_torch)),
-    "encoder": lambda path: RAEEClassifier(**settings(encoder=Encoder(path))),
-    "causal": lambda _: RAEEClassifier(
-        **settings(backbone=toy.backbone("causal"), template=toy.TEMPLATES["causal"])
-    ),
-    "seq2seq": lambda _: RAEEClassifier(
-        **settings(backbone=toy.backbone("seq2seq"), template=toy.TEMPLATES["seq2seq"])
-    ),
-    "folder": lambda path: RAEEClassifier(**settings(backbone=str(path))),
-    "cv": lambda _: RAEEClassifierCV(**settings(ks=(3, 5))),
-    "full depth": lambda _: baselines.FullDepthClassifier(**settings()),
-    "hashee": lambda _: baselines.HashEEClassifier(**settings(hash_by="cluster")),
-    "sleb": lambda _: baselines.SLEBClassifier(**settings(n_remove=1)),
-    "calm": lambda _: baselines.CALMClassifier(**settings(threshold=0.7)),
-    "adainfer": lambda _: baselines.AdaInferClassifier(**settings()),
-    "deebert": lambda _: baselines.DeeBERTClassifier(
-        toy.backbone(), toy.TEMPLATES["masked"], n_epochs=2, learning_rate=1e-3
+    "transformer": lambda _: stored(encoder=TfidfVectorizer()),
+    "callable": lambda _: stored(encoder=by_torch),
+    "encoder": lambda path: stored(encoder=Encoder(path)),
+    "causal": lambda _: stored("causal"),
+    "seq2seq": lambda _: stored("seq2seq"),
+    "folder": lambda path: stored(backbone=str(path)),
+    "cv": lambda _: raee_cv(memory="process", ks=(3, 5)),
+    "full depth": lambda _: make_classifier(baselines.FullDepthClassifier),
+    "hashee": lambda _: make_classifier(baselines.HashEEClassifier, hash_by="cluster"),
+    "sleb": lambda _: make_classifier(baselines.SLEBClassifier, n_remove=1),
+    "calm": lambda _: make_classifier(baselines.CALMClassifier, threshold=0.7),
+    "adainfer": lambda _: make_classifier(baselines.AdaInferClassifier),
+    "deebert": lambda _: make_classifier(
+        baselines.DeeBERTClassifier, n_epochs=2, learning_rate=1e-3
     ),
 }
 
@@ -292,7 +280,7 @@ def test_every_other_method_gives_the_same_in_any_state(
     ambient: str, tmp_path: Path
 ) -> None:
     def found(folder: Path) -> list[Any]:
-        clf = fitted(RAEEClassifier(**settings(encoder=1)))
+        clf = fitted(stored(encoder=1))
         clf.partial_fit(X_NEW[:4], Y[:4])
         clf.save(tmp_path / "clf.skraee")
         loaded = RAEEClassifier.load(tmp_path / "clf.skraee")
@@ -319,7 +307,7 @@ def test_what_is_stored_in_any_state_is_what_would_be_stored_outside(
 ) -> None:
     def classifier(folder: str) -> RAEEClassifier:
         changes = {"readout": readout, "memory": tmp_path / folder}
-        return fitted(RAEEClassifier(**settings(**changes)))
+        return fitted(stored(**changes))
 
     expected = classifier("outside").sweep(X)
     with kept(STATES[ambient]):
@@ -335,7 +323,7 @@ def test_what_is_stored_in_any_state_is_what_would_be_stored_outside(
 
 
 def test_a_stream_of_texts_keeps_the_callers_state_between_its_parts() -> None:
-    clf = fitted(RAEEClassifier(**settings()))
+    clf = fitted(stored())
     expected = clf.predict(X_NEW)
     with kept(everything_at_once):
         before, found = state(), []
@@ -350,11 +338,11 @@ def test_an_error_leaves_the_callers_state() -> None:
         raise OSError("no such file")
 
     with kept(everything_at_once), pytest.raises(OSError, match="no such file"):
-        fitted(RAEEClassifier(**settings(encoder=broken)))
+        fitted(stored(encoder=broken))
 
 
 def test_a_thread_has_the_state_of_its_own() -> None:
-    clf = fitted(RAEEClassifier(**settings(memory=None)))
+    clf = fitted(raee())
     expected = clf.predict_proba(X_NEW)
     names = ["autocast", "inference mode", "gradients", "default meta"] * 4
 

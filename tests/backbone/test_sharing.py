@@ -15,8 +15,9 @@ import pytest
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
-from skraee import Backbone, RAEEClassifier, clear_backbones, toy
+from skraee import Backbone, clear_backbones, toy
 from tests.support.checkpoints import saved_toy
+from tests.support.classifiers import raee
 
 X, Y = toy.reviews(60)
 X_NEW, _ = toy.reviews(30, seed=1)
@@ -49,27 +50,18 @@ def noted(tmp_path: Path) -> NotedBackbone:
     return NotedBackbone(saved_toy(tmp_path / "model"), tmp_path / "notes")
 
 
-def classifier(backbone: Any = None, **params: Any) -> RAEEClassifier:
-    defaults = {"k": 5, "label_words": toy.LABEL_WORDS, "memory": None}
-    return RAEEClassifier(
-        toy.backbone() if backbone is None else backbone,
-        toy.TEMPLATES["masked"],
-        **{**defaults, **params},
-    )
-
-
 @pytest.mark.parametrize("kind", ["toy", "folder"])
 def test_pickle_holds_no_weights(kind: str, tmp_path: Path) -> None:
     folder = saved_toy(tmp_path / "model")
     weights = (folder / "model.safetensors").stat().st_size
     backbone = toy.backbone() if kind == "toy" else Backbone(folder)
-    clf = classifier(backbone)
+    clf = raee(backbone=backbone)
     assert len(pickle.dumps(clf)) < 2_000
     assert len(pickle.dumps(clf.fit(X[:10], Y[:10]))) < 10_000 < weights
 
 
 def test_clones_share_the_backbone_and_its_one_load(noted: NotedBackbone) -> None:
-    clf = classifier(noted)
+    clf = raee(backbone=noted)
     clones = [clone(clf, safe=safe) for safe in (True, False)] + [clone(clone(clf))]
     for twin in [clf, *clones]:
         assert twin.fit(X, Y).backbone is noted
@@ -78,7 +70,7 @@ def test_clones_share_the_backbone_and_its_one_load(noted: NotedBackbone) -> Non
 
 
 def test_unpickled_estimators_share_one_load(noted: NotedBackbone) -> None:
-    clf = classifier(noted).fit(X, Y)
+    clf = raee(backbone=noted).fit(X, Y)
     pickled = pickle.dumps(clf)
     clear_backbones()
     for _ in range(3):
@@ -87,7 +79,7 @@ def test_unpickled_estimators_share_one_load(noted: NotedBackbone) -> None:
 
 
 def test_workers_load_the_model_once_each(noted: NotedBackbone) -> None:
-    clf = classifier(noted)
+    clf = raee(backbone=noted)
     scores = cross_val_score(clf, X, Y, cv=6, n_jobs=2)
     search = GridSearchCV(clf, {"k": [2, 5]}, cv=3, n_jobs=2, refit=False).fit(X, Y)
     loads = noted.loads()
@@ -106,12 +98,7 @@ def test_sixteen_threads_that_fit_and_predict_give_the_serial_answers(
     loads = []
     read = Backbone._read
     monkeypatch.setattr(Backbone, "_read", lambda *a: loads.append(1) or read(*a))
-    clf = RAEEClassifier(
-        toy.backbone(kind, seed=7),
-        toy.TEMPLATES[kind],
-        label_words=toy.LABEL_WORDS,
-        memory=memory,
-    )
+    clf = raee(kind, backbone=toy.backbone(kind, seed=7), k=12, memory=memory)
     shared = clone(clf).fit(X, Y)
     parts = [X_NEW[i::8] * 2 for i in range(8)]
     expected = [shared.predict_proba(part) for part in parts]

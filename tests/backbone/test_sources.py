@@ -8,6 +8,7 @@ import pickle
 import shutil
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from skraee.engine.head import label_head
 from skraee.exceptions import BackboneChangedError, BackboneDriftWarning
 from skraee.sweep.memory import clear_sweeps
 from tests.support.checkpoints import change_settings, saved_toy, small_tokenizer
+from tests.support.classifiers import raee
 from tests.support.models import MODELS, loaded, tiny_model, toy_objects
 from tests.support.prompts import LABEL_IDS, prompts_for
 from tests.support.runs import label_proba
@@ -46,15 +48,13 @@ def _nothing_is_left_over() -> Iterator[None]:
     clear_sweeps()
 
 
-def classifier(backbone: Any, kind: toy.Kind = "masked", **params: Any) -> Any:
-    settings = {"label_words": toy.LABEL_WORDS, "k": 5, **params}
-    return RAEEClassifier(backbone, toy.TEMPLATES[kind], **settings)
+classifier = partial(raee, memory="process")
 
 
 def fresh_proba(model: Any, tokenizer: Any, kind: toy.Kind, **params: Any) -> Any:
     """What a process gives that has seen nothing else."""
     clear_backbones()
-    clf = classifier(Backbone(model, tokenizer), kind, **params)
+    clf = classifier(kind, backbone=Backbone(model, tokenizer), **params)
     return clf.set_params(memory=None).fit(X, Y).layer_proba(X_NEW)
 
 
@@ -155,12 +155,12 @@ def test_a_new_fit_takes_an_object_as_it_is_now(
     model, tokenizer = toy_objects(kind)
     backbone = Backbone(model, tokenizer)
     params = {"memory": memory if memory == "process" else tmp_path}
-    before = classifier(backbone, kind, **params).fit(X, Y)
+    before = classifier(kind, backbone=backbone, **params).fit(X, Y)
     old = before.layer_proba(X_NEW)
     change(model, tokenizer)
     with pytest.raises(BackboneChangedError, match=rf"the {what}.*fit again"):
         before.predict(X_NEW)
-    again = classifier(backbone, kind, **params).fit(X, Y)
+    again = classifier(kind, backbone=backbone, **params).fit(X, Y)
     found = again.layer_proba(X_NEW)
     np.testing.assert_array_equal(again.layer_proba(X_NEW), found)
     assert np.abs(found - old).max() > 1e-3
@@ -172,13 +172,13 @@ def test_a_new_fit_takes_an_object_as_it_is_now(
 def test_all_that_a_fit_reads_follows_the_object(params: dict[str, Any]) -> None:
     model, tokenizer = toy_objects()
     backbone = Backbone(model, tokenizer)
-    classifier(backbone, **params).fit(X, Y).predict(X)
+    classifier(backbone=backbone, **params).fit(X, Y).predict(X)
     _scaled_behind_the_counter(model, tokenizer)
-    found = classifier(backbone, **params).fit(X, Y)
+    found = classifier(backbone=backbone, **params).fit(X, Y)
     again = found.predict_proba(X_NEW)
     clear_backbones()
     clear_sweeps()
-    expected = classifier(Backbone(model, tokenizer), **params).fit(X, Y)
+    expected = classifier(backbone=Backbone(model, tokenizer), **params).fit(X, Y)
     np.testing.assert_allclose(again, expected.predict_proba(X_NEW), atol=1e-6)
 
 
@@ -211,7 +211,7 @@ def test_blocks_left_out_follow_the_object() -> None:
 
 def test_an_object_changed_back_serves_its_estimators_again() -> None:
     model, tokenizer = toy_objects()
-    clf = classifier(Backbone(model, tokenizer), memory=None).fit(X, Y)
+    clf = classifier(backbone=Backbone(model, tokenizer), memory=None).fit(X, Y)
     expected = clf.predict_proba(X_NEW)
     bias = model.cls.predictions.bias
     with torch.no_grad():
@@ -299,15 +299,15 @@ def test_a_new_fit_takes_a_folder_as_it_is_now(
     source: Any = Backbone(folder) if as_handle else folder
     params = {"memory": memory if memory == "process" else tmp_path / "sweeps"}
     params |= {"dtype": "float32"}
-    before = classifier(source, **params).fit(X, Y)
+    before = classifier(backbone=source, **params).fit(X, Y)
     old = before.layer_proba(X_NEW)
     change(folder)
     with pytest.raises(BackboneChangedError, match=f"the {what}"):
         before.predict(X_NEW)
-    found = classifier(source, **params).fit(X, Y).layer_proba(X_NEW)
+    found = classifier(backbone=source, **params).fit(X, Y).layer_proba(X_NEW)
     assert np.abs(found - old).max() > 1e-3
     clear_backbones()
-    expected = classifier(folder, **{**params, "memory": None}).fit(X, Y)
+    expected = classifier(backbone=folder, **{**params, "memory": None}).fit(X, Y)
     np.testing.assert_array_equal(found, expected.layer_proba(X_NEW))
 
 
@@ -322,7 +322,7 @@ def test_files_that_did_not_change_are_read_once(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_gone_serves_from_memory(tmp_path: Path) -> None:
     folder = saved_toy(tmp_path / "model")
-    clf = classifier(folder, memory=None).fit(X, Y)
+    clf = classifier(backbone=folder, memory=None).fit(X, Y)
     expected = clf.predict_proba(X_NEW)
     shutil.rmtree(folder)
     np.testing.assert_array_equal(clf.predict_proba(X_NEW), expected)
@@ -336,12 +336,12 @@ def test_a_gguf_file_that_was_replaced_is_read_again(
         write_over(saved_toy(tmp_path / name), seed)
     monkeypatch.setattr(gguf, "unpacked", lambda file: tmp_path / file.read_text())
     file.write_text("one")
-    clf = classifier(file, dtype="float32").fit(X, Y)
+    clf = classifier(backbone=file, dtype="float32").fit(X, Y)
     file.write_text("other")
     with pytest.raises(BackboneChangedError, match="the weights of backbone"):
         clf.predict(X_NEW)
-    found = classifier(file, dtype="float32").fit(X, Y).layer_proba(X_NEW)
-    expected = classifier(tmp_path / "other", dtype="float32").fit(X, Y)
+    found = classifier(backbone=file, dtype="float32").fit(X, Y).layer_proba(X_NEW)
+    expected = classifier(backbone=tmp_path / "other", dtype="float32").fit(X, Y)
     np.testing.assert_array_equal(found, expected.layer_proba(X_NEW))
 
 
@@ -380,7 +380,7 @@ def test_a_pickle_is_not_held_to_what_other_versions_hash_otherwise(
 
 def test_a_pickled_estimator_is_held_to_weights_and_tokenizer(tmp_path: Path) -> None:
     folder = saved_toy(tmp_path / "model")
-    data = pickle.dumps(classifier(folder).fit(X, Y))
+    data = pickle.dumps(classifier(backbone=folder).fit(X, Y))
     write_other_normalizer(folder)
     clear_backbones()
     with pytest.raises(BackboneChangedError, match="the tokenizer's tokens and set"):
@@ -389,7 +389,7 @@ def test_a_pickled_estimator_is_held_to_weights_and_tokenizer(tmp_path: Path) ->
 
 def test_a_loaded_file_probes_a_folder_again_that_changed(tmp_path: Path) -> None:
     folder = saved_toy(tmp_path / "model")
-    classifier(folder, dtype="float32").fit(X, Y).save(tmp_path / "clf.skraee")
+    classifier(backbone=folder, dtype="float32").fit(X, Y).save(tmp_path / "clf.skraee")
     clf = RAEEClassifier.load(tmp_path / "clf.skraee")
     clf.predict(X_NEW)
     change_settings(folder, hidden_act="relu")
@@ -415,15 +415,15 @@ def test_a_new_fit_takes_an_encoders_folder_as_it_is_now(
     encoder = Encoder(plain_encoder)
     params = {"memory": memory if memory == "process" else tmp_path / "sweeps"}
     params |= {"encoder": encoder}
-    before = classifier(toy.backbone(), **params).fit(X, Y)
+    before = classifier(**params).fit(X, Y)
     old, _ = before.kneighbors(X_NEW, 3)
     toy_objects(seed=1)[0].bert.save_pretrained(plain_encoder)
     with pytest.raises(BackboneChangedError, match="the weights of encoder"):
         before.predict(X_NEW)
-    found, _ = classifier(toy.backbone(), **params).fit(X, Y).kneighbors(X_NEW, 3)
+    found, _ = classifier(**params).fit(X, Y).kneighbors(X_NEW, 3)
     assert np.abs(found - old).max() > 1e-3
     clear_backbones()
-    fresh = classifier(toy.backbone(), encoder=plain_encoder, memory=None).fit(X, Y)
+    fresh = classifier(encoder=plain_encoder, memory=None).fit(X, Y)
     np.testing.assert_array_equal(found, fresh.kneighbors(X_NEW, 3)[0])
 
 
@@ -469,10 +469,10 @@ def test_what_an_adapter_keeps_is_part_of_the_model(
     model.bert.encoder.layer[1].intermediate.intermediate_act_fn = adapter
     X, y = toy.reviews(40)
     backbone = Backbone(model, tokenizer)
-    before = classifier(backbone).fit(X, y)
+    before = classifier(backbone=backbone).fit(X, y)
     first = before.layer_proba(X)
     change(adapter)
-    again = classifier(backbone).fit(X, y).layer_proba(X)
+    again = classifier(backbone=backbone).fit(X, y).layer_proba(X)
     assert np.abs(again - first).max() > 1e-3
     with pytest.raises(BackboneChangedError, match="configuration and modules"):
         before.predict(X)

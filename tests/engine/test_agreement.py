@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from skraee import RAEEClassifier, toy
+from skraee import toy
 from skraee.backbone import sources
 from skraee.backbone.handle import Backbone
 from skraee.backbone.loaded import LoadedBackbone
@@ -25,6 +25,7 @@ from skraee.engine.head import label_head
 from skraee.exceptions import BackboneMismatchError
 from skraee.text.tokenizer import TextTokenizer
 from tests.support.checkpoints import small_tokenizer
+from tests.support.classifiers import raee
 from tests.support.models import MODELS, loaded, tiny_model, toy_objects
 from tests.support.prompts import LABEL_IDS, prompts_for
 from tests.support.references import own_answer, soft
@@ -256,16 +257,10 @@ def test_a_row_that_is_wrong_is_refused_at_fit(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(
         BackboneMismatchError, match=r"T5ForCond.*states of depth 4 are off"
     ):
-        classifier(backbone, "seq2seq").fit(X, Y)
+        raee("seq2seq", backbone=backbone).fit(X, Y)
 
 
 # Model objects that are not plain
-
-
-def classifier(backbone: Any, kind: toy.Kind = "masked") -> RAEEClassifier:
-    return RAEEClassifier(
-        backbone, toy.TEMPLATES[kind], label_words=toy.LABEL_WORDS, memory=None
-    )
 
 
 KINDS: tuple[toy.Kind, ...] = ("masked", "causal", "seq2seq")
@@ -283,19 +278,20 @@ KINDS: tuple[toy.Kind, ...] = ("masked", "causal", "seq2seq")
 )
 def test_wrappers_that_change_nothing_are_taken_off(kind: toy.Kind, wrap: Any) -> None:
     model, tokenizer = toy_objects(kind)
-    expected = classifier(Backbone(model, tokenizer), kind).fit(X, Y).predict_proba(X)
+    plain = raee(kind, backbone=Backbone(model, tokenizer))
+    expected = plain.fit(X, Y).predict_proba(X)
     clear_backbones()
-    found = classifier(Backbone(wrap(model), tokenizer), kind).fit(X, Y)
+    found = raee(kind, backbone=Backbone(wrap(model), tokenizer)).fit(X, Y)
     np.testing.assert_allclose(found.predict_proba(X), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("path", ["", "bert", "bert.encoder.layer.1"])
 def test_modules_compiled_in_place_answer_alike(path: str) -> None:
     model, tokenizer = toy_objects()
-    expected = classifier(Backbone(model, tokenizer)).fit(X, Y).predict_proba(X)
+    expected = raee(backbone=Backbone(model, tokenizer)).fit(X, Y).predict_proba(X)
     clear_backbones()
     model.get_submodule(path).compile(backend="eager")
-    found = classifier(Backbone(model, tokenizer)).fit(X, Y)
+    found = raee(backbone=Backbone(model, tokenizer)).fit(X, Y)
     np.testing.assert_allclose(found.predict_proba(X), expected, atol=1e-6)
 
 

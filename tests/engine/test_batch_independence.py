@@ -11,7 +11,7 @@ import pytest
 import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from skraee import Encoder, RAEEClassifier, toy
+from skraee import Encoder, toy
 from skraee.baselines import (
     AdaInferClassifier,
     CALMClassifier,
@@ -23,7 +23,7 @@ from skraee.baselines import (
 from skraee.engine.engine import Engine
 from skraee.engine.rows import RunningRows
 from tests.support.checkpoints import saved_toy
-from tests.support.classifiers import early_exit
+from tests.support.classifiers import early_exit, make_classifier, raee
 from tests.support.models import MODELS, loaded
 from tests.support.prompts import prompts_for
 from tests.support.ways import WAYS, assert_alone_as_together
@@ -134,15 +134,6 @@ def encoder(request: pytest.FixtureRequest, plain_encoder: Encoder) -> Any:
     return made.get(request.param, request.param)
 
 
-def settings(kind: Any, **changes: Any) -> dict[str, Any]:
-    return {
-        "backbone": toy.backbone(kind),
-        "template": toy.TEMPLATES[kind],
-        "label_words": toy.LABEL_WORDS,
-        **changes,
-    }
-
-
 def assert_texts_alone_as_together(clf: Any) -> None:
     together = clf.predict_proba(X_NEW, return_exit_layers=True)
     alone = [clf.predict_proba([text], return_exit_layers=True) for text in X_NEW]
@@ -162,9 +153,7 @@ def assert_texts_alone_as_together(clf: Any) -> None:
 def test_classifier_answers_a_text_alone_as_beside_others(
     kind: Any, readout: Any, encoder: Any
 ) -> None:
-    clf = RAEEClassifier(
-        **settings(kind, readout=readout, encoder=encoder, memory=None)
-    ).fit(X, Y)
+    clf = raee(kind, readout=readout, encoder=encoder).fit(X, Y)
     for changes in (
         {"min_exit": 0},
         {"min_exit": 2},
@@ -193,8 +182,8 @@ def test_classifier_answers_a_text_alone_as_beside_others(
 def test_each_choice_of_exits_is_the_same_alone_as_beside_others(
     kind: Any, readout: Any, encoder: Any, changes: dict[str, Any]
 ) -> None:
-    made = settings(kind, readout=readout, encoder=encoder, memory=None, **changes)
-    assert_texts_alone_as_together(RAEEClassifier(**made).fit(X, Y))
+    clf = raee(kind, readout=readout, encoder=encoder, **changes)
+    assert_texts_alone_as_together(clf.fit(X, Y))
 
 
 @pytest.mark.filterwarnings("ignore::skraee.exceptions.TruncationWarning")
@@ -231,7 +220,5 @@ BASELINES: dict[str, Callable[..., Any]] = {
 @pytest.mark.parametrize("name", BASELINES)
 @pytest.mark.parametrize("kind", ["masked", "causal", "seq2seq"])
 def test_baseline_answers_a_text_alone_as_beside_others(kind: Any, name: str) -> None:
-    made = settings(kind)
-    if name == "deebert":
-        del made["label_words"]
-    assert_texts_alone_as_together(BASELINES[name](**made).fit(X, Y))
+    clf = make_classifier(BASELINES[name], kind)
+    assert_texts_alone_as_together(clf.fit(X, Y))

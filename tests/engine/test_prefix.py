@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 import torch
 import transformers as tf
 
-from skraee import RAEEClassifier, clear_backbones, toy
+from skraee import clear_backbones, toy
 from skraee.backbone.families import FAMILIES
 from skraee.backbone.loaded import LoadedBackbone
 from skraee.engine import engine as engine_module
@@ -27,6 +28,7 @@ from skraee.engine.prefix import (
 )
 from skraee.engine.stacks import layers_of
 from skraee.text.prompt import Prompt, common_prefix
+from tests.support.classifiers import raee
 from tests.support.models import MODELS, VOCAB, loaded
 from tests.support.prompts import LABEL_IDS, prompts_for
 from tests.support.references import soft
@@ -364,15 +366,7 @@ def test_attention_with_masks_of_its_own_runs_every_token() -> None:
 
 TEMPLATE = "the film was {text} so it was"
 
-
-def classifier() -> RAEEClassifier:
-    return RAEEClassifier(
-        toy.backbone("causal"),
-        TEMPLATE,
-        k=5,
-        label_words=toy.LABEL_WORDS,
-        memory=None,
-    )
+classifier = partial(raee, "causal", template=TEMPLATE)
 
 
 def test_classifier_answers_alike_and_runs_the_prefix_once(

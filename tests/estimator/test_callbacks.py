@@ -11,21 +11,15 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skraee import RAEEClassifier, toy
+from skraee import toy
 from skraee.engine import batching
 from skraee.engine.engine import Engine
+from tests.support.classifiers import raee
 
 callback = pytest.importorskip("sklearn.callback", reason="needs scikit-learn 1.9")
 
 X, Y = toy.reviews(60)
 X_NEW, _ = toy.reviews(20, seed=1)
-
-
-def classifier(**params: Any) -> RAEEClassifier:
-    defaults = {"k": 5, "label_words": toy.LABEL_WORDS, "memory": None}
-    return RAEEClassifier(
-        toy.backbone(), toy.TEMPLATES["masked"], **{**defaults, **params}
-    )
 
 
 class Noting:
@@ -71,7 +65,7 @@ STEP = (*FIT, "RAEEClassifier: sweep")
 
 def test_callbacks_see_the_fit_as_one_task_of_equal_steps() -> None:
     noting = Noting()
-    clf = classifier().set_callbacks(noting)
+    clf = raee().set_callbacks(noting)
     assert clf.fit(X, Y) is clf
     hooks = ["setup", "begin", *["begin", "end"] * 60, "end", "teardown"]
     assert [hook for hook, _ in noting.notes] == hooks
@@ -85,7 +79,7 @@ def test_callbacks_see_the_fit_as_one_task_of_equal_steps() -> None:
 def test_callbacks_see_a_hundred_steps_of_more_texts() -> None:
     noting = Noting()
     texts = [f"{text} {i}" for i, text in enumerate(toy.reviews(250)[0])]
-    classifier().set_callbacks(noting).fit(texts, toy.reviews(250)[1])
+    raee().set_callbacks(noting).fit(texts, toy.reviews(250)[1])
     assert noting.notes.count(("end", STEP)) == 100
 
 
@@ -104,7 +98,7 @@ def test_callbacks_hear_of_each_batch_when_it_is_done(
     noting = Noting()
     monkeypatch.setattr(noting, "_note", lambda *_: heard.append(len(batches)))
     texts = [f"{text} {i}" for i, text in enumerate(X)]
-    classifier(batch_tokens=100).set_callbacks(noting).fit(texts, Y)
+    raee(batch_tokens=100).set_callbacks(noting).fit(texts, Y)
     steps_of_batch = list(Counter(heard[3:123:2]).values())
     assert len(steps_of_batch) > 5
     assert steps_of_batch == batches[: len(steps_of_batch)]
@@ -112,14 +106,14 @@ def test_callbacks_hear_of_each_batch_when_it_is_done(
 
 def test_callbacks_see_known_texts_as_done() -> None:
     noting = Noting()
-    clf = classifier(memory="process").fit(X, Y)
+    clf = raee(memory="process").fit(X, Y)
     clf.set_callbacks(noting).fit(X, Y)
     assert noting.notes.count(("end", STEP)) == 60
 
 
 def test_callbacks_are_told_of_partial_fit_too() -> None:
     noting = Noting()
-    clf = classifier().set_callbacks(noting)
+    clf = raee().set_callbacks(noting)
     clf.partial_fit(X[:40], Y[:40], classes=["negative", "positive"])
     clf.partial_fit(X[40:], Y[40:])
     assert noting.notes.count(("end", STEP)) == 60
@@ -128,7 +122,7 @@ def test_callbacks_are_told_of_partial_fit_too() -> None:
 
 def test_callbacks_of_a_search_reach_the_sweep_of_every_fit() -> None:
     noting = Noting()
-    search = GridSearchCV(classifier(), {"k": [2, 5, 9]}, cv=2)
+    search = GridSearchCV(raee(), {"k": [2, 5, 9]}, cv=2)
     search.set_callbacks(noting).fit(X, Y)
     steps = [path for hook, path in noting.notes if hook == "end" and path[-2:] == STEP]
     assert len(steps) == 3 * 2 * 30 + 60
@@ -140,7 +134,7 @@ def test_callbacks_of_a_search_reach_the_sweep_of_every_fit() -> None:
 
 def test_callbacks_of_a_search_reach_through_a_pipeline() -> None:
     noting = Noting()
-    pipeline = make_pipeline(FunctionTransformer(), classifier())
+    pipeline = make_pipeline(FunctionTransformer(), raee())
     search = GridSearchCV(pipeline, {"raeeclassifier__k": [2, 5]}, cv=2, refit=False)
     with pytest.warns(UserWarning, match="FunctionTransformer does not support"):
         search.set_callbacks(noting).fit(X, Y)
@@ -152,7 +146,7 @@ def test_progress_bars_of_a_search_are_nested_and_end_full(
     n_jobs: int | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("rich", reason="scikit-learn's ProgressBar needs rich")
-    search = GridSearchCV(classifier(), {"k": [2, 5]}, cv=2, n_jobs=n_jobs)
+    search = GridSearchCV(raee(), {"k": [2, 5]}, cv=2, n_jobs=n_jobs)
     search.set_callbacks(callback.ProgressBar()).fit(X, Y)
     shown = capsys.readouterr().out
     assert len(re.findall(r"RAEEClassifier - fit.* 100%", shown)) >= 5
@@ -163,7 +157,7 @@ def test_callbacks_are_taken_down_when_the_sweep_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     noting = Noting()
-    clf = classifier().set_callbacks(noting)
+    clf = raee().set_callbacks(noting)
     before = set(vars(clf))
 
     def failing(*_: Any, **__: Any) -> None:
@@ -179,7 +173,7 @@ def test_callbacks_are_taken_down_when_the_sweep_fails(
 def test_fit_without_callbacks_writes_nothing_to_the_estimator_on_its_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    clf = classifier()
+    clf = raee()
     during: list[set[str]] = []
     sweep = Engine.sweep
 
@@ -194,6 +188,6 @@ def test_fit_without_callbacks_writes_nothing_to_the_estimator_on_its_way(
 
 
 def test_callbacks_change_no_answer() -> None:
-    plain, told = classifier().fit(X, Y), classifier().set_callbacks(Noting())
+    plain, told = raee().fit(X, Y), raee().set_callbacks(Noting())
     assert told.fit(X, Y).predict(X_NEW).tolist() == plain.predict(X_NEW).tolist()
     assert set(vars(told)) - set(vars(plain)) == {"_skl_callbacks"}

@@ -24,7 +24,7 @@ from skraee import (
 )
 from skraee.exits.evidence import Evidence
 from skraee.readout.weights import WeightedShare, sample_weights
-from tests.support.classifiers import early_exit
+from tests.support.classifiers import make_classifier
 
 # Texts with a wrong label are often read wrongly at all depths.
 pytestmark = pytest.mark.filterwarnings("ignore::skraee.exceptions.UndecidedWarning")
@@ -51,18 +51,12 @@ CHOICES: list[dict[str, Any]] = [
 
 
 def classifier(cls: Any = RAEEClassifier, **params: Any) -> Any:
-    if cls is EarlyExitClassifier:
-        kept = {n: v for n, v in params.items() if n not in ("readout", "label_words")}
-        return early_exit(**{"memory": "process", "threshold": None, **kept})
+    if cls is EarlyExitClassifier:  # it has its own readout and no neighbours
+        params.pop("readout", None)
+        return make_classifier(cls, **params)
     if cls is RAEEClassifierCV and "budget" in params:
         params["budgets"] = (params.pop("budget"), 1.0)
-    defaults = {
-        "backbone": toy.backbone(),
-        "template": toy.TEMPLATES["masked"],
-        "label_words": toy.LABEL_WORDS,
-        "index": "exact",
-    }
-    return cls(**{**defaults, **params})
+    return make_classifier(cls, index="exact", **params)
 
 
 # Weights

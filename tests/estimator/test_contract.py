@@ -30,27 +30,16 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skraee import EarlyExitClassifier, RAEEClassifier, RAEEClassifierCV, toy
 from skraee.exceptions import InputWarning
+from tests.support.classifiers import raee
 
 X, Y = toy.reviews(40)
 X_NEW, Y_NEW = toy.reviews(20, seed=1)
-LABEL_WORDS = toy.LABEL_WORDS
 METHODS = ["predict", "predict_proba", "predict_log_proba", "exit_layers"]
-
-
-def classifier(**params: Any) -> RAEEClassifier:
-    defaults = {
-        "backbone": toy.backbone(),
-        "template": toy.TEMPLATES["masked"],
-        "k": 5,
-        "label_words": LABEL_WORDS,
-        "memory": None,  # so that predict really runs
-    }
-    return RAEEClassifier(**{**defaults, **params})
 
 
 @pytest.fixture
 def fitted() -> RAEEClassifier:
-    return classifier().fit(X, Y)
+    return raee().fit(X, Y)
 
 
 def answers(clf: Any, texts: Any) -> dict[str, np.ndarray]:
@@ -94,7 +83,7 @@ def test_check_without_data_passes(kind: Any, check: Callable[..., None]) -> Non
 
 
 def test_tags_say_one_dimension_of_strings() -> None:
-    tags = get_tags(classifier())
+    tags = get_tags(raee())
     assert tags.estimator_type == "classifier"
     assert tags.input_tags.string
     assert tags.input_tags.one_d_array
@@ -110,18 +99,18 @@ def test_tags_say_one_dimension_of_strings() -> None:
 
 
 def test_check_fit_score_takes_y_on_texts() -> None:
-    clf = classifier()
+    clf = raee()
     assert clf.fit(X, y=Y).score(X_NEW, y=Y_NEW) > 0.5
     clf.fit(X, Y).score(X_NEW, Y_NEW)
 
 
 def test_check_estimators_fit_returns_self_on_texts() -> None:
-    clf = classifier()
+    clf = raee()
     assert clf.fit(X, Y) is clf
 
 
 def test_check_estimators_overwrite_params_on_texts() -> None:
-    clf = classifier()
+    clf = raee()
     before = {name: joblib.hash(value) for name, value in clf.get_params().items()}
     objects = clf.get_params(deep=False)
     clf.fit(X, Y).predict(X_NEW)
@@ -131,7 +120,7 @@ def test_check_estimators_overwrite_params_on_texts() -> None:
 
 
 def test_check_dont_overwrite_parameters_on_texts() -> None:
-    clf = classifier()
+    clf = raee()
     before = dict(vars(clf))
     clf.fit(X, Y)
     added = set(vars(clf)) - set(before)
@@ -153,7 +142,7 @@ def test_check_fit_idempotent_on_texts(fitted: RAEEClassifier) -> None:
 
 
 def test_check_fit_check_is_fitted_on_texts() -> None:
-    clf = classifier()
+    clf = raee()
     with pytest.raises(NotFittedError):
         check_is_fitted(clf)
     check_is_fitted(clf.fit(X, Y))
@@ -165,13 +154,13 @@ def test_check_fit_check_is_fitted_on_texts() -> None:
 def test_check_estimators_unfitted_on_texts(method: str) -> None:
     arguments = (X, Y) if method == "score" else (X,)
     with pytest.raises(NotFittedError, match="not fitted yet"):
-        getattr(classifier(), method)(*arguments)
+        getattr(raee(), method)(*arguments)
 
 
 def test_check_readonly_memmap_input_on_texts(fitted: RAEEClassifier) -> None:
     texts, labels = create_memmap_backed_data([np.array(X), Y])
     assert not texts.flags.writeable
-    found = classifier().fit(texts, labels)
+    found = raee().fit(texts, labels)
     assert_same(answers(found, texts), answers(fitted, X), atol=0)
 
 
@@ -184,7 +173,7 @@ def test_check_estimators_pickle_on_texts(fitted: RAEEClassifier) -> None:
 def test_check_estimators_pickle_readonly_memmap_on_texts(
     index: str, tmp_path: Any
 ) -> None:
-    clf = classifier(index=index).fit(X, Y)
+    clf = raee(index=index).fit(X, Y)
     joblib.dump(clf, tmp_path / "clf")
     again = joblib.load(tmp_path / "clf", mmap_mode="r")
     assert isinstance(again.layer_scores_, np.memmap)
@@ -213,7 +202,7 @@ def test_check_f_contiguous_array_estimator_on_texts(fitted: RAEEClassifier) -> 
 
 @pytest.mark.parametrize("label", ["positive", 3, True])
 def test_check_classifiers_one_label_on_texts(label: Any) -> None:
-    clf = classifier(label_words=["great"])
+    clf = raee(label_words=["great"])
     with pytest.warns(InputWarning, match="y holds one class only"):
         clf.fit(X, [label] * len(X))
     assert clf.predict(X_NEW).tolist() == [label] * len(X_NEW)
@@ -222,7 +211,7 @@ def test_check_classifiers_one_label_on_texts(label: Any) -> None:
 
 def test_check_classifiers_one_label_sample_weights_on_texts() -> None:
     with pytest.raises(TypeError, match="sample_weight"):
-        classifier().fit(X, Y, sample_weight=np.ones(len(X)))
+        raee().fit(X, Y, sample_weight=np.ones(len(X)))
 
 
 @pytest.mark.parametrize(
@@ -244,7 +233,7 @@ def test_check_classifiers_classes_on_texts(
     is_positive = Y == "positive"
     y = np.array([negative, positive], dtype=dtype)[is_positive.astype(int)]
     words = {negative: "terrible", positive: "great"}
-    clf = classifier(label_words=words).fit(X, y)
+    clf = raee(label_words=words).fit(X, y)
     assert clf.classes_.tolist() == [negative, positive]
     found = clf.predict(X_NEW)
     expected = fitted.predict(X_NEW) == "positive"
@@ -255,11 +244,11 @@ def test_check_classifiers_classes_on_texts(
 
 def test_check_classifiers_train_on_texts(fitted: RAEEClassifier) -> None:
     with pytest.raises(ValueError, match="same length"):
-        classifier().fit(X, Y[:-1])
+        raee().fit(X, Y[:-1])
     assert fitted.predict(X_NEW).shape == (20,)
     assert fitted.predict_proba(X_NEW).shape == (20, 2)
     assert fitted.score(X, Y) > 0.83
-    assert_same(answers(classifier().fit(X, Y.tolist()), X_NEW), answers(fitted, X_NEW))
+    assert_same(answers(raee().fit(X, Y.tolist()), X_NEW), answers(fitted, X_NEW))
     with pytest.raises(ValueError, match="shape"):
         fitted.predict(np.array([X, X]))
 
@@ -276,34 +265,34 @@ def test_check_decision_proba_consistency_on_texts(fitted: RAEEClassifier) -> No
 
 def test_check_classifiers_regression_target_on_texts() -> None:
     with pytest.raises(ValueError, match="Unknown label type: continuous"):
-        classifier().fit(X, np.linspace(0.1, 1, len(X)))
+        raee().fit(X, np.linspace(0.1, 1, len(X)))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, None])
 def test_check_supervised_y_no_nan_on_texts(value: Any) -> None:
     with pytest.raises(ValueError, match="no missing or infinite labels"):
-        classifier().fit(X, [value] * len(X))
+        raee().fit(X, [value] * len(X))
 
 
 def test_check_supervised_y_2d_on_texts(fitted: RAEEClassifier) -> None:
     with pytest.warns(DataConversionWarning, match="column-vector y was passed"):
-        clf = classifier().fit(X, Y[:, None])
+        clf = raee().fit(X, Y[:, None])
     assert_same(answers(clf, X_NEW), answers(fitted, X_NEW), atol=0)
 
 
 def test_check_requires_y_none_on_texts() -> None:
     with pytest.raises(ValueError, match="requires y to be passed, but the target y"):
-        classifier().fit(X, None)
+        raee().fit(X, None)
 
 
 def test_check_estimators_empty_data_messages_on_texts() -> None:
     with pytest.raises(ValueError, match="at least one text, got 0 samples"):
-        classifier().fit([], [])
+        raee().fit([], [])
 
 
 @pytest.mark.filterwarnings("ignore:y holds one class only")
 def test_check_fit2d_1sample_on_texts() -> None:
-    assert classifier().fit(X[:1], Y[:1]).predict(X_NEW).tolist() == [Y[0]] * 20
+    assert raee().fit(X[:1], Y[:1]).predict(X_NEW).tolist() == [Y[0]] * 20
 
 
 @pytest.mark.parametrize("value", [None, np.nan, np.inf, 1 + 2j])
@@ -319,11 +308,11 @@ def test_check_estimators_nan_inf_on_texts(
 
 def test_check_complex_data_on_texts() -> None:
     with pytest.raises(ValueError, match="must hold only strings, got 1j"):
-        classifier().fit(np.full(40, 1j), Y)
+        raee().fit(np.full(40, 1j), Y)
 
 
 def test_check_dtype_object_on_texts(fitted: RAEEClassifier) -> None:
-    clf = classifier().fit(np.array(X, dtype=object), Y.astype(object))
+    clf = raee().fit(np.array(X, dtype=object), Y.astype(object))
     assert answers(clf, X_NEW)["predict"].dtype == object
     np.testing.assert_array_equal(clf.predict(X_NEW), fitted.predict(X_NEW))
 
@@ -332,30 +321,30 @@ def test_check_dtype_object_on_texts(fitted: RAEEClassifier) -> None:
 def test_check_classifier_data_not_an_array_on_texts(
     convert: Any, fitted: RAEEClassifier
 ) -> None:
-    clf = classifier().fit(convert(np.array(X)), convert(Y))
+    clf = raee().fit(convert(np.array(X)), convert(Y))
     assert_same(answers(clf, convert(np.array(X_NEW))), answers(fitted, X_NEW), atol=0)
 
 
 def test_check_fit1d_on_texts() -> None:
     # What two dimensions are to us one dimension is to the others.
     with pytest.raises(ValueError, match=r"array of shape \(20, 2\)"):
-        classifier().fit(np.array(X).reshape(20, 2), Y[:20])
+        raee().fit(np.array(X).reshape(20, 2), Y[:20])
 
 
 @pytest.mark.parametrize("make", [sparse.csr_array, sparse.csr_matrix])
 def test_check_estimator_sparse_on_texts(make: Any) -> None:
     with pytest.raises(TypeError, match="must be a list, array or Series of texts"):
-        classifier().fit(make(np.eye(40)), Y)
+        raee().fit(make(np.eye(40)), Y)
 
 
 def test_check_class_weight_classifiers_on_texts(fitted: RAEEClassifier) -> None:
     for weight in ("balanced", {"positive": 2}):
-        clf = classifier(class_weight=weight).fit(X, Y)
+        clf = raee(class_weight=weight).fit(X, Y)
         assert_same(answers(clf, X_NEW), answers(fitted, X_NEW), atol=0)
 
 
 def test_check_pipeline_consistency_on_texts(fitted: RAEEClassifier) -> None:
-    pipeline = make_pipeline(classifier()).fit(X, Y)
+    pipeline = make_pipeline(raee()).fit(X, Y)
     assert pipeline.score(X_NEW, Y_NEW) == fitted.score(X_NEW, Y_NEW)
     np.testing.assert_array_equal(
         pipeline.predict_proba(X_NEW), fitted.predict_proba(X_NEW)
@@ -554,12 +543,12 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
 @pytest.mark.parametrize("row", ACCEPTED)
 def test_input_is_taken_in_its_order(row: str, fitted: RAEEClassifier) -> None:
     make = ACCEPTED[row]
-    clf = classifier().fit(make(X), Y)
+    clf = raee().fit(make(X), Y)
     assert_same(answers(clf, make(X_NEW)), answers(fitted, X_NEW), atol=0)
 
 
 def test_input_may_hold_an_empty_string() -> None:
-    clf = classifier()
+    clf = raee()
     with pytest.warns(InputWarning, match="1 of 40 texts are empty .* at position 0"):
         clf.fit(["", *X[1:]], Y)
     assert clf.predict(["", X_NEW[0]]).shape == (2,)
@@ -569,8 +558,8 @@ def test_input_may_hold_an_empty_string() -> None:
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
 def test_input_of_several_columns_gives_one_field_each(frame: Any) -> None:
     table = frame({"label": Y, "text": X, "thing": ["film"] * len(X)})
-    clf = classifier(template="the {thing} : {text} it was {mask}.").fit(table, Y)
-    same = classifier(template="the film : {text} it was {mask}.").fit(X, Y)
+    clf = raee(template="the {thing} : {text} it was {mask}.").fit(table, Y)
+    same = raee(template="the film : {text} it was {mask}.").fit(X, Y)
     np.testing.assert_array_equal(clf.predict(table), same.predict(X))
 
 
@@ -592,7 +581,7 @@ def test_input_without_texts_is_refused_by_fit_and_answered_by_predict(
     nothing: Any, fitted: RAEEClassifier
 ) -> None:
     with pytest.raises(ValueError, match="at least one text, got 0 samples"):
-        classifier().fit(nothing, nothing)
+        raee().fit(nothing, nothing)
     found = answers(fitted, nothing)
     assert found["predict"].shape == found["exit_layers"].shape == (0,)
     assert found["predict_proba"].shape == (0, 2)
@@ -612,11 +601,11 @@ def test_input_without_texts_is_refused_by_fit_and_answered_by_predict(
 def test_labels_of_several_outputs_name_the_meta_estimator(y: Any) -> None:
     message = r"MultiOutputClassifier .* OneVsRestClassifier"
     with pytest.raises(ValueError, match=message):
-        classifier().fit(X, y)
+        raee().fit(X, y)
 
 
 @pytest.mark.parametrize("make", [list, tuple, pd.Series, pl.Series, pd.Categorical])
 def test_labels_of_any_container_are_taken(make: Any, fitted: RAEEClassifier) -> None:
-    clf = classifier().fit(X, make(Y))
+    clf = raee().fit(X, make(Y))
     assert clf.classes_.tolist() == ["negative", "positive"]
     assert clf.predict(X_NEW).tolist() == fitted.predict(X_NEW).tolist()

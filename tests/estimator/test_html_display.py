@@ -16,6 +16,7 @@ from sklearn.utils import estimator_html_repr
 from skraee import Backbone, Encoder, RAEEClassifier, clear_backbones, toy, versions
 from skraee.backbone.registry import loaded_models
 from tests.support.checkpoints import saved_toy
+from tests.support.classifiers import raee
 
 X, Y = toy.reviews(60)
 
@@ -39,8 +40,7 @@ def clf(request: Any, tmp_path: Path) -> RAEEClassifier:
     backbone = toy.backbone()
     if request.param == "folder":
         backbone = Backbone(saved_toy(tmp_path / "model"))
-    template = toy.TEMPLATES["masked"]
-    return RAEEClassifier(backbone, template, label_words=toy.LABEL_WORDS).fit(X, Y)
+    return raee(backbone=backbone).fit(X, Y)
 
 
 @pytest.mark.parametrize("shown", SHOWN)
@@ -77,9 +77,7 @@ def test_display_names_what_was_set(clf: RAEEClassifier) -> None:
 def test_display_takes_milliseconds_whatever_the_number_of_texts(
     record_property: Callable[[str, object], None],
 ) -> None:
-    clf = RAEEClassifier(
-        toy.backbone(), toy.TEMPLATES["masked"], label_words=toy.LABEL_WORDS
-    ).fit(*toy.reviews(2000))
+    clf = raee().fit(*toy.reviews(2000))
     fastest = {
         name: min(seconds_of(show, clf) for _ in range(3))
         for name, show in SHOWN.items()

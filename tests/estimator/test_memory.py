@@ -12,24 +12,20 @@ import pandas as pd
 import pytest
 
 import skraee
-from skraee import RAEEClassifier, toy
+from skraee import toy
 from skraee.baselines import FullDepthClassifier
 from skraee.estimator.contract import gathered
 from skraee.exceptions import UndecidedWarning
 from skraee.sweep import chunks
 from skraee.sweep.chunks import distinct
 from skraee.text.inputs import check_texts
-from tests.support.classifiers import early_exit
+from tests.support.classifiers import early_exit, make_classifier, raee
 
 PART = 32
 X, Y = toy.reviews(80)
 Y = (Y == "positive").astype(np.int8)  # so that what is returned is small
 X_NEW = [f"{text} {i:04d}" for i, text in enumerate(toy.reviews(20 * PART, seed=1)[0])]
-SETTINGS = {
-    "backbone": toy.backbone(),
-    "template": toy.TEMPLATES["masked"],
-    "label_words": list(toy.LABEL_WORDS.values()),
-}
+WORDS = list(toy.LABEL_WORDS.values())
 FOLDER = Path(skraee.__file__).parent
 # Where texts and answers are kept. What the backbone's lines ask attributes by, Python
 # remembers for a while.
@@ -61,7 +57,7 @@ def test_check_texts_copies_nothing(container: Any) -> None:
 def test_predict_holds_no_more_for_twenty_parts_than_for_two(
     method: str, keywords: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clf = RAEEClassifier(**SETTINGS, memory=None).fit(X, Y)
+    clf = raee(label_words=WORDS).fit(X, Y)
     assert_held_alike(getattr(clf, method), keywords, monkeypatch)
 
 
@@ -69,7 +65,7 @@ def test_predict_holds_no_more_for_twenty_parts_than_for_two(
 def test_other_methods_hold_no_more_for_twenty_parts_than_for_two(
     method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clf = RAEEClassifier(**SETTINGS, memory=None).fit(X, Y)
+    clf = raee(label_words=WORDS).fit(X, Y)
     assert_held_alike(getattr(clf, method), {}, monkeypatch)
 
 
@@ -83,7 +79,7 @@ def test_confident_exits_hold_no_more_for_twenty_parts_than_for_two(
 def test_baseline_holds_no_more_for_twenty_parts_than_for_two(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    clf = FullDepthClassifier(**SETTINGS).fit(X, Y)
+    clf = make_classifier(FullDepthClassifier, label_words=WORDS).fit(X, Y)
     assert_held_alike(clf.predict, {}, monkeypatch)
 
 
@@ -139,8 +135,7 @@ def test_gathered_joins_parts_and_keeps_none() -> None:
 
 
 def test_undecided_warning_points_to_the_caller() -> None:
-    settings = {"tau": 1.0, "below_tau": "skip", "memory": None}
-    clf = RAEEClassifier(**SETTINGS, **settings).fit(X, Y)
+    clf = raee(label_words=WORDS, tau=1.0, below_tau="skip").fit(X, Y)
     for method in (clf.predict, clf.predict_proba, clf.predict_log_proba):
         with pytest.warns(UndecidedWarning) as caught:
             method(X_NEW[:3])

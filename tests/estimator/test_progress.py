@@ -10,22 +10,16 @@ from typing import Any
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from skraee import RAEEClassifier, toy
+from skraee import toy
 from skraee.estimator import progress
+from tests.support.classifiers import raee
 
 X, Y = toy.reviews(60)
 X_NEW, _ = toy.reviews(20, seed=1)
 
 
-def classifier(**params: Any) -> RAEEClassifier:
-    defaults = {"k": 5, "label_words": toy.LABEL_WORDS, "memory": None}
-    return RAEEClassifier(
-        toy.backbone(), toy.TEMPLATES["masked"], **{**defaults, **params}
-    )
-
-
 def test_verbose_shows_a_bar_that_ends_full(capsys: pytest.CaptureFixture[str]) -> None:
-    clf = classifier(verbose=1).fit(X, Y)
+    clf = raee(verbose=1).fit(X, Y)
     assert re.search(r"sweep: 100%\|.*60/60", capsys.readouterr().err)
     clf.predict(X_NEW)
     assert re.search(r"predict: 100%\|.*20/20", capsys.readouterr().err)
@@ -34,7 +28,7 @@ def test_verbose_shows_a_bar_that_ends_full(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_verbose_0_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    classifier().fit(X, Y).predict(X_NEW)
+    raee().fit(X, Y).predict(X_NEW)
     assert capsys.readouterr() == ("", "")
 
 

@@ -13,6 +13,7 @@ from sklearn.model_selection import cross_val_score
 from skraee import RAEEClassifier, RAEEClassifierCV, toy
 from skraee.baselines import CALMClassifier, DeeBERTClassifier, FullDepthClassifier
 from skraee.exceptions import InputWarning
+from tests.support.classifiers import make_classifier, raee
 
 X, Y = toy.reviews(40)
 CLASSES = ["negative", "positive"]
@@ -22,9 +23,7 @@ WORDED = [*OURS, FullDepthClassifier, CALMClassifier]
 
 
 def make(cls: Any, kind: Any = "causal", **params: Any) -> Any:
-    if cls is not DeeBERTClassifier:
-        params = {"label_words": toy.LABEL_WORDS, **params}
-    return cls(backbone=toy.backbone(kind), template=toy.TEMPLATES[kind], **params)
+    return make_classifier(cls, kind, **params)
 
 
 def said_by(call: Callable[[], Any]) -> list[str]:
@@ -96,9 +95,7 @@ def test_empty_texts_are_said_once_by_the_other_ways_to_fit(cls: Any) -> None:
 
 
 def test_texts_of_several_fields_are_empty_where_all_fields_are() -> None:
-    clf = RAEEClassifier(
-        toy.backbone(), "{a} : {text} it was {mask}.", label_words=toy.LABEL_WORDS
-    )
+    clf = raee(template="{a} : {text} it was {mask}.")
     table = pd.DataFrame({"a": ["", "film", *[""] * 38], "text": [*X[:2], "", *X[3:]]})
     (said,) = said_by(lambda: clf.fit(table, Y))
     assert "1 of 40 texts are empty or white space, the first at position 2" in said

@@ -7,8 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from skraee import RAEEClassifier, toy
+from skraee import toy
 from skraee.inspection import ExitLayerDisplay
+from tests.support.classifiers import raee
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
@@ -16,9 +17,7 @@ matplotlib.use("Agg")
 
 def test_exit_layer_display_shows_exits_and_scores_of_the_estimator() -> None:
     X, y = toy.reviews(40)
-    clf = RAEEClassifier(
-        toy.backbone(), toy.TEMPLATES["masked"], label_words=toy.LABEL_WORDS
-    ).fit(X, y)
+    clf = raee().fit(X, y)
     shown = ExitLayerDisplay.from_estimator(clf, X, y)
     heights = [bar.get_height() for bar in shown.ax_.patches]
     expected = np.bincount(clf.exit_layers(X), minlength=5) / 40

@@ -51,7 +51,7 @@ from skraee.exceptions import (
 )
 from skraee.persistence.plain_values import from_plain, to_plain
 from skraee.sweep.settings import SweepSettings
-from tests.support.classifiers import early_exit
+from tests.support.classifiers import early_exit, raee
 from tests.support.files import change_manifest
 from tests.support.models import toy_objects
 
@@ -60,17 +60,6 @@ KINDS = list(toy.TEMPLATES)
 X, Y = toy.reviews(60)
 X_NEW, _ = toy.reviews(30, seed=1)
 NUMBERS = (Y == "positive").astype(int)
-
-
-def classifier(kind: Any = "masked", **params: Any) -> RAEEClassifier:
-    defaults = {
-        "backbone": toy.backbone(kind),
-        "template": toy.TEMPLATES[kind],
-        "label_words": toy.LABEL_WORDS,
-        "k": 5,
-        "memory": None,  # so that predict really runs
-    }
-    return RAEEClassifier(**{**defaults, **params})
 
 
 @pytest.fixture
@@ -145,7 +134,7 @@ def saved_and_loaded(clf: Any, path: Path) -> Any:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("encoder", [None, 2])
 def test_every_kind_of_backbone_comes_back(kind: Any, encoder: Any, path: Path) -> None:
-    clf = classifier(kind, encoder=encoder).fit(X, Y)
+    clf = raee(kind, encoder=encoder).fit(X, Y)
     assert_same_answers(clf, saved_and_loaded(clf, path))
 
 
@@ -166,7 +155,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 @pytest.mark.filterwarnings("ignore::skraee.exceptions.UndecidedWarning")
 @pytest.mark.parametrize("params", SETTINGS.values(), ids=SETTINGS)
 def test_settings_come_back(params: dict[str, Any], path: Path) -> None:
-    clf = classifier(**params).fit(X, Y)
+    clf = raee(**params).fit(X, Y)
     clf.save(path)
     loaded = RAEEClassifier.load(path)
     assert_same_answers(clf, loaded)
@@ -178,13 +167,13 @@ def test_settings_come_back(params: dict[str, Any], path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:this cpu has no instructions")
 def test_half_precision_comes_back(path: Path) -> None:
-    clf = classifier(dtype="bfloat16").fit(X, Y)
+    clf = raee(dtype="bfloat16").fit(X, Y)
     assert_same_answers(clf, saved_and_loaded(clf, path))
     assert manifest_of(path)["backbone"]["dtype"] == "bfloat16"
 
 
 def test_a_parameter_set_after_fit_comes_back(path: Path) -> None:
-    clf = classifier().fit(X, Y).set_params(k=2, tau=0.5)
+    clf = raee().fit(X, Y).set_params(k=2, tau=0.5)
     assert_same_answers(clf, saved_and_loaded(clf, path))
 
 
@@ -203,7 +192,7 @@ LABELS: dict[str, Any] = {
 
 @pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
 def test_classes_of_any_type_come_back(labels: Any, path: Path) -> None:
-    clf = classifier(label_words=["terrible", "great"]).fit(X, labels)
+    clf = raee(label_words=["terrible", "great"]).fit(X, labels)
     loaded = saved_and_loaded(clf, path)
     assert_same_answers(clf, loaded)
     for ours, theirs in zip(loaded.classes_, clf.classes_, strict=True):
@@ -227,7 +216,7 @@ def test_keys_of_label_words_keep_their_type(words: Any) -> None:
 
 
 def test_numbered_classes_with_a_dict_of_words_come_back(path: Path) -> None:
-    clf = classifier(label_words={np.int64(0): "terrible", 1: "great"}).fit(X, NUMBERS)
+    clf = raee(label_words={np.int64(0): "terrible", 1: "great"}).fit(X, NUMBERS)
     clf.save(path)
     loaded = RAEEClassifier.load(path)
     assert_same_answers(clf, loaded)
@@ -236,14 +225,14 @@ def test_numbered_classes_with_a_dict_of_words_come_back(path: Path) -> None:
 
 def test_several_fields_come_back(path: Path) -> None:
     pairs = pd.DataFrame({"premise": X, "hypothesis": X[::-1]})
-    clf = classifier(template="{premise} and {hypothesis} it was {mask}.").fit(pairs, Y)
+    clf = raee(template="{premise} and {hypothesis} it was {mask}.").fit(pairs, Y)
     assert_same_answers(clf, saved_and_loaded(clf, path), pairs[:9])
     assert all(len(set(probe)) == 2 for probe in manifest_of(path)["probes"])
 
 
 @pytest.mark.parametrize("index", ["exact", "hnsw"])
 def test_what_partial_fit_added_comes_back(path: Path, index: Any) -> None:
-    clf = classifier(encoder=3, index=index).fit(X[:40], Y[:40])
+    clf = raee(encoder=3, index=index).fit(X[:40], Y[:40])
     clf.partial_fit(X[40:], Y[40:])
     loaded = saved_and_loaded(clf, path)
     assert_same_answers(clf, loaded)
@@ -276,7 +265,7 @@ def test_a_named_encoder_comes_back(
     path: Path, encoder_folder: Path, as_object: bool
 ) -> None:
     encoder: Any = Encoder(encoder_folder) if as_object else encoder_folder
-    clf = classifier(encoder=encoder).fit(X, Y)
+    clf = raee(encoder=encoder).fit(X, Y)
     clf.save(path)
     clear_backbones()
     assert_same_answers(clf, RAEEClassifier.load(path))
@@ -296,7 +285,7 @@ def test_an_encoder_object_whose_name_leads_to_it_is_saved_by_it(
 
     monkeypatch.chdir(encoder_folder.parent)
     model = BertModel.from_pretrained("encoder", add_pooling_layer=False).eval()
-    clf = classifier(encoder=model).fit(X, Y)
+    clf = raee(encoder=model).fit(X, Y)
     clf.save(path)
     monkeypatch.chdir("/")
     loaded = RAEEClassifier.load(path)
@@ -307,7 +296,7 @@ def test_an_encoder_object_whose_name_leads_to_it_is_saved_by_it(
 def test_an_encoder_with_other_weights_or_tokenizer_is_refused(
     path: Path, encoder_folder: Path
 ) -> None:
-    classifier(encoder=str(encoder_folder)).fit(X, Y).save(path)
+    raee(encoder=str(encoder_folder)).fit(X, Y).save(path)
     change_json(
         encoder_folder / "tokenizer.json",
         lambda content: content["normalizer"].update(lowercase=False),
@@ -338,7 +327,7 @@ DATES = np.array([datetime.date(2024, 1, 1 + n) for n in NUMBERS])
 def test_what_needs_code_is_refused_and_told_of_joblib(
     path: Path, params: dict[str, Any], labels: Any, message: str
 ) -> None:
-    clf = classifier(**params).fit(X, labels)
+    clf = raee(**params).fit(X, labels)
     with pytest.raises(TypeError, match=rf"{message}.*joblib\.dump\(estimator, path\)"):
         clf.save(path)
     assert not path.exists()
@@ -346,7 +335,7 @@ def test_what_needs_code_is_refused_and_told_of_joblib(
 
 def test_objects_without_a_name_are_refused_and_told_of_the_folder(path: Path) -> None:
     model, tokenizer = toy_objects()
-    clf = classifier(backbone=Backbone(model, tokenizer)).fit(X, Y)
+    clf = raee(backbone=Backbone(model, tokenizer)).fit(X, Y)
     with pytest.raises(pickle.PicklingError, match=r"nor saved; .*pass the folder"):
         clf.save(path)
     assert not path.exists()
@@ -359,7 +348,7 @@ def test_objects_whose_name_leads_to_them_are_saved_by_it(
     model = transformers.AutoModelForMaskedLM.from_pretrained("model").eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained("model")
     backbone = Backbone(model, tokenizer)
-    clf = classifier(backbone=backbone).fit(X, Y)
+    clf = raee(backbone=backbone).fit(X, Y)
     clf.save(path)
     monkeypatch.chdir("/")
     assert_same_answers(clf, RAEEClassifier.load(path))
@@ -379,19 +368,19 @@ def test_memory_is_saved_where_it_is_a_name(
     path: Path, memory: Any, expected: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(path.parent)
-    classifier(memory=memory).fit(X, Y).save(path)
+    raee(memory=memory).fit(X, Y).save(path)
     assert RAEEClassifier.load(path).memory == expected
 
 
 def test_save_needs_a_fit(path: Path) -> None:
     with pytest.raises(NotFittedError):
-        classifier().save(path)
+        raee().save(path)
 
 
 def test_load_loads_no_backbone_and_first_use_runs_the_probes_once(
     path: Path, folder: Path, rows: Counter[str]
 ) -> None:
-    clf = classifier(backbone=str(folder)).fit(X, Y)
+    clf = raee(backbone=str(folder)).fit(X, Y)
     clf.save(path)
     rows.clear()
     clear_backbones()
@@ -408,7 +397,7 @@ def test_load_loads_no_backbone_and_first_use_runs_the_probes_once(
 
 
 def test_the_probes_of_many_threads_run_once(path: Path, rows: Counter[str]) -> None:
-    classifier().fit(X, Y).save(path)
+    raee().fit(X, Y).save(path)
     rows.clear()
     loaded = RAEEClassifier.load(path)
     threads = [
@@ -422,7 +411,7 @@ def test_the_probes_of_many_threads_run_once(path: Path, rows: Counter[str]) -> 
 
 
 def test_predict_changes_nothing_of_a_loaded_estimator(path: Path) -> None:
-    classifier().fit(X, Y).save(path)
+    raee().fit(X, Y).save(path)
     loaded = RAEEClassifier.load(path)
     before = joblib.hash(loaded)
     loaded.predict(X_NEW)
@@ -438,7 +427,7 @@ def weaken_norms(folder: Path) -> None:
 def test_a_backbone_that_answers_otherwise_is_warned_of_once(
     path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    classifier(backbone=folder).fit(X, Y).save(path)
+    raee(backbone=folder).fit(X, Y).save(path)
     weaken_norms(folder)
     change_manifest(path, versions={"skraee": "0.1.0", "torch": "1.0.0"})
     loaded = RAEEClassifier.load(path)
@@ -458,7 +447,7 @@ def test_a_backbone_that_answers_otherwise_is_warned_of_once(
 def test_rounding_is_tolerated_and_more_is_not(
     path: Path, drift: float, warns: bool, recwarn: pytest.WarningsRecorder
 ) -> None:
-    classifier().fit(X, Y).save(path)
+    raee().fit(X, Y).save(path)
     loaded = RAEEClassifier.load(path)
     loaded._fitted.sweep_settings.provenance.proba[2, 1, 0] += drift
     loaded.predict(X_NEW)
@@ -470,7 +459,7 @@ def test_rounding_is_tolerated_and_more_is_not(
 def test_half_precision_rounds_more(
     path: Path, drift: float, warns: bool, recwarn: pytest.WarningsRecorder
 ) -> None:
-    classifier(dtype="bfloat16").fit(X, Y).save(path)
+    raee(dtype="bfloat16").fit(X, Y).save(path)
     loaded = RAEEClassifier.load(path)
     loaded._fitted.sweep_settings.provenance.proba[2, 1, 0] += drift
     loaded.predict(X_NEW)
@@ -479,7 +468,7 @@ def test_half_precision_rounds_more(
 
 
 def test_an_answer_that_is_no_number_is_warned_of(path: Path) -> None:
-    classifier().fit(X, Y).save(path)
+    raee().fit(X, Y).save(path)
     loaded = RAEEClassifier.load(path)
     loaded._fitted.sweep_settings.provenance.proba[0, 0, 0] = np.nan
     with pytest.warns(BackboneDriftWarning, match="up to nan"):
@@ -487,7 +476,7 @@ def test_an_answer_that_is_no_number_is_warned_of(path: Path) -> None:
 
 
 def test_saving_again_keeps_the_first_answers(path: Path, folder: Path) -> None:
-    classifier(backbone=folder).fit(X, Y).save(path)
+    raee(backbone=folder).fit(X, Y).save(path)
     shutil.rmtree(folder)
     clear_backbones()
     again = path.with_name("again")
@@ -499,7 +488,7 @@ def test_saving_again_keeps_the_first_answers(path: Path, folder: Path) -> None:
 def test_a_backbone_that_moved_is_found_by_its_new_name(
     path: Path, folder: Path, given: Any
 ) -> None:
-    clf = classifier(backbone=folder).fit(X, Y)
+    clf = raee(backbone=folder).fit(X, Y)
     clf.save(path)
     expected = clf.predict_proba(X_NEW)
     moved = folder.rename(folder.with_name("moved"))
@@ -518,7 +507,7 @@ def test_a_backbone_that_moved_is_found_by_its_new_name(
 def test_an_encoder_that_moved_is_found_by_its_new_name(
     path: Path, encoder_folder: Path, given: Any
 ) -> None:
-    clf = classifier(encoder=encoder_folder).fit(X, Y)
+    clf = raee(encoder=encoder_folder).fit(X, Y)
     clf.save(path)
     expected = clf.predict_proba(X_NEW)
     moved = encoder_folder.rename(encoder_folder.with_name("moved"))
@@ -537,7 +526,7 @@ def test_an_encoder_that_moved_is_found_by_its_new_name(
 def test_an_encoder_that_is_another_is_refused_and_keeps_its_own_hash(
     path: Path, encoder_folder: Path, tmp_path: Path
 ) -> None:
-    classifier(encoder=encoder_folder).fit(X, Y).save(path)
+    raee(encoder=encoder_folder).fit(X, Y).save(path)
     other = Encoder(shutil.copytree(encoder_folder, tmp_path / "other"))
     fill_with_weights(tmp_path / "other", seed=4)
     with pytest.raises(BackboneChangedError, match="the weights of encoder"):
@@ -546,7 +535,7 @@ def test_an_encoder_that_is_another_is_refused_and_keeps_its_own_hash(
 
 
 def test_load_takes_an_encoder_only_where_there_was_one(path: Path) -> None:
-    classifier(encoder=2).fit(X, Y).save(path)
+    raee(encoder=2).fit(X, Y).save(path)
     with pytest.raises(ValueError, match=r"^'.*' was fitted with encoder=2, which is"):
         RAEEClassifier.load(path, encoder="some/encoder")
     with pytest.raises(TypeError, match="must be a name, a folder or an Encoder, got "):
@@ -556,7 +545,7 @@ def test_load_takes_an_encoder_only_where_there_was_one(path: Path) -> None:
 def test_another_backbone_is_refused_whatever_its_name(
     path: Path, folder: Path
 ) -> None:
-    classifier(backbone=folder).fit(X, Y).save(path)
+    raee(backbone=folder).fit(X, Y).save(path)
     fill_with_weights(folder, seed=5)
     message = r"another weights than .*name the right one, RAEEClassifier\.load\("
     for loaded in (
@@ -570,7 +559,7 @@ def test_another_backbone_is_refused_whatever_its_name(
 
 
 def test_a_toy_of_another_seed_is_refused(path: Path) -> None:
-    classifier().fit(X, Y).save(path)
+    raee().fit(X, Y).save(path)
     with zipfile.ZipFile(path) as members:
         backbone = json.loads(members.read("manifest.json"))["backbone"]
     change_manifest(path, backbone=backbone | {"name": "toy:masked:9"})
@@ -579,7 +568,7 @@ def test_a_toy_of_another_seed_is_refused(path: Path) -> None:
 
 
 def test_a_changed_tokenizer_is_refused(path: Path, folder: Path) -> None:
-    classifier(backbone=folder).fit(X, Y).save(path)
+    raee(backbone=folder).fit(X, Y).save(path)
     change_json(
         folder / "tokenizer.json",
         lambda content: content["normalizer"].update(lowercase=False),
@@ -590,13 +579,13 @@ def test_a_changed_tokenizer_is_refused(path: Path, folder: Path) -> None:
 
 
 def test_a_backbone_of_the_wrong_type_is_told_at_once(path: Path) -> None:
-    classifier().fit(X, Y).save(path)
+    raee().fit(X, Y).save(path)
     with pytest.raises(TypeError, match="backbone must be a hub name"):
         RAEEClassifier.load(path, backbone=3)
 
 
 def test_a_parameter_of_a_later_skraee_is_told(path: Path) -> None:
-    classifier().fit(X, Y).save(path)
+    raee().fit(X, Y).save(path)
     parameters = manifest_of(path)["parameters"]
     change_manifest(path, parameters=parameters | {"speed": 3})
     with pytest.raises(FileFormatError, match="not known here, speed; update with"):
@@ -611,7 +600,7 @@ def test_a_parameter_of_a_later_skraee_is_told(path: Path) -> None:
 def test_a_manifest_that_makes_no_sense_is_damage(
     path: Path, entry: str, content: Any
 ) -> None:
-    classifier().fit(X, Y).save(path)
+    raee().fit(X, Y).save(path)
     change_manifest(path, **{entry: content})
     if (entry, content) == ("attributes", {}):
         return  # makes sense
@@ -621,7 +610,7 @@ def test_a_manifest_that_makes_no_sense_is_damage(
 
 def test_layout_is_that_of_the_format(path: Path) -> None:
     """Where this fails the format changes: `persistence/model_file.py` says how."""
-    classifier(database="correct", encoder=1).fit(X, Y).save(path)
+    raee(database="correct", encoder=1).fit(X, Y).save(path)
     with zipfile.ZipFile(path) as members:
         names = set(members.namelist())
     assert names == {
@@ -675,7 +664,7 @@ def test_layout_of_what_the_closed_form_adds(exit_by: str, path: Path) -> None:
     if confident:
         clf: Any = early_exit(budget=0.5)
     else:
-        clf = classifier(readout="ridge", budget=0.5)
+        clf = raee(readout="ridge", budget=0.5)
     clf.fit(X, Y).save(path)
     with zipfile.ZipFile(path) as members:
         names = set(members.namelist())
@@ -748,7 +737,7 @@ def test_a_file_of_words_read_by_confidence_is_refused(cls: Any) -> None:
 
 def test_the_file_is_no_larger_than_that_of_joblib(tmp_path: Path) -> None:
     texts = [f"{x} {y}" for x, y in itertools.product(X, X_NEW)]
-    clf = classifier().fit(texts, np.repeat(Y, len(X_NEW)))
+    clf = raee().fit(texts, np.repeat(Y, len(X_NEW)))
     clf.save(tmp_path / "ours")
     joblib.dump(clf, tmp_path / "theirs")
     ours, theirs = ((tmp_path / name).stat().st_size for name in ("ours", "theirs"))
@@ -812,7 +801,7 @@ def test_a_pickle_of_other_versions_warns(
 ) -> None:
     found = {"skraee": "0.1.0", "transformers": "5.23.0"}
     monkeypatch.setattr(versions_module, "version", lambda name: found[name])
-    clf = classifier().fit(X, Y)
+    clf = raee().fit(X, Y)
     joblib.dump(clf, tmp_path / "clf.joblib")
     found.update(here)
     again = joblib.load(tmp_path / "clf.joblib")

@@ -19,11 +19,12 @@ from safetensors.torch import load_file, save_file
 from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from skraee import Backbone, Encoder, RAEEClassifier, clear_backbones, toy
+from skraee import Backbone, Encoder, clear_backbones, toy
 from skraee.exceptions import BackboneChangedError
 from skraee.retrieval.keys import encode_texts
 from skraee.retrieval.mean_pooled import MeanPooled
 from skraee.retrieval.standardizer import Standardizer
+from tests.support.classifiers import raee
 from tests.support.models import toy_objects
 
 TEXTS = ["a lovely film", "", "the waiter was cold and slow and clumsy", "a film"]
@@ -195,12 +196,7 @@ class Lengths:
 
 
 def test_a_bare_object_with_encode_serves_but_cannot_be_pickled() -> None:
-    clf = RAEEClassifier(
-        toy.backbone(),
-        toy.TEMPLATES["masked"],
-        label_words=toy.LABEL_WORDS,
-        encoder=Lengths(),
-    ).fit(X, Y)
+    clf = raee(encoder=Lengths()).fit(X, Y)
     distances, _ = clf.kneighbors(["x" * 50], 1)
     longest = max(len(text) for text in X)
     assert distances[0, 0] >= (50 - longest) ** 2
@@ -211,12 +207,7 @@ def test_a_bare_object_with_encode_serves_but_cannot_be_pickled() -> None:
 def test_a_named_encoder_serves_the_classifier_and_its_pickle(
     folder: Path, tmp_path: Path
 ) -> None:
-    clf = RAEEClassifier(
-        toy.backbone(),
-        toy.TEMPLATES["masked"],
-        label_words=toy.LABEL_WORDS,
-        encoder=folder,
-    ).fit(X, Y)
+    clf = raee(encoder=folder).fit(X, Y)
     keys, query = plain_means(X), plain_means(["a dull hotel"])
     expected = ((keys.astype(float) - query) ** 2).sum(1)
     distances, _ = clf.kneighbors(["a dull hotel"], 3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from skraee.retrieval import encoder_identity
 from skraee.sweep.memory import clear_sweeps
 from skraee.sweep.memory_store import MemoryStore
 from tests.support.checkpoints import change_settings, small_tokenizer
+from tests.support.classifiers import raee
 from tests.support.models import tiny_model, toy_objects
 
 library = pytest.importorskip("sentence_transformers")
@@ -55,11 +57,7 @@ def encoder_object(plain: Path, pooling: str = "mean", **params: Any) -> Any:
         return library.SentenceTransformer(modules=modules, device="cpu", **params)
 
 
-def classifier(encoder: Any, **params: Any) -> Any:
-    settings = {"label_words": toy.LABEL_WORDS, "k": 5, **params}
-    return RAEEClassifier(
-        toy.backbone(), toy.TEMPLATES["masked"], encoder=encoder, **settings
-    )
+classifier = partial(raee, memory="process")
 
 
 def keys_of(clf: Any) -> Any:
@@ -114,7 +112,7 @@ def test_the_second_of_two_encoders_has_keys_of_its_own(
         one.save(str(tmp_path / "one"))
         other.save(str(tmp_path / "other"))
         one, other = tmp_path / "one", tmp_path / "other"
-    found = [keys_of(classifier(e, **params).fit(X, Y)) for e in (one, other)]
+    found = [keys_of(classifier(encoder=e, **params).fit(X, Y)) for e in (one, other)]
     for keys, encoder in zip(found, (one, other), strict=True):
         np.testing.assert_allclose(keys, Encoder(encoder).encode(X), atol=1e-5)
     assert Encoder(one).fingerprint() != Encoder(other).fingerprint()
@@ -124,7 +122,7 @@ def test_the_second_of_two_encoders_has_keys_of_its_own(
 def test_an_object_that_was_changed_has_keys_of_its_own(case: str, plain: Path) -> None:
     model = encoder_object(plain)
     encoder = Encoder(model)
-    before = classifier(encoder).fit(X, Y)
+    before = classifier(encoder=encoder).fit(X, Y)
     fingerprint = encoder.fingerprint()
     assert encoder.fingerprint() == fingerprint
     if case == "padding":
@@ -134,19 +132,19 @@ def test_an_object_that_was_changed_has_keys_of_its_own(case: str, plain: Path) 
     assert encoder.fingerprint() != fingerprint
     with pytest.raises(BackboneChangedError, match=r"of encoder .* are not those"):
         before.predict(X_NEW)
-    again = classifier(encoder).fit(X, Y)
+    again = classifier(encoder=encoder).fit(X, Y)
     np.testing.assert_allclose(keys_of(again), encoder.encode(X), atol=1e-5)
 
 
 def test_weights_of_an_object_that_were_changed_give_other_keys(plain: Path) -> None:
     model = encoder_object(plain)
-    before = classifier(model).fit(X, Y)
+    before = classifier(encoder=model).fit(X, Y)
     with torch.no_grad():
         for weight in model.parameters():
             weight.mul_(1.5)
     with pytest.raises(BackboneChangedError, match="the weights of encoder"):
         before.predict(X_NEW)
-    again = classifier(model).fit(X, Y)
+    again = classifier(encoder=model).fit(X, Y)
     np.testing.assert_allclose(keys_of(again), Encoder(model).encode(X), atol=1e-5)
 
 
@@ -160,11 +158,11 @@ def test_weights_of_an_object_that_were_changed_give_other_keys(plain: Path) -> 
 def test_settings_of_a_plain_folder_decide_its_keys(
     file: str, changes: dict[str, Any], plain: Path
 ) -> None:
-    before = classifier(plain).fit(X, Y)
+    before = classifier(encoder=plain).fit(X, Y)
     change_settings(plain, file, **changes)
     with pytest.raises(BackboneChangedError, match="the modules and settings of enc"):
         before.predict(X_NEW)
-    again = classifier(plain).fit(X, Y)
+    again = classifier(encoder=plain).fit(X, Y)
     assert np.abs(keys_of(again) - keys_of(before)).max() > 1e-3
 
 
@@ -192,7 +190,7 @@ def test_a_saved_estimator_refuses_an_encoder_with_another_pooling(
     how: str, plain: Path, tmp_path: Path
 ) -> None:
     encoder_object(plain).save(str(tmp_path / "model"))
-    clf = classifier(str(tmp_path / "model")).fit(X, Y)
+    clf = classifier(encoder=str(tmp_path / "model")).fit(X, Y)
     clf.save(tmp_path / "clf.skraee")
     data = pickle.dumps(clf)
     encoder_object(plain, "max").save(str(tmp_path / "model"))
@@ -260,7 +258,7 @@ def test_keys_of_a_foreign_object_are_never_stored(tmp_path: Path) -> None:
     store = MemoryStore()
     for factor in (1.0, 2.0):
         encoder = Foreign(factor)  # the second may get the id of the first
-        clf = classifier(encoder, memory=store).fit(X, Y)
+        clf = classifier(encoder=encoder, memory=store).fit(X, Y)
         np.testing.assert_allclose(keys_of(clf), encoder.encode(X))
         del encoder, clf
         clear_backbones()
@@ -274,9 +272,9 @@ def test_a_foreign_object_that_was_changed_has_keys_of_its_own(
 ) -> None:
     params = {"memory": memory if memory == "process" else tmp_path}
     for encoder in (Foreign(1.0), ForeignModule(2, 2)):
-        classifier(encoder, **params).fit(X, Y)
+        classifier(encoder=encoder, **params).fit(X, Y)
         encoder.factor = 3.0
-        clf = classifier(encoder, **params).fit(X, Y)
+        clf = classifier(encoder=encoder, **params).fit(X, Y)
         np.testing.assert_allclose(keys_of(clf), encoder.encode(X))
 
 
@@ -304,7 +302,7 @@ def test_an_encoder_whose_code_is_not_the_librarys_is_not_stored(
     else:
         model.__class__ = Own
     assert Encoder(model).fingerprint() is None
-    clf = classifier(model).fit(X, Y)
+    clf = classifier(encoder=model).fit(X, Y)
     np.testing.assert_allclose(keys_of(clf), model.encode(X), atol=1e-5)
 
 

@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,14 @@ from skraee.exceptions import TruncationWarning
 from skraee.retrieval import graph_search, neighbors
 from skraee.sweep.folder_store import FolderStore
 from skraee.sweep.memory import store_for
-from tests.support.classifiers import early_exit
+from tests.support.classifiers import early_exit, raee
 
 X, Y = toy.reviews(60)
 X_NEW, _ = toy.reviews(30, seed=1)
 GRID = {"k": [2, 4, 6, 9, 12], "tau": [0.0, 0.5, 0.7, 0.9, 0.95]}
+
+
+classifier = partial(raee, k=4, memory="process")
 
 
 @pytest.fixture(autouse=True)
@@ -34,16 +38,6 @@ def _fresh() -> Iterator[None]:
     clear_sweeps()
     yield
     clear_sweeps()
-
-
-def classifier(**params: Any) -> RAEEClassifier:
-    defaults = {
-        "backbone": toy.backbone(),
-        "template": toy.TEMPLATES["masked"],
-        "label_words": toy.LABEL_WORDS,
-        "k": 4,
-    }
-    return RAEEClassifier(**{**defaults, **params})
 
 
 @pytest.mark.parametrize("kind", ["process", "folder"])

@@ -8,6 +8,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +17,18 @@ import numpy as np
 import pytest
 from sklearn.model_selection import cross_val_score
 
-from skraee import RAEEClassifier, RAEEClassifierCV, clear_sweeps, toy
+from skraee import RAEEClassifierCV, clear_sweeps, toy
 from skraee.baselines import AdaInferClassifier, DeeBERTClassifier
 from skraee.exceptions import StoreWarning
 from skraee.sweep import chunks
 from skraee.sweep.best_effort_store import BestEffortStore
 from skraee.sweep.folder_store import FolderStore
 from skraee.sweep.shared_database import SharedDatabase
-from tests.support.classifiers import early_exit
+from tests.support.classifiers import early_exit, make_classifier, raee
 
 X, Y = toy.reviews(60)
 X_NEW, _ = toy.reviews(30, seed=1)
 CLASSES = ["negative", "positive"]
-SETTINGS = {
-    "backbone": toy.backbone(),
-    "template": toy.TEMPLATES["masked"],
-    "label_words": toy.LABEL_WORDS,
-}
-
-
-def classifier(cls: Any = RAEEClassifier, **params: Any) -> Any:
-    return cls(**{**SETTINGS, **params})
 
 
 class Spoiled:
@@ -190,9 +182,9 @@ def one_warning_of(folder: Path, call: Callable[[], Any]) -> Any:
 def test_fit_warns_once_and_learns_what_it_learns_without_a_store(
     spoiled: Spoiled, readout: Any
 ) -> None:
-    clf = classifier(memory=spoiled.store.folder, readout=readout)
+    clf = raee(memory=spoiled.store.folder, readout=readout)
     one_warning_of(spoiled.store.folder, lambda: clf.fit(X, Y))
-    plain = classifier(memory=None, readout=readout).fit(X, Y)
+    plain = raee(memory=None, readout=readout).fit(X, Y)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", StoreWarning)
         found = clf.predict_proba([*X, *X_NEW])
@@ -206,7 +198,7 @@ def test_fit_warns_once_and_learns_what_it_learns_without_a_store(
     "method", ["predict", "exit_layers", "layer_proba", "kneighbors", "sweep"]
 )
 def test_methods_warn_once_and_answer(spoiled: Spoiled, method: str) -> None:
-    clf = classifier(memory=None).fit(X, Y)
+    clf = raee(memory=None).fit(X, Y)
     expected = getattr(clf, method)(X)
     clf.set_params(memory=spoiled.store.folder)
     found = one_warning_of(spoiled.folder, lambda: getattr(clf, method)(X))
@@ -221,9 +213,9 @@ def test_a_store_that_cannot_be_written_is_still_read(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sqlite3, "connect", sqlite3.Connection)
-        classifier(memory=spoiled.folder).fit(X[:40], Y[:40])
+        raee(memory=spoiled.folder).fit(X[:40], Y[:40])
     rows.clear()
-    clf = classifier(memory=spoiled.folder)
+    clf = raee(memory=spoiled.folder)
     one_warning_of(spoiled.folder, lambda: clf.fit(X, Y))
     assert rows["sweep"] == len(set(X) - set(X[:40]))
 
@@ -233,7 +225,7 @@ def test_a_store_that_cannot_be_written_is_still_read(
 )
 def test_the_database_of_another_program_is_left_as_it_is(spoiled: Spoiled) -> None:
     before = spoiled.store.path.read_bytes()
-    clf = classifier(memory=spoiled.folder)
+    clf = raee(memory=spoiled.folder)
     one_warning_of(spoiled.folder, lambda: clf.fit(X, Y))
     one_warning_of(spoiled.folder, lambda: clf.predict(X))
     with pytest.raises(FileExistsError, match="is the database of another program"):
@@ -249,7 +241,7 @@ def test_a_damaged_file_is_moved_and_the_next_fit_finds_a_new_one(
     spoiled: Spoiled, rows: Counter[str]
 ) -> None:
     damaged = spoiled.store.path.read_bytes()
-    clf = classifier(memory=spoiled.folder)
+    clf = raee(memory=spoiled.folder)
     one_warning_of(spoiled.folder, lambda: clf.fit(X, Y))
     assert (spoiled.folder / "sweeps.damaged").read_bytes() == damaged
     rows.clear()
@@ -324,24 +316,22 @@ def test_partial_fit_without_its_states_is_the_same_clear_error(
     "cls", [RAEEClassifierCV, AdaInferClassifier, DeeBERTClassifier]
 )
 def test_other_estimators_warn_once_and_learn(spoiled: Spoiled, cls: Any) -> None:
-    settings = {**SETTINGS, "memory": spoiled.folder}
-    if cls is DeeBERTClassifier:
-        del settings["label_words"]
-    clf = one_warning_of(spoiled.folder, lambda: cls(**settings).fit(X, Y))
-    plain = cls(**{**settings, "memory": None}).fit(X, Y)
+    make = partial(make_classifier, cls)
+    clf = one_warning_of(spoiled.folder, lambda: make(memory=spoiled.folder).fit(X, Y))
+    plain = make(memory=None).fit(X, Y)
     np.testing.assert_array_equal(clf.predict_proba(X_NEW), plain.predict_proba(X_NEW))
 
 
 @pytest.mark.parametrize("spoiled", [is_a_file], indirect=True)
 def test_each_fit_of_a_search_in_threads_warns_once(spoiled: Spoiled) -> None:
-    clf = classifier(memory=spoiled.folder)
+    clf = raee(memory=spoiled.folder)
     with (
         joblib.parallel_config("threading"),
         pytest.warns(StoreWarning, match="cannot be written") as caught,
     ):
         scores = cross_val_score(clf, X, Y, cv=3, n_jobs=2)
     assert len(caught) == 3
-    plain = cross_val_score(classifier(memory=None), X, Y, cv=3)
+    plain = cross_val_score(raee(memory=None), X, Y, cv=3)
     np.testing.assert_array_equal(scores, plain)
 
 
@@ -389,9 +379,9 @@ def test_clear_of_a_store_that_fails_is_its_error() -> None:
 
 
 def test_records_of_another_type_are_computed_anew(tmp_path: Path) -> None:
-    clf = classifier(memory=tmp_path).fit(X, Y)
+    clf = raee(memory=tmp_path).fit(X, Y)
     with closing(sqlite3.connect(FolderStore(tmp_path).path)) as connection:
         connection.execute("UPDATE records SET value = 'text'")
         connection.commit()
-    again = classifier(memory=tmp_path).fit(X, Y)
+    again = raee(memory=tmp_path).fit(X, Y)
     np.testing.assert_array_equal(again.layer_proba(X), clf.layer_proba(X))

@@ -21,6 +21,7 @@ from skraee.baselines import (
     SLEBClassifier,
 )
 from skraee.inspection import ExitLayerDisplay
+from tests.support.classifiers import make_classifier, raee
 
 # Few texts are fitted, so that none of the neighbours may have been answered rightly.
 pytestmark = pytest.mark.filterwarnings("ignore::skraee.exceptions.UndecidedWarning")
@@ -60,11 +61,9 @@ REFUSED: dict[str, tuple[Callable[[list[str]], Any], type[Exception], str]] = {
 
 def make(cls: Any, **params: Any) -> Any:
     """Return an estimator that reads the toy texts."""
-    if cls not in (DeeBERTClassifier, EarlyExitClassifier):
-        params = {"label_words": toy.LABEL_WORDS, **params}
     if cls is SLEBClassifier:
         params = {"n_remove": 1, "n_calibration": 8, **params}
-    return cls(backbone=toy.backbone(), template="{text} it was {mask}.", **params)
+    return make_classifier(cls, **params)
 
 
 class FirstLetters:
@@ -206,7 +205,7 @@ PAIR_STREAMS: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("stream", PAIR_STREAMS)
 def test_predict_iter_streams_templates_of_several_fields(stream: str) -> None:
     table = pd.DataFrame({"text": X, "thing": ["film"] * len(X)})
-    clf = RAEEClassifier(toy.backbone(), PAIR_TEMPLATE, label_words=toy.LABEL_WORDS)
+    clf = raee(template=PAIR_TEMPLATE)
     clf.fit(table, Y)
     chunks = list(clf.predict_iter(PAIR_STREAMS[stream](), chunk_size=5))
     expected = clf.predict(pd.DataFrame(FRAME))
@@ -265,7 +264,7 @@ def test_predict_iter_names_the_position_of_an_item_that_is_no_text(
 @pytest.mark.parametrize("item", ["film", ("film",), {"text": "film"}])
 def test_predict_iter_names_the_fields_that_an_item_lacks(item: Any) -> None:
     table = pd.DataFrame({"text": X, "thing": ["film"] * len(X)})
-    clf = RAEEClassifier(toy.backbone(), PAIR_TEMPLATE, label_words=toy.LABEL_WORDS)
+    clf = raee(template=PAIR_TEMPLATE)
     stream = clf.fit(table, Y).predict_iter([item])
     with pytest.raises(ValueError, match=r"tuple of the fields \['thing', 'text'\] or"):
         next(stream)
@@ -304,7 +303,7 @@ def test_explain_refuses_texts_that_are_not_those_of_fit(texts: list[str]) -> No
 
 def test_explain_joins_the_fields_of_a_frame_of_the_texts_of_fit() -> None:
     table = pd.DataFrame({"text": X, "thing": "film"}, index=SHUFFLED[: len(X)])
-    clf = RAEEClassifier(toy.backbone(), PAIR_TEMPLATE, label_words=toy.LABEL_WORDS)
+    clf = raee(template=PAIR_TEMPLATE)
     told = clf.fit(table, Y).explain(table.iloc[:1], texts=table)
     assert [one.text for one in told.neighbors] == [
         f"film {X[one.position]}" for one in told.neighbors
@@ -313,10 +312,6 @@ def test_explain_joins_the_fields_of_a_frame_of_the_texts_of_fit() -> None:
 
 def test_named_tuples_of_a_stream_are_taken_by_their_names() -> None:
     frame = pd.DataFrame({"hypothesis": X, "premise": X[::-1]})
-    clf = RAEEClassifier(
-        toy.backbone(),
-        "{premise} it was {hypothesis} {mask}.",
-        label_words=toy.LABEL_WORDS,
-    ).fit(frame, Y)
+    clf = raee(template="{premise} it was {hypothesis} {mask}.").fit(frame, Y)
     found = np.concatenate(list(clf.predict_iter(frame.itertuples(index=False))))
     np.testing.assert_array_equal(found, clf.predict(frame))

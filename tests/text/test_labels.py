@@ -15,6 +15,7 @@ from sklearn.exceptions import DataConversionWarning
 from skraee import EarlyExitClassifier, RAEEClassifier, RAEEClassifierCV, toy
 from skraee.exceptions import InputWarning
 from skraee.text.labels import check_classes, check_labels, warn_of_one_class
+from tests.support.classifiers import raee
 
 
 class Shade(enum.StrEnum):
@@ -293,16 +294,12 @@ def test_labels_in_nanoseconds_find_their_words():
     two = pd.to_datetime(["2020-01-01", "2020-01-02"]).as_unit("ns")
     y = np.where(Y == "positive", *two.to_numpy()[::-1])
     words = dict(zip(two, ["terrible", "great"], strict=True))
-    clf = RAEEClassifier(
-        toy.backbone(), toy.TEMPLATES["masked"], label_words=words
-    ).fit(X, y)
+    clf = raee(label_words=words).fit(X, y)
     assert clf.score(X, y) > 0.8
 
 
 def test_score_refuses_what_fit_refuses():
-    clf = RAEEClassifier(
-        toy.backbone(), toy.TEMPLATES["masked"], label_words=toy.LABEL_WORDS
-    ).fit(X, Y)
+    clf = raee().fit(X, Y)
     assert clf.score(X, Y, sample_weight=(Y == "positive").astype(float)) > 0.8
     assert clf.score(X, ["other"] * len(X)) == 0
     with pytest.raises(ValueError, match="same length, got 60 texts and 59 labels"):
@@ -312,9 +309,7 @@ def test_score_refuses_what_fit_refuses():
 
 
 def test_partial_fit_knows_labels_of_another_type_as_other_classes():
-    clf = RAEEClassifier(
-        toy.backbone(), toy.TEMPLATES["masked"], label_words=["terrible", "great"]
-    ).fit(X, (Y == "positive").astype(int))
+    clf = raee(label_words=["terrible", "great"]).fit(X, (Y == "positive").astype(int))
     with pytest.raises(ValueError, match=r"was not told of: \['0', '1'\]"):
         clf.partial_fit(X, np.where(Y == "positive", "1", "0"))
     with pytest.raises(TypeError, match=r"classes must be a list, .* got set"):
