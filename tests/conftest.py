@@ -9,11 +9,13 @@ import os
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 
+from skraee import clear_backbones, clear_sweeps
 from skraee.engine import agreement
 from skraee.engine.engine import Engine
 
@@ -34,6 +36,22 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.section("counted")
         for line in counted:
             terminalreporter.line(line)
+
+
+@pytest.fixture
+def fresh_backbones() -> Iterator[None]:
+    """Let no backbone or encoder of another test be loaded, nor any stay."""
+    clear_backbones()
+    yield
+    clear_backbones()
+
+
+@pytest.fixture
+def fresh_sweeps() -> Iterator[None]:
+    """Let the process remember no text of another test, nor any of this."""
+    clear_sweeps()
+    yield
+    clear_sweeps()
 
 
 @pytest.fixture

@@ -15,22 +15,19 @@ from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score, get_scorer, log_loss, make_scorer
 from sklearn.model_selection import GridSearchCV
 
-from skraee import RAEEClassifier, RAEEClassifierCV, clear_sweeps, toy
+from skraee import RAEEClassifier, RAEEClassifierCV, toy
 from skraee.exits.leave_one_out import exits_for_each_k, other_neighbors
 from skraee.exits.policies import ByVotes, votes_of
 from skraee.retrieval.database import Database
 from tests.support.classifiers import raee, raee_cv
+
+pytestmark = pytest.mark.usefixtures("fresh_sweeps")
 
 # 25 texts with copies, one of them under another label.
 X, Y = toy.reviews(20, seed=3)
 X, Y = [*X, X[0], X[0], X[3], X[4], X[4]], np.r_[Y, Y[[0, 0, 3, 4, 3]]]
 X_NEW, _ = toy.reviews(30, seed=1)
 KS, TAUS = (1, 4, 40), (0.0, 0.7, 1.0)
-
-
-@pytest.fixture(autouse=True)
-def _fresh() -> None:
-    clear_sweeps()
 
 
 by_neighbors = partial(raee, index="exact", memory="process")

@@ -355,9 +355,9 @@ def test_a_thread_has_the_state_of_its_own() -> None:
             np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.usefixtures("fresh_backbones")
 @pytest.mark.parametrize("kind", ["masked", "causal", "seq2seq"])
 def test_what_inference_mode_loads_serves_training_too(kind: Any) -> None:
-    clear_backbones()
     with torch.inference_mode():
         backbone = toy.backbone(kind).load()
         norms = final_norms(backbone)
@@ -377,7 +377,6 @@ def test_what_inference_mode_loads_serves_training_too(kind: Any) -> None:
     ids = torch.tensor([[5, 6, 7]])
     inputs = {"decoder_input_ids": ids} if kind == "seq2seq" else {}
     backbone.model(input_ids=ids, **inputs).logits.sum().backward()
-    clear_backbones()
 
 
 def test_a_model_that_inference_mode_made_is_taken_in_any_dtype() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,9 @@ from tests.support.checkpoints import change_settings, saved, saved_toy, small_t
 from tests.support.models import MODELS, loaded, tiny_model
 from tests.support.runs import label_proba
 
+pytestmark = pytest.mark.usefixtures("fresh_backbones")
+
 X, Y = toy.reviews(40)
-
-
-@pytest.fixture(autouse=True)
-def _no_model_is_left_over() -> Iterator[None]:
-    yield
-    clear_backbones()
 
 
 # Output flags

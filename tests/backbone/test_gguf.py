@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,10 +24,11 @@ FAMILY = "qwen2"
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_backbones: None
+) -> Path:
     monkeypatch.setenv("SKRAEE_CACHE", str(tmp_path / "cache"))
-    yield tmp_path / "cache" / "gguf"
-    clear_backbones()
+    return tmp_path / "cache" / "gguf"
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import gc
 import pickle
 import threading
 import weakref
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +25,7 @@ from tests.support.checkpoints import saved, small_tokenizer
 from tests.support.models import tiny_model
 from tests.support.runs import label_proba
 
-
-@pytest.fixture(autouse=True)
-def _no_model_is_left_over() -> Iterator[None]:
-    yield
-    clear_backbones()
+pytestmark = pytest.mark.usefixtures("fresh_backbones")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,6 @@ from skraee.backbone.families import family_of
 from skraee.backbone.handle import Backbone
 from skraee.backbone.loaded import LoadedBackbone
 from skraee.backbone.quiet import quiet_loading
-from skraee.backbone.registry import clear_backbones
 from skraee.engine.cost import depth_costs
 from skraee.engine.engine import Engine
 from skraee.engine.head import label_head
@@ -42,13 +41,9 @@ from tests.support.models import MODELS, loaded, tiny_model
 from tests.support.prompts import prompts_for
 from tests.support.runs import label_proba
 
+pytestmark = pytest.mark.usefixtures("fresh_backbones")
+
 OLD_FORM = pytest.mark.filterwarnings("ignore:.*pytorch_model.bin only:UserWarning")
-
-
-@pytest.fixture(autouse=True)
-def _no_model_is_left_over() -> Iterator[None]:
-    yield
-    clear_backbones()
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from skraee.backbone.precision import (
     resolve_dtype,
     warn_where_slow,
 )
-from skraee.backbone.registry import clear_backbones
 from tests.support.checkpoints import saved, small_tokenizer
 from tests.support.models import tiny_model
 
@@ -103,6 +102,7 @@ def test_imitated_dtype_is_warned_of(
         warn_where_slow(dtype, torch.device("cuda"))
 
 
+@pytest.mark.usefixtures("fresh_backbones")
 def test_slow_dtype_is_warned_of_once_per_load(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,7 +111,6 @@ def test_slow_dtype_is_warned_of_once_per_load(
     with pytest.warns(UserWarning, match="right but slow"):
         Backbone(tmp_path).load(dtype="bfloat16")
     Backbone(tmp_path).load(dtype="bfloat16")  # a warning would be an error
-    clear_backbones()
 
 
 def test_float16_is_refused_for_t5_before_weights_are_read(

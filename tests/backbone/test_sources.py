@@ -6,7 +6,7 @@ import json
 import os
 import pickle
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -35,17 +35,12 @@ from tests.support.models import MODELS, loaded, tiny_model, toy_objects
 from tests.support.prompts import LABEL_IDS, prompts_for
 from tests.support.runs import label_proba
 
+pytestmark = pytest.mark.usefixtures("fresh_backbones", "fresh_sweeps")
+
 X, Y = toy.reviews(40)
 X_NEW, _ = toy.reviews(12, seed=1)
 
 Change = Callable[[Any, Any], None]
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_left_over() -> Iterator[None]:
-    yield
-    clear_backbones()
-    clear_sweeps()
 
 
 classifier = partial(raee, memory="process")

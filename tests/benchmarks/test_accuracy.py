@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,6 @@ from skraee import (
     Backbone,
     EarlyExitClassifier,
     RAEEClassifier,
-    clear_backbones,
-    clear_sweeps,
     templates,
     toy,
 )
@@ -61,7 +59,13 @@ def labels_of(model: Path, task: str, texts: list[str]) -> list[str]:
 
 
 @pytest.fixture
-def run(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+def run(
+    place: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fresh_backbones: None,
+    fresh_sweeps: None,
+) -> Run:
     """Run the command; return the lines of its results file."""
     monkeypatch.setenv("SKRAEE_DATA", str(place / "data"))
     monkeypatch.setenv("SKRAEE_BACKBONES", str(place / "models"))
@@ -74,9 +78,7 @@ def run(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
         main([*arguments, *given])
         return [json.loads(line) for line in results.read_text("utf-8").splitlines()]
 
-    yield run
-    clear_sweeps()
-    clear_backbones()
+    return run
 
 
 def classifier(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from transformers import PreTrainedTokenizerFast
 
 from benchmarks.paper import latency, order
 from benchmarks.paper.__main__ import main
-from skraee import Backbone, Encoder, RAEEClassifier, clear_backbones, templates, toy
+from skraee import Backbone, Encoder, RAEEClassifier, templates, toy
 from skraee.baselines.sleb.block_search import find_removal_order
 from skraee.baselines.sleb.exercises import exercises_for
 from skraee.retrieval.neighbors import NeighborIndex
@@ -69,7 +69,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def run(place: Path, monkeypatch: pytest.MonkeyPatch, fresh_backbones: None) -> Any:
     """Run a command on a backbone; its files go where the test says."""
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(place / "hub"))
     monkeypatch.delenv("SKRAEE_BACKBONES", raising=False)
@@ -95,8 +95,7 @@ def run(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         main([command, *given, *tasks, *more])
         return read(folder)
 
-    yield run
-    clear_backbones()
+    return run
 
 
 def read(folder: Path) -> list[Any]:

@@ -16,7 +16,7 @@ from benchmarks.speed import memory, pipelines, predict, texts
 from benchmarks.speed.__main__ import main
 from benchmarks.speed.shapes import SHAPES, Shape, exits_with_mean
 from benchmarks.speed.tokenizer import learnt_tokenizer
-from skraee import Backbone, clear_backbones, toy
+from skraee import Backbone, toy
 from tests.benchmarks.tiny import save_tiny, write_task
 
 SIZE = {"vocab_size": 30_000, "hidden_size": 16, "num_hidden_layers": 4}
@@ -47,7 +47,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+def run(
+    place: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fresh_backbones: None,
+) -> Iterator[Run]:
     """Run the command; return the lines that it wrote."""
     monkeypatch.setenv("SKRAEE_DATA", str(place / "data"))
     monkeypatch.setenv("SKRAEE_BACKBONES", str(place / "models"))
@@ -64,7 +69,6 @@ def run(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
         return [json.loads(line) for line in results.read_text("utf-8").splitlines()]
 
     yield run
-    clear_backbones()
     for function in kept:
         function.cache_clear()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -31,18 +31,14 @@ from tests.support.prompts import LABEL_IDS, prompts_for
 from tests.support.references import own_answer, soft
 from tests.support.runs import label_proba
 
+pytestmark = pytest.mark.usefixtures("fresh_backbones")
+
 X, Y = toy.reviews(40)
 
 
 def opened(model: Any, tokenizer: Any) -> LoadedBackbone:
     """Load a model and look at it, as estimators do."""
     return believed(Backbone(model, tokenizer).load())
-
-
-@pytest.fixture(autouse=True)
-def _no_model_is_left_over() -> Iterator[None]:
-    yield
-    clear_backbones()
 
 
 def looked_at(name: str, dtype: torch.dtype = torch.float32) -> LoadedBackbone:

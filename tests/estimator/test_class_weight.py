@@ -19,7 +19,6 @@ from skraee import (
     EarlyExitClassifier,
     RAEEClassifier,
     RAEEClassifierCV,
-    clear_sweeps,
     toy,
 )
 from skraee.exits.evidence import Evidence
@@ -279,8 +278,8 @@ def test_ridge_with_one_text_of_weight_is_a_clear_error() -> None:
 # As any other parameter
 
 
+@pytest.mark.usefixtures("fresh_sweeps")
 def test_a_grid_search_takes_weights_for_values() -> None:
-    clear_sweeps()
     grid = {"class_weight": [None, "balanced", WEIGHTS]}
     clf = classifier(EarlyExitClassifier)
     search = GridSearchCV(clf, grid, cv=3, scoring="balanced_accuracy").fit(X, Y)

@@ -68,13 +68,12 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Any:
+def folder(tmp_path: Path, fresh_backbones: None) -> Path:
     """A toy backbone as people have theirs: in a folder."""
     model, tokenizer = toy_objects()
     model.save_pretrained(tmp_path / "model")
     tokenizer.save_pretrained(tmp_path / "model")
-    yield tmp_path / "model"
-    clear_backbones()
+    return tmp_path / "model"
 
 
 @pytest.fixture

@@ -27,14 +27,10 @@ from skraee.retrieval.standardizer import Standardizer
 from tests.support.classifiers import raee
 from tests.support.models import toy_objects
 
+pytestmark = pytest.mark.usefixtures("fresh_backbones")
+
 TEXTS = ["a lovely film", "", "the waiter was cold and slow and clumsy", "a film"]
 X, Y = toy.reviews(40)
-
-
-@pytest.fixture(autouse=True)
-def _forget() -> Any:
-    yield
-    clear_backbones()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,11 +18,12 @@ from torch import nn
 from skraee import Encoder, RAEEClassifier, clear_backbones, toy
 from skraee.exceptions import BackboneChangedError
 from skraee.retrieval import encoder_identity
-from skraee.sweep.memory import clear_sweeps
 from skraee.sweep.memory_store import MemoryStore
 from tests.support.checkpoints import change_settings, small_tokenizer
 from tests.support.classifiers import raee
 from tests.support.models import tiny_model, toy_objects
+
+pytestmark = pytest.mark.usefixtures("fresh_backbones", "fresh_sweeps")
 
 library = pytest.importorskip("sentence_transformers")
 parts = pytest.importorskip("sentence_transformers.sentence_transformer.modules")
@@ -31,13 +32,6 @@ base = pytest.importorskip("sentence_transformers.base.modules")
 X, Y = toy.reviews(40)
 X_NEW, _ = toy.reviews(12, seed=1)
 LONG = " ".join(["a lovely film and a dull meal"] * 40)
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_left_over() -> Iterator[None]:
-    yield
-    clear_backbones()
-    clear_sweeps()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,14 @@ from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
-from skraee import RAEEClassifier, clear_sweeps, toy
+from skraee import RAEEClassifier, toy
 from skraee.exceptions import TruncationWarning
 from skraee.retrieval import graph_search, neighbors
 from skraee.sweep.folder_store import FolderStore
 from skraee.sweep.memory import store_for
 from tests.support.classifiers import early_exit, raee
+
+pytestmark = pytest.mark.usefixtures("fresh_sweeps")
 
 X, Y = toy.reviews(60)
 X_NEW, _ = toy.reviews(30, seed=1)
@@ -31,13 +32,6 @@ GRID = {"k": [2, 4, 6, 9, 12], "tau": [0.0, 0.5, 0.7, 0.9, 0.95]}
 
 
 classifier = partial(raee, k=4, memory="process")
-
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    clear_sweeps()
-    yield
-    clear_sweeps()
 
 
 @pytest.mark.parametrize("kind", ["process", "folder"])
