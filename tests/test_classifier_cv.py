@@ -19,7 +19,9 @@ from skraee import RAEEClassifier, RAEEClassifierCV, toy
 from skraee.exits.leave_one_out import exits_for_each_k, other_neighbors
 from skraee.exits.policies import ByVotes, votes_of
 from skraee.retrieval.database import Database
-from tests.support.classifiers import raee, raee_cv
+from tests.support.answers import assert_same_answers
+from tests.support.classifiers import closed_form, early_exit, raee, raee_cv
+from tests.support.reviews import noisy_reviews
 
 pytestmark = pytest.mark.usefixtures("fresh_sweeps")
 
@@ -414,3 +416,72 @@ def test_partial_fit_on_a_database_that_forgot_texts_is_refused() -> None:
     clf = searching(database="correct").partial_fit(X, Y, ["negative", "positive"])
     with pytest.raises(ValueError, match="call fit on all texts"):
         clf.partial_fit(X[:5], Y[:5])
+
+
+# Readouts and budgets
+
+NOISY, NOISY_Y = noisy_reviews(90)
+NOISY_NEW, _ = noisy_reviews(50, seed=1)
+
+
+@pytest.mark.parametrize("readout", ["lm_head", "ridge"])
+@pytest.mark.parametrize("budgets", [None, (0.2, 0.5, 0.9)])
+def test_cv_chooses_by_leave_one_out_on_one_sweep(
+    readout: str, budgets: Any, rows: Counter[str]
+) -> None:
+    settings = {"readout": readout}
+    clf = closed_form(cls=RAEEClassifierCV, ks=(3, 9), budgets=budgets, **settings)
+    clf.fit(NOISY, NOISY_Y)
+    assert rows["sweep"] == len(set(NOISY))
+    named = {"k", "tau" if budgets is None else "budget"}
+    assert set(clf.best_params_) == named
+    results = clf.cv_results_
+    n = 2 * (5 if budgets is None else 3)
+    assert set(results) == {
+        *("params", "mean_test_score", "rank_test_score", "mean_exit_layer"),
+        *(f"param_{name}" for name in named),
+    }
+    assert all(len(column) == n for column in results.values())
+    assert clf.best_score_ == results["mean_test_score"].max()
+    for name, value in clf.best_params_.items():
+        assert getattr(clf, f"{name}_") == value
+    one = closed_form(**{"tau": 0.9, **settings, **clf.best_params_}).fit(
+        NOISY, NOISY_Y
+    )
+    assert_same_answers(one, clf, NOISY_NEW)
+
+
+def test_cv_of_equal_budgets_takes_the_cheapest() -> None:
+    texts, labels = toy.reviews(90)
+    clf = closed_form(cls=RAEEClassifierCV, budgets=(0.9, 0.3, 0.6), ks=(5,))
+    clf.fit(texts, labels)
+    best = clf.cv_results_["rank_test_score"] == 1
+    assert best.sum() > 1  # the first depth answers all of them
+    means = clf.cv_results_["mean_exit_layer"][best]
+    cheapest = clf.cv_results_["param_budget"].data[best][means == means.min()]
+    assert clf.budget_ == cheapest.min()
+
+
+def test_cv_budget_that_cannot_be_kept_is_a_clear_error() -> None:
+    clf = closed_form(cls=RAEEClassifierCV, budgets=(0.1, 0.5), min_exit=2)
+    with pytest.raises(ValueError, match=r"budget=0.1 is less than the earliest exits"):
+        clf.fit(NOISY, NOISY_Y)
+
+
+def test_grids_over_readouts_and_exits_pass_each_text_once_for_each_readout(
+    rows: Counter[str],
+) -> None:
+    grid = {"budget": [None, 0.3, 0.6], "class_weight": [None, "balanced"]}
+    by_neighbors = closed_form(tau=0.9, memory="process")
+    search = GridSearchCV(
+        by_neighbors, {"readout": ["lm_head", "ridge"], **grid}, cv=3
+    ).fit(NOISY, NOISY_Y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert rows["sweep"] <= 2 * len(set(NOISY))
+    before = rows.copy()
+    other = GridSearchCV(early_exit(memory="process"), grid, cv=3).fit(NOISY, NOISY_Y)
+    assert np.isfinite(other.cv_results_["mean_test_score"]).all()
+    assert rows == before  # the states are those that the other had read
+    # Only the first split's test texts were not known yet, once for each readout.
+    assert rows["run"] <= 2 * 30
+    assert search.best_score_ > 0.55

@@ -10,6 +10,17 @@ from typing import Any
 
 from skraee import EarlyExitClassifier, RAEEClassifier, RAEEClassifierCV, toy
 
+#: What makes exits of the toy texts spread over the depths.
+STOPS = {RAEEClassifier: {"tau": 0.7}, EarlyExitClassifier: {"threshold": 0.7}}
+BOTH = list(STOPS)
+
+#: Parameters of `closed_form`: every way to read, and to choose exits.
+WAYS: list[dict[str, Any]] = [
+    {"readout": "lm_head"},
+    {"readout": "ridge"},
+    {"cls": EarlyExitClassifier},
+]
+
 
 def make_classifier(cls: Any, kind: Any = "masked", **params: Any) -> Any:
     """Make a classifier of any class with a toy backbone, its template and words."""
@@ -38,3 +49,15 @@ def raee_cv(kind: Any = "masked", **params: Any) -> RAEEClassifierCV:
 def early_exit(kind: Any = "masked", **params: Any) -> EarlyExitClassifier:
     """Make a classifier that stops when it is confident."""
     return make_classifier(EarlyExitClassifier, kind, **{"memory": None, **params})
+
+
+def closed_form(cls: Any = RAEEClassifier, kind: Any = "masked", **params: Any) -> Any:
+    """Make a classifier that reads in closed form, whose exits spread over depths."""
+    made: dict[str, Any] = {"memory": None}
+    if cls is not EarlyExitClassifier:
+        made |= {"readout": "ridge", "index": "exact"}
+    if cls is RAEEClassifier:
+        made |= {"k": 7}
+    if cls in STOPS and not params.get("budget"):  # which would choose in its place
+        made |= STOPS[cls]
+    return make_classifier(cls, kind, **{**made, **params})
