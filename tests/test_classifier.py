@@ -29,6 +29,7 @@ from skraee.engine.sweep_visitor import SweepVisitor
 from skraee.exceptions import InputWarning, TruncationWarning, UndecidedWarning
 from skraee.text.inputs import check_texts
 from tests.support.classifiers import raee
+from tests.support.prompts import encoder
 
 KINDS = list(toy.TEMPLATES)
 X, Y = toy.reviews(80)
@@ -333,9 +334,11 @@ def test_a_transformer_is_cloned_and_fitted_on_the_training_texts() -> None:
     encoder = TfidfVectorizer()
     clf = raee(encoder=encoder).fit(X, Y)
     assert not hasattr(encoder, "vocabulary_")
-    words = {w for text in X for w in TfidfVectorizer().build_analyzer()(text)}
-    assert clf.kneighbors(X[:1], 1)[0][0, 0] == 0
-    assert clf._fitted.database.keys.shape[1] == len(words)
+    fitted = TfidfVectorizer().fit(X)
+    keys, queries = (fitted.transform(texts).toarray() for texts in (X, X_NEW))
+    distances, near = clf.kneighbors(X_NEW, 3)
+    expected = ((queries[:, None] - keys[near]) ** 2).sum(axis=2)
+    np.testing.assert_allclose(distances, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -354,11 +357,14 @@ def test_hostile_texts_predict_at_the_templates_own_read_position(kind: str) -> 
     proba = clf.predict_proba(hostile)
     assert proba.shape == (len(hostile), 2)
     assert np.isfinite(proba).all()
-    sweeper = clf._open()
+    backbone = toy.backbone(kind).load()
     ends = {"masked": None, "causal": 1, "seq2seq": 2}
-    for prompt in sweeper.prompts.encode(check_texts(hostile), warn=False):
+    prompts = encoder(
+        toy.TEMPLATES[kind], backbone.tokenizer, kind, limit=backbone.position_limit
+    )
+    for prompt in prompts.encode(check_texts(hostile), warn=False):
         if ends[kind] is None:
-            mask = sweeper.backbone.tokenizer.mask_id
+            mask = backbone.tokenizer.mask_id
             assert [i for i, t in enumerate(prompt.ids) if t == mask] == [prompt.read]
         else:
             assert prompt.read == len(prompt.ids) - ends[kind]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -87,11 +88,18 @@ def _add_tokenizer(writer: Any) -> None:
     writer.add_eos_token_id(2)
 
 
+def convert_by(
+    monkeypatch: pytest.MonkeyPatch, convert: Callable[[Path, Path], None]
+) -> None:
+    """Fill the folder of a file that is unpacked in another way."""
+    monkeypatch.setattr(gguf, "_convert", convert)
+
+
 def forbid_conversion(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(file: Path, folder: Path) -> None:
         raise AssertionError("converted again")
 
-    monkeypatch.setattr(gguf, "_convert", refuse)
+    convert_by(monkeypatch, refuse)
 
 
 def test_gguf_file_loads_as_the_model_it_was_made_of(
@@ -147,7 +155,7 @@ def test_interrupted_conversion_leaves_nothing(
         (folder / "config.json").touch()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(gguf, "_convert", convert)
+    convert_by(monkeypatch, convert)
     with pytest.raises(KeyboardInterrupt):
         gguf.unpacked(file)
     assert list(cache.iterdir()) == []
@@ -165,7 +173,7 @@ def test_two_conversions_at_once_give_one_folder(
         both_are_converting.wait()
         saved(folder)
 
-    monkeypatch.setattr(gguf, "_convert", convert)
+    convert_by(monkeypatch, convert)
     runs = [
         threading.Thread(target=lambda: found.append(gguf.unpacked(file)))
         for _ in range(2)
@@ -187,7 +195,7 @@ def test_folder_that_cannot_be_put_in_place_is_an_error(
     def rename(self: Path, target: Path) -> None:
         raise PermissionError("not here")
 
-    monkeypatch.setattr(gguf, "_convert", lambda file, folder: None)
+    convert_by(monkeypatch, lambda file, folder: None)
     monkeypatch.setattr(Path, "rename", rename)
     with pytest.raises(PermissionError, match="not here"):
         gguf.unpacked(file)

@@ -190,12 +190,11 @@ def test_short_texts_are_answered_and_stored_alike_beside_a_long_one(
         )
         classifiers.append(clf.fit(X_fit, y_fit))
     short, beside = classifiers
-    np.testing.assert_allclose(
-        beside.sweep(X).keys, beside.sweep(long_text + X).keys[1:], atol=1e-5
-    )
-    if readout == "lm_head":
-        stored = beside._fitted.database.proba[1:]
-        np.testing.assert_allclose(stored, short._fitted.database.proba, atol=1e-6)
+    stored, plain = beside.sweep(long_text + X), short.sweep(X)
+    np.testing.assert_allclose(stored.keys[1:], plain.keys, atol=1e-5)
+    read = "logits" if readout == "lm_head" else "states"
+    found, expected = getattr(stored, read), getattr(plain, read)
+    np.testing.assert_allclose(found[1:], expected, atol=1e-5)
     together = short.predict_proba(long_text + X_new)[1:]
     alone = np.concatenate([short.predict_proba([text]) for text in X_new])
     np.testing.assert_allclose(together, alone, atol=1e-6)

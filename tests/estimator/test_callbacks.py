@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skraee import toy
-from skraee.engine import batching
+from skraee.engine import engine
 from skraee.engine.engine import Engine
 from tests.support.classifiers import raee
 
@@ -88,13 +88,13 @@ def test_callbacks_hear_of_each_batch_when_it_is_done(
 ) -> None:
     batches: list[int] = []
     heard: list[int] = []  # at each hook, in how many batches
-    fits = batching._fits
+    forward_pass = engine.forward_pass
 
-    def counted(rows: Any, run: Any) -> bool:
-        batches.append(len(rows))
-        return fits(rows, run)
+    def counted(backbone: Any, batch: Any, running: Any) -> None:
+        batches.append(len(batch.numbers))
+        forward_pass(backbone, batch, running)
 
-    monkeypatch.setattr(batching, "_fits", counted)
+    monkeypatch.setattr(engine, "forward_pass", counted)
     noting = Noting()
     monkeypatch.setattr(noting, "_note", lambda *_: heard.append(len(batches)))
     texts = [f"{text} {i}" for i, text in enumerate(X)]

@@ -248,7 +248,7 @@ def test_every_class_is_in_the_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     codes = np.repeat(np.arange(6), [380, 10, 4, 3, 2, 1])
     monkeypatch.setattr(sample, "READOUT_SAMPLES", 40)
     for seed in range(5):
-        chosen = sample._drawn(codes, seed)
+        chosen = sample.Sample.draw(codes, 6, np.ones(400), seed).rows
         assert len(chosen) == 40
         assert len(np.unique(chosen)) == 40
         assert set(codes[chosen]) == set(range(6))

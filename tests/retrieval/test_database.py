@@ -9,9 +9,10 @@ import joblib
 import numpy as np
 import pytest
 
-from skraee.exits.policies import ByVotes, ExitChoice
+from skraee.exits.policies import ByVotes, ExitChoice, votes_of
 from skraee.exits.voting import exit_information, select_votes
 from skraee.retrieval.database import Database
+from skraee.retrieval.neighbors import NeighborIndex
 
 # Four texts on a line, three depths, two classes.
 KEYS = np.array([[0.0], [1.0], [3.0], [7.0]])
@@ -114,9 +115,10 @@ def test_exits_after_another_setting_are_the_same():
 
 def test_exits_compute_the_votes_of_a_setting_once(database):
     exits(database, [[2.0]], k=3, tau=0.9)
-    votes = database._derived[1]
+    votes = votes_of(database, tau=0.9)
     exits(database, [[1.0]], k=2, tau=0.9)
-    assert database._derived[1] is votes
+    assert votes_of(database, tau=0.9) is votes
+    assert votes_of(database, tau=0.5) is not votes
     information = exit_information(PROBA, LABELS)
     np.testing.assert_array_equal(votes, select_votes(information, tau=0.9))
 
@@ -158,12 +160,22 @@ def test_kneighbors_of_a_whole_database_are_its_rows(database):
     )
 
 
-def test_kneighbors_hand_on_metric_and_method():
+def test_kneighbors_hand_on_metric_and_method(monkeypatch):
+    made = []
+
+    class Noting(NeighborIndex):
+        def __init__(self, *args, **settings):
+            made.append(settings)
+            super().__init__(*args, **settings)
+
+    monkeypatch.setattr("skraee.retrieval.database.NeighborIndex", Noting)
     database = Database.build(
         KEYS, PROBA, LABELS, metric="euclidean", method="exact", n_jobs=2
     )
     assert database.kneighbors([[2.5]], 1)[0].tolist() == [[0.5]]
-    assert (database._index.method, database._index.n_jobs) == ("exact", 2)
+    (settings,) = made
+    asked = {"metric": "euclidean", "method": "exact", "n_jobs": 2}
+    assert asked.items() <= settings.items()
 
 
 def test_build_with_one_class_and_one_text_works():
@@ -192,7 +204,7 @@ def test_pickle_gives_the_same_exits(keep, duplicate):
     np.testing.assert_array_equal(found.scores, expected.scores)
     np.testing.assert_array_equal(found.rows, expected.rows)
     np.testing.assert_array_equal(twin.positions, database.positions)
-    assert twin._index.seed == database._index.seed
+    assert twin.seed == database.seed
 
 
 def _pickled(database):

@@ -18,10 +18,10 @@ from torch import nn
 from skraee import Encoder, RAEEClassifier, clear_backbones, toy
 from skraee.exceptions import BackboneChangedError
 from skraee.retrieval import encoder_identity
-from skraee.sweep.memory_store import MemoryStore
 from tests.support.checkpoints import change_settings, small_tokenizer
 from tests.support.classifiers import raee
 from tests.support.models import tiny_model, toy_objects
+from tests.support.stores import NotingStore
 
 pytestmark = pytest.mark.usefixtures("fresh_backbones", "fresh_sweeps")
 
@@ -249,14 +249,15 @@ class ForeignModule(nn.Linear):
 
 
 def test_keys_of_a_foreign_object_are_never_stored(tmp_path: Path) -> None:
-    store = MemoryStore()
+    store = NotingStore()
     for factor in (1.0, 2.0):
         encoder = Foreign(factor)  # the second may get the id of the first
         clf = classifier(encoder=encoder, memory=store).fit(X, Y)
         np.testing.assert_allclose(keys_of(clf), encoder.encode(X))
         del encoder, clf
         clear_backbones()
-    assert not any("key" in record for record in store._records.values())
+    assert store.written
+    assert not any("key" in record for record in store.written.values())
     assert Encoder(Foreign(1.0)).fingerprint() is None
 
 

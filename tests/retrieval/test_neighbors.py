@@ -12,7 +12,7 @@ from scipy.spatial.distance import cdist
 from sklearn.neighbors import NearestNeighbors
 
 from skraee.retrieval import distances as exact_distances
-from skraee.retrieval import exact_search, graph_search
+from skraee.retrieval import exact_search, graph_search, neighbors
 from skraee.retrieval.graph_search import GraphProposer
 from skraee.retrieval.neighbors import NeighborIndex
 
@@ -49,8 +49,13 @@ def brute_force(keys, queries, k, metric):
     return np.take_along_axis(distances, np.array(order), axis=1), np.array(order)
 
 
+def parts_of(index):
+    """What an index builds at its first search; no result shows how it was found."""
+    return index._parts()
+
+
 def graph_of(index):
-    return index._parts().proposer
+    return parts_of(index).proposer
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -106,7 +111,7 @@ def test_search_exact_in_clusters_tighter_than_float32_rounding_loses_no_neighbo
 def test_search_exact_far_from_the_origin_still_looks_at_few_candidates():
     rng = np.random.default_rng(5)
     index = NeighborIndex(rng.normal(size=(1000, 64)) + 100, method="exact")
-    points = index._parts().space.points(index.keys[:20])
+    points = parts_of(index).space.points(index.keys[:20])
     rows, _ = graph_of(index).propose(points, 10)
     assert 200 <= len(rows) < 220
 
@@ -172,7 +177,7 @@ def test_search_with_many_copies_finds_the_first_of_them(method):
 
 def test_search_takes_negative_zero_for_a_copy_of_zero():
     index = NeighborIndex(np.array([[0.0, 1.0], [-0.0, 1.0]]))
-    assert len(index._parts().copies.first) == 1
+    assert len(parts_of(index).copies.first) == 1
     assert index.search([[0.0, 1.0]], 2)[1].tolist() == [[0, 1]]
 
 
@@ -245,11 +250,21 @@ def test_method_decides_whether_there_is_a_graph():
     assert isinstance(graph_of(exact), exact_search.ExactProposer)
 
 
-def test_build_makes_the_graph_before_the_first_search():
+def test_build_makes_the_graph_before_the_first_search(monkeypatch):
+    made = []
+
+    class Noting(GraphProposer):
+        def __init__(self, *args):
+            made.append(self)
+            super().__init__(*args)
+
+    monkeypatch.setattr(neighbors, "GraphProposer", Noting)
     index = NeighborIndex(mixture(300, d=4, rank=4)[0])
-    assert index._built is None
-    assert index.build(5)._built is not None
-    assert 5 in graph_of(index).breadths
+    assert not made
+    index.build(5)
+    index.search(index.keys[:9], 5)
+    (proposer,) = made
+    assert 5 in proposer.breadths
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -381,7 +396,7 @@ class _FailsFor:
 
     def __init__(self, proposer, query, index):
         self.graph = proposer.graph
-        self.point = index._parts().space.points(query[None])
+        self.point = parts_of(index).space.points(query[None])
         self.walked = 0
 
     def walk(self, points, breadth, n_jobs):
@@ -414,7 +429,7 @@ def test_pickle_holds_no_graph_and_gives_the_same_neighbors(duplicate):
     assert len(pickle.dumps(index)) == before < keys.nbytes + 2000
 
     twin = duplicate(index)
-    assert twin._built is None
+    assert graph_of(twin).graph is not graph_of(index).graph
     for found, wanted in zip(twin.search(queries, 12), expected, strict=True):
         np.testing.assert_array_equal(found, wanted)
 

@@ -1,4 +1,4 @@
-"""Model files that are changed behind their checksums."""
+"""Model files that are changed: behind their checksums, or with them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+
+from skraee.persistence import archive
 
 
 def rewrite(path: Path, change: Callable[[dict[str, bytes]], Any], **options: Any):
@@ -25,3 +29,11 @@ def change_manifest(path: Path, **entries: Any) -> None:
         members["manifest.json"] = json.dumps(manifest).encode()
 
     rewrite(path, change)
+
+
+def change_array(path: Path, name: str, change: Callable[[np.ndarray], None]) -> None:
+    """Write a file anew, whole, with an array that was changed in place."""
+    manifest, arrays = archive.read(path)
+    arrays[name] = arrays[name].copy()
+    change(arrays[name])
+    archive.write(path, manifest, arrays)

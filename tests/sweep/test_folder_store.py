@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from skraee.sweep.folder_store import FolderStore
-from skraee.sweep.shared_database import SharedDatabase
 
 
 def record(value: float, size: int = 4) -> dict[str, np.ndarray]:
@@ -59,13 +58,13 @@ def test_folder_store_of_which_another_process_moved_the_damaged_file(
 ) -> None:
     store = FolderStore(tmp_path)
     store.path.write_bytes(b"this is no database, and long enough to be read" * 100)
-    set_aside = SharedDatabase._set_aside
+    rename = Path.rename
 
-    def second(self: SharedDatabase, error: sqlite3.DatabaseError) -> None:
-        self.path.unlink()
-        set_aside(self, error)
+    def second(self: Path, target: Path) -> Path:
+        self.unlink(missing_ok=True)
+        return rename(self, target)
 
-    monkeypatch.setattr(SharedDatabase, "_set_aside", second)
+    monkeypatch.setattr(Path, "rename", second)
     with pytest.warns(UserWarning, match="were damaged"):
         assert store.read([b"x"]) == [None]
     store.write({b"x": record(1)})

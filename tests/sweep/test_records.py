@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from skraee import Backbone, Template
-from skraee.sweep.memory_store import MemoryStore
 from skraee.sweep.records import Records, record_names
 from skraee.sweep.settings import SweepSettings
+from tests.support.stores import NotingStore
 
 SAMPLES = [("a film", "so good")]
 
@@ -28,12 +28,12 @@ def records(**settings: Any) -> Records:
     sweep_settings = SweepSettings(
         Backbone("nowhere"), Template("{a} {b} {mask}"), **settings
     )
-    return Records(sweep_settings, backbone, prompts, MemoryStore())
+    return Records(sweep_settings, backbone, prompts, NotingStore())
 
 
 def names_in(kept: Records) -> set[str]:
-    assert isinstance(kept.store, MemoryStore)
-    return {name.hex() for name in kept.store._records}
+    assert isinstance(kept.store, NotingStore)
+    return {name.hex() for name in kept.store.written}
 
 
 def test_record_names_tell_fields_apart() -> None:
