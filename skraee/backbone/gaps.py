@@ -47,13 +47,15 @@ def _first(items: list[str], n: int = 3) -> str:
 
 
 def lacks_just_its_head(model: PreTrainedModel, report: dict[str, Any]) -> bool:
-    """Whether a checkpoint is of the stack alone, as a sentence encoder's is."""
+    """Whether a checkpoint is of the stack alone, as a sentence encoder's is.
+
+    Its configuration may name an architecture with a head all the same, as those of
+    sentence encoders that began as masked models do.
+    """
     missing = set(report["missing_keys"])
     prefix = f"{model.base_model_prefix}."
     if not missing or any(name.startswith(prefix) for name in missing):
         return False
-    if type(model).__name__ in (model.config.architectures or ()):
-        return False  # it should have one
     names: dict[int, set[str]] = {}
     for name, weight in model.named_parameters(remove_duplicate=False):
         names.setdefault(id(weight), set()).add(name)
