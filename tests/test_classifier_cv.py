@@ -374,7 +374,8 @@ def test_grid_search_over_the_template_runs_one_pass_for_each(
 ) -> None:
     templates = ["{text} it was {mask}.", "{mask} {text}"]
     search = GridSearchCV(searching(), {"template": templates}, cv=3).fit(X, Y)
-    assert rows["sweep"] + rows["run"] <= 2 * 1.2 * len(set(X)) + 10
+    assert rows["sweep"] == 2 * len(set(X))
+    assert rows["run"] < len(set(X))  # of the first split alone
     assert search.best_params_["template"] in templates
     assert search.best_estimator_.k_ in KS
 
@@ -477,7 +478,7 @@ def test_grids_over_readouts_and_exits_pass_each_text_once_for_each_readout(
         by_neighbors, {"readout": ["lm_head", "ridge"], **grid}, cv=3
     ).fit(NOISY, NOISY_Y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
-    assert rows["sweep"] <= 2 * len(set(NOISY))
+    assert rows["sweep"] == 2 * len(set(NOISY))
     before = rows.copy()
     other = GridSearchCV(early_exit(memory="process"), grid, cv=3).fit(NOISY, NOISY_Y)
     assert np.isfinite(other.cv_results_["mean_test_score"]).all()

@@ -131,7 +131,9 @@ def test_gguf_file_of_that_name_in_the_working_directory_is_not_taken(
     elsewhere.mkdir()
     (elsewhere / tiny_file.name).write_bytes(b"another file")
     monkeypatch.chdir(elsewhere)
-    Backbone(tiny_file).load(dtype="float32")
+    found = Backbone(tiny_file).load(dtype="float32").model.get_input_embeddings()
+    expected = model_with_all_tokens().get_input_embeddings()
+    torch.testing.assert_close(found.weight, expected.weight)
 
 
 def test_gguf_file_without_one_weight_is_a_clear_error(
