@@ -1,4 +1,4 @@
-"""Retrieval-augmented early exit for text classification, as a scikit-learn estimator.
+"""Text classifiers for scikit-learn over frozen language models that stop early.
 
 >>> from skraee import RAEEClassifier, toy
 >>> texts, labels = toy.reviews(40)

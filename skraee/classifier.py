@@ -29,10 +29,8 @@ from skraee.estimator.checks import check_integer
 from skraee.estimator.contract import Arrays, gathered
 from skraee.estimator.fitted import FittedByNeighbors
 from skraee.estimator.learning import Lesson, SolvedReadout, solve_readout
-from skraee.estimator.parameters import unused_with_a_budget
 from skraee.estimator.predictions import keys as keys_of
 from skraee.estimator.progress import fit_progress, with_callbacks
-from skraee.exceptions import warn_user
 from skraee.exits.budget import price_within
 from skraee.exits.evidence import NeighborEvidence
 from skraee.exits.gains import gains_left_out
@@ -271,9 +269,7 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
             If texts are empty, there is one class only, or label words are read by
             the first of several tokens; once each.
         """
-        self._check_parameters()
-        if unused := unused_with_a_budget(self):
-            warn_user(unused, UserWarning)
+        self._check_before_fit()
         samples, codes, classes = self._labelled(X, y)
         sweeper = self._open()
         words = self._tokens(sweeper, classes)
@@ -388,12 +384,12 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
         Returns
         -------
         exit_layers : ndarray of shape (n,), int
-            0..m. Where neighbours decide, nothing runs but what retrieval needs.
+            0..m. Nothing runs but what retrieval needs.
         """
         self._check_fitted()
         nothing = np.zeros(0, dtype=np.int64)
         policy = self._policy(self._fitted)
-        return self._by_keys(X, lambda keys: (policy.choice(keys).exits,), nothing)[0]
+        return self._by_keys(X, lambda keys: (policy.choice(keys).depths,), nothing)[0]
 
     def exit_distribution(self, X: Any) -> FloatArray:
         """Return how the neighbours' votes spread over the depths.

@@ -28,9 +28,7 @@ from skraee.estimator.base import EarlyExitBase
 from skraee.estimator.checks import check_share
 from skraee.estimator.fitted import Fitted, FittedByConfidence
 from skraee.estimator.learning import Lesson, solve_readout
-from skraee.estimator.parameters import unused_with_a_budget
 from skraee.estimator.progress import fit_progress, with_callbacks
-from skraee.exceptions import warn_user
 from skraee.exits.budget import threshold_within
 from skraee.exits.evidence import Evidence
 from skraee.exits.policies import ByConfidence
@@ -191,9 +189,7 @@ class EarlyExitClassifier(SavingMixin, EarlyExitBase):
         InputWarning
             If texts are empty or there is one class only; once each.
         """
-        self._check_parameters()
-        if unused := unused_with_a_budget(self):
-            warn_user(unused, UserWarning)
+        self._check_before_fit()
         samples, codes, classes = self._labelled(X, y)
         sweeper = self._with_encoder(self._open(), samples)
         with fit_progress(self, X, y, len(samples)) as on_progress:
@@ -211,7 +207,7 @@ class EarlyExitClassifier(SavingMixin, EarlyExitBase):
             setting=self._setting(),
             ridge=solved.ridge,
             records=solved.records,
-            labels=lesson.codes,
+            codes=lesson.codes,
         )
         costs = depth_costs(lesson.sweeper.backbone)
         chosen = self._choose(

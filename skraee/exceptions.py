@@ -30,7 +30,7 @@ class BackboneMissingError(OSError):
 
 
 class FileFormatError(ValueError):
-    """A file is not what `RAEEClassifier.save` writes, damaged, or of a newer form."""
+    """A file is not what an estimator's `save` writes, damaged, or of a newer form."""
 
 
 class StoreWarning(UserWarning):

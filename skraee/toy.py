@@ -41,7 +41,7 @@ def backbone(kind: Kind = "masked", seed: int = 0) -> Backbone:
     Returns
     -------
     Backbone
-        Named by its recipe: ``Backbone("toy:masked:0")`` is the same.
+        Its name says how it is made: ``Backbone("toy:masked:0")`` is the same.
 
     Raises
     ------

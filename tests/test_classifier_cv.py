@@ -104,7 +104,7 @@ def test_exits_left_out_equal_those_of_a_database_without_the_text(
             keys[rest], proba[rest], codes[rest], keep=keep, method="exact"
         )
         policies = [ByVotes(database=without, k=k, tau=0.6) for k in ks]
-        exits = [policy.choice(keys[i : i + 1]).exits[0] for policy in policies]
+        exits = [policy.choice(keys[i : i + 1]).depths[0] for policy in policies]
         assert [found[k][i] for k in ks] == exits
 
 

@@ -1,1 +1,1 @@
-"""Language models: loading, running them to a depth, reading an answer."""
+"""Language models by name: found, loaded, and held to what they were."""

@@ -26,7 +26,8 @@ _LABEL_WORDS: Options = {
         "type": values.label_words,
         "metavar": "CLASS=WORD,...",
         "help": "the word that the model says for each class, as in "
-        "negative=terrible,positive=great; by default the class names",
+        "negative=terrible,positive=great, with --exit-by retrieval; by default the "
+        "class names",
     },
 }
 
@@ -84,7 +85,8 @@ _FIT: Options = {
         "choices": ["lm_head", "ridge"],
         "help": "what reads the classes with --exit-by retrieval: the model's own "
         "words, or a linear readout of each layer, solved in closed form, which is far "
-        "more accurate from some hundred texts on (lm_head)",
+        "more accurate from some hundred texts on (lm_head); with --exit-by "
+        "confidence it is ridge",
     },
     "--exit-by": {
         "choices": ["retrieval", "confidence"],
@@ -117,8 +119,9 @@ _FIT: Options = {
     },
     "--encoder": {
         "type": values.encoder,
-        "help": "what makes the keys: a depth of the backbone, or a sentence encoder's "
-        "hub name or folder; by default depth-0 means",
+        "help": "what makes the keys, with --exit-by retrieval: a depth of the "
+        "backbone, or a sentence encoder's hub name or folder; by default depth-0 "
+        "means",
     },
     "--min-exit": {
         "type": int,

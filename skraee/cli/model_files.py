@@ -54,13 +54,14 @@ def read_model(path: Path) -> Classifier:
         If it holds no classifier.
     """
     from skraee.classifier import RAEEClassifier
+    from skraee.classifier_cv import RAEEClassifierCV
     from skraee.early_exit import EarlyExitClassifier
     from skraee.persistence.model_file import load
 
     if not path.is_file():
         raise OSError(f"there is no file {str(path)!r}; check the path.")
     if path.suffix == _SAVED:
-        kinds: list[Any] = [EarlyExitClassifier, RAEEClassifier]
+        kinds: list[Any] = [EarlyExitClassifier, RAEEClassifier, RAEEClassifierCV]
         saved: Classifier = load(kinds, path)
         return saved
 

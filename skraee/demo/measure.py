@@ -135,7 +135,7 @@ def is_steady(rounds: Float64Array) -> bool:
 
 def fixed_depth(
     name: str,
-    reader: Sweeper,
+    sweeper: Sweeper,
     head: LabelHead,
     classes: npt.NDArray[Any],
     depth: int,
@@ -148,7 +148,7 @@ def fixed_depth(
     ----------
     name : str
         What to call it.
-    reader : Sweeper
+    sweeper : Sweeper
         The backbone in memory.
     head : LabelHead
         Scores the classes.
@@ -162,9 +162,9 @@ def fixed_depth(
 
     def answer(texts: list[str]) -> tuple[npt.NDArray[Any], IntegerArray]:
         samples, inverse = distinct([(text,) for text in texts])
-        prompts = reader.prompts.encode(samples)
+        prompts = sweeper.prompts.encode(samples)
         exits = np.full(len(prompts), depth)
-        run = reader.engine.run(prompts, AtGivenDepths(exits), LabelScorer(head))
+        run = sweeper.engine.run(prompts, AtGivenDepths(exits), LabelScorer(head))
         return classes[run.scores.argmax(axis=1)][inverse], np.full(len(texts), depth)
 
     return System(name, answer)

@@ -158,4 +158,4 @@ def _exits(
         ByVotes(database=database, k=K, tau=s.tau, min_exit=s.min_exit)
         for s in settings
     ]
-    return np.stack([policy.choice(keys[held]).exits for policy in policies])
+    return np.stack([policy.choice(keys[held]).depths for policy in policies])

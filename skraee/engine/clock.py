@@ -72,7 +72,7 @@ class Timings:
     Attributes
     ----------
     seconds : dict of str to float
-        ``tokenize``, ``key``, ``search`` (with the exit rule), ``layers``, ``head``
+        ``tokenize``, ``key``, ``search`` (with the exit policy), ``layers``, ``head``
         and ``other``.
     n_texts : int
         Texts, copies included.

@@ -42,9 +42,9 @@ class Exits:
         depths = np.asarray(depths, dtype=np.int64)
         return cls(depths, np.zeros(len(depths), dtype=bool))
 
-    def take(self, rows: IntArray) -> Self:
+    def take(self, rows: IntArray) -> Exits:
         """Return the exits of some of the texts."""
-        return type(self)(self.depths[rows], self.undecided[rows])
+        return Exits(self.depths[rows], self.undecided[rows])
 
 
 class ExitPolicy:

@@ -6,6 +6,7 @@ A class says what is its own: how texts are read (`_open`), what fit learns from
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, Self
@@ -24,8 +25,9 @@ from skraee.engine.exit_policy import ExitPolicy
 from skraee.estimator.checks import check_integer
 from skraee.estimator.classes import check_class_weight, later_classes
 from skraee.estimator.contract import TextClassifierMixin
-from skraee.estimator.fitted import Fitted
+from skraee.estimator.fitted import Fitted, FittedByConfidence, FittedByNeighbors
 from skraee.estimator.learning import Lesson
+from skraee.estimator.parameters import unused_with_a_budget
 from skraee.estimator.predictions import predictions
 from skraee.estimator.progress import (
     CallbackSupportMixin,
@@ -33,6 +35,7 @@ from skraee.estimator.progress import (
     progress,
     with_callbacks,
 )
+from skraee.exceptions import warn_user
 from skraee.sweep.layer_sweep import LayerSweep
 from skraee.sweep.settings import SweepSettings
 from skraee.sweep.sweeper import Sweeper, open_sweeper
@@ -86,10 +89,10 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
         """Add labelled texts; only they pass the backbone.
 
-        The outcome is that of `fit` on all texts, but that a scikit-learn transformer
-        as `encoder` keeps what it learned from the first of them. A closed-form
-        readout is solved again at every depth, with the states of the earlier texts
-        from `memory`.
+        The outcome is that of `fit` on all texts. A closed-form readout is solved again
+        at every depth, with the states of the earlier texts from `memory`. For
+        `RAEEClassifier` a scikit-learn transformer as `encoder` keeps what it learned
+        from the first texts.
 
         Parameters
         ----------
@@ -108,19 +111,21 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
         ------
         ValueError
             If `classes` is missing on the first call, a class is unknown, or what the
-            earlier texts left is not known any more: their states, or, with
-            ``database="correct"``, those that were answered wrongly. The estimator is
-            then as it was.
+            earlier texts left is not known any more: their states or, for
+            `RAEEClassifier` with ``database="correct"``, those that were answered
+            wrongly. The estimator is then as it was.
         """
-        self._check_parameters()
-        before: Fitted | None = getattr(self, "_fitted", None)
+        self._check_before_fit()
+        before: FittedByConfidence | FittedByNeighbors | None
+        before = getattr(self, "_fitted", None)
         if before is not None:
             self._refuse_forgetful_database()
             before.check_setting(self._setting())
         samples = check_texts(X, self._template().fields)
         labels = check_labels(y, len(samples))
         classes = later_classes(labels, classes, getattr(self, "classes_", None))
-        check_class_weight(self.class_weight, labels, classes, before)
+        known = None if before is None else before.codes
+        check_class_weight(self.class_weight, labels, classes, known)
         self._check_words(classes)
         warn_of_empty(samples)
         if before is None:
@@ -174,8 +179,8 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
         Raises
         ------
         ValueError
-            If the label words or the encoder are known only with the labels or with
-            all texts at hand.
+            For `RAEEClassifier`, if the label words or the encoder are known only with
+            the labels or with all texts at hand.
         """
         self._check_parameters()
         samples = check_texts(X, self._template().fields)
@@ -192,8 +197,8 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
         Parameters
         ----------
         sweep : LayerSweep
-            From :meth:`sweep` of an estimator with the same backbone, template,
-            label words and encoder.
+            From :meth:`sweep` of an estimator with the same backbone and template and,
+            for `RAEEClassifier`, label words and encoder.
         y : array-like of shape (n,)
             The classes, in the order of the sweep's texts.
 
@@ -201,7 +206,7 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
         -------
         self
         """
-        self._check_parameters()
+        self._check_before_fit()
         if not isinstance(sweep, LayerSweep):
             raise TypeError(
                 f"fit_sweep takes a LayerSweep, as sweep returns it, got "
@@ -261,8 +266,9 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
     def timings(self, X: Any) -> Timings:
         """Predict once and say where the time went; nothing of it is kept.
 
-        Every distinct text is run and its neighbours are searched, whatever `memory`
-        or an earlier call knows of it: the time is that of texts never seen before.
+        Every distinct text is run, and for `RAEEClassifier` its neighbours are
+        searched, whatever `memory` or an earlier call knows of it: the time is that of
+        texts never seen before.
 
         Parameters
         ----------
@@ -325,6 +331,14 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
         """Refuse to add to a database that lacks what the outcome hangs on."""
 
     # What both do alike.
+
+    def _check_before_fit(self) -> None:
+        """Refuse wrong parameters, and warn of those that a budget makes useless."""
+        self._check_parameters()
+        signature = inspect.signature(type(self)).parameters
+        defaults = {name: one.default for name, one in signature.items()}
+        if unused := unused_with_a_budget(self.get_params(deep=False), defaults):
+            warn_user(unused, UserWarning)
 
     def _open_with(self, settings: SweepSettings) -> Sweeper:
         sweeper = open_sweeper(settings, self.device, self.batch_tokens, self.memory)

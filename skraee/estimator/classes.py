@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from skraee.estimator.fitted import Fitted
 from skraee.readout.weights import sample_weights
 from skraee.text.labels import check_classes
 
@@ -62,7 +61,7 @@ def check_class_weight(
     class_weight: Any,
     labels: npt.NDArray[Any],
     classes: npt.NDArray[Any],
-    before: Fitted | None = None,
+    codes_before: npt.NDArray[Any] | None = None,
 ) -> None:
     """Refuse a `class_weight` that does not suit y, before anything is loaded.
 
@@ -71,10 +70,10 @@ def check_class_weight(
     class_weight : None, "balanced" or dict
     labels : ndarray of shape (n,)
     classes : ndarray of shape (C,)
-    before : Fitted, optional
-        Of the texts that were fitted before.
+    codes_before : ndarray, optional
+        Class codes of the texts that were fitted before.
     """
     codes = np.searchsorted(classes, labels)
-    if before is not None:
-        codes = np.concatenate([before.codes, codes])
+    if codes_before is not None:
+        codes = np.concatenate([codes_before, codes])
     sample_weights(codes, classes, class_weight)

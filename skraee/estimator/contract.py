@@ -177,7 +177,7 @@ class TextClassifierMixin(ClassifierMixin):
 
     def _check_parameters(self) -> None:
         """Refuse values that no data could make right; a subclass may check more."""
-        check_parameters(self)
+        check_parameters(self.get_params(deep=False))
 
     def _check_fitted(self) -> None:
         """Refuse to go on unfitted, or with parameters that do not suit the fit."""

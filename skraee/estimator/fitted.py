@@ -80,11 +80,6 @@ class Fitted(FittedTexts):
     ridge: RidgeReadout | None = None
     records: npt.NDArray[np.uint8] | None = None
 
-    @property
-    def codes(self) -> npt.NDArray[np.integer]:
-        """Class codes of the training texts."""
-        raise NotImplementedError
-
     def scores(self, depths: npt.NDArray[Any]) -> Float32Array:
         """Score every depth of texts: softmax gives the probabilities.
 
@@ -138,20 +133,15 @@ class Fitted(FittedTexts):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FittedByConfidence(Fitted):
-    """What `EarlyExitClassifier` keeps; `partial_fit` needs the labels.
+    """What `EarlyExitClassifier` keeps; `partial_fit` needs the classes.
 
     Attributes
     ----------
-    labels : ndarray of shape (n,)
+    codes : ndarray of shape (n,)
         Class codes of the training texts.
     """
 
-    labels: npt.NDArray[np.integer]
-
-    @property
-    def codes(self) -> npt.NDArray[np.integer]:
-        """Class codes of the training texts."""
-        return self.labels
+    codes: npt.NDArray[np.integer]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

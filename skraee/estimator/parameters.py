@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,9 +26,6 @@ from skraee.retrieval.keys import check_encoder
 from skraee.sweep.memory import store_for
 from skraee.text.template import as_template
 
-if TYPE_CHECKING:
-    from sklearn.base import BaseEstimator
-
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "readout": ("lm_head", "ridge"),
     "below_tau": ("top3", "skip"),
@@ -39,22 +35,21 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
 }
 
 
-def check_parameters(estimator: BaseEstimator) -> None:
+def check_parameters(given: Mapping[str, Any]) -> None:
     """Refuse values that neither data nor a backbone could make right.
 
     No model is loaded, so what is wrong is said at once.
 
     Parameters
     ----------
-    estimator : BaseEstimator
-        One of ours; it has some of the parameters.
+    given : mapping of str to object
+        Parameters of one of our estimators, which has some of those that are checked.
 
     Raises
     ------
     ValueError, TypeError
         For the first parameter that is out of its range.
     """
-    given = estimator.get_params(deep=False)
     for name, check in _CHECKS.items():
         if name in given:
             check(name, given[name])
@@ -63,27 +58,27 @@ def check_parameters(estimator: BaseEstimator) -> None:
             check_choice(name, given[name], allowed)
 
 
-def unused_with_a_budget(estimator: BaseEstimator) -> str | None:
+def unused_with_a_budget(
+    given: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> str | None:
     """Say which setting was changed although a budget decides in its place.
 
     Parameters
     ----------
-    estimator : BaseEstimator
-        With a `budget`, or without one.
+    given, defaults : mapping of str to object
+        Parameters of an estimator, and what they are where nothing is said.
 
     Returns
     -------
     str or None
         What to warn of.
     """
-    given = estimator.get_params(deep=False)
     if given.get("budget") is None:
         return None
-    defaults = inspect.signature(type(estimator)).parameters
     changed = [
         f"{name}={given[name]!r}"
         for name in ("tau", "below_tau", "threshold")
-        if name in given and given[name] != defaults[name].default
+        if name in given and given[name] != defaults[name]
     ]
     if not changed:
         return None

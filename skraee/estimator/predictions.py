@@ -1,7 +1,8 @@
 """Predictions, chunk after chunk: key, exit and scores of each text.
 
-Every method that answers texts comes through `predictions`: `predict` and its kin,
-`timings`, and those that stop before the answer, `exit_layers` and `kneighbors`.
+What answers texts comes through `predictions`: `predict` and its kin, `timings`,
+`explain`. What needs no answer stops at the `keys`: `kneighbors`, and the exits that
+neighbours choose. Both look into the store first.
 """
 
 from __future__ import annotations

@@ -29,15 +29,11 @@ IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class ExitChoice:
-    """Where queries stop, and why.
+class ExitChoice(Exits):
+    """Where queries stop (equation 6), and why.
 
     Attributes
     ----------
-    exits : ndarray of int64 of shape (q,)
-        The depth at which each query stops (equation 6).
-    undecided : ndarray of bool of shape (q,)
-        Where no neighbour voted, so that the exit is the full depth.
     scores : ndarray of float64 of shape (q, m + 1)
         F of equation 4.
     distances : ndarray of float64 of shape (q, k)
@@ -46,8 +42,6 @@ class ExitChoice:
         Their rows in the database.
     """
 
-    exits: IntArray
-    undecided: npt.NDArray[np.bool_]
     scores: Float64Array
     distances: Float64Array
     rows: IntArray
@@ -77,8 +71,7 @@ class ByNeighbors(ExitPolicy, ABC):
 
     def depths(self, keys: Float32Array, last: int) -> Exits:
         """Choose the exits of texts with these keys (n, d)."""
-        choice = self.choice(keys)
-        return Exits(choice.exits, choice.undecided)
+        return self.choice(keys)
 
     def choice(self, keys: Float32Array) -> ExitChoice:
         """Choose the exits of texts with these keys (n, d), and say why."""

@@ -28,8 +28,8 @@ class EarlyExit(Protocol):
 class ExitLayerDisplay:
     """Where texts stop, over the accuracy that each layer has on its own.
 
-    The bars are the exit layers of RAEE; the line is what the model would score if
-    every text stopped at the same layer. RAEE gains where the texts of one layer are
+    The bars are the classifier's exits; the line is what the model would score if every
+    text stopped at the same layer. Early exit gains where the texts of one layer are
     not those of another.
 
     Parameters
@@ -39,7 +39,7 @@ class ExitLayerDisplay:
     layer_scores : ndarray of shape (m + 1,)
         Accuracy of each depth.
     score : float, optional
-        Accuracy of RAEE on the same texts.
+        Accuracy of the classifier on the same texts.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ class ExitLayerDisplay:
 
         Parameters
         ----------
-        estimator : RAEEClassifier
+        estimator : EarlyExitClassifier or RAEEClassifier
             Fitted; or any other with `layer_proba` and `predict`.
         X : sequence of n str, or DataFrame
             The texts.
@@ -126,7 +126,9 @@ class ExitLayerDisplay:
             depths, self.layer_scores, color="#d94801", marker=".", label="layer alone"
         )
         if self.score is not None:
-            beside.axhline(self.score, color="#08519c", linestyle="--", label="RAEE")
+            beside.axhline(
+                self.score, color="#08519c", linestyle="--", label="early exit"
+            )
         beside.set(ylabel="accuracy", ylim=(0, 1))
         handles = [*ax.get_legend_handles_labels()[0], *beside.lines]
         beside.legend(

@@ -127,9 +127,9 @@ class Explanation:
             text=text,
             label=classes[proba.argmax()],
             proba=dict(zip(classes.tolist(), proba.tolist(), strict=True)),
-            exit_layer=int(choice.exits[0]),
+            exit_layer=int(choice.depths[0]),
             n_layers=database.n_layers,
-            layers_run=max(int(choice.exits[0]), key_depth),
+            layers_run=max(int(choice.depths[0]), key_depth),
             undecided=bool(choice.undecided[0]),
             neighbors=tuple(neighbors),
         )
@@ -236,14 +236,17 @@ class ConfidenceExplanation:
 
     @property
     def passed(self) -> tuple[int, ...]:
-        """The depths that were not confident enough."""
-        return tuple(range(self.exit_layer))
+        """The depths at which it might have stopped and was not confident enough."""
+        return tuple(range(self.min_exit, self.exit_layer))
 
     def __str__(self) -> str:
         proba = ", ".join(f"{name} {p:.2f}" for name, p in self.proba.items())
         stopped = f"at or above {self.threshold:.2f}"
-        if self.exit_layer == self.n_layers:
-            stopped = f"no layer before was {stopped}"
+        if self.min_exit == self.n_layers:
+            stopped = f"min_exit={self.min_exit} allows no other"
+        elif self.exit_layer == self.n_layers:
+            since = f" from {self.min_exit} on" if self.min_exit else ""
+            stopped = f"no layer before{since} was {stopped}"
         lines = [
             f"{_shortened(self.text)!r} -> {self.label} ({proba})",
             f"  answered at layer {self.exit_layer} of {self.n_layers}: {stopped}",

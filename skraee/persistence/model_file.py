@@ -10,7 +10,7 @@ The file of format 2 is a ZIP (:mod:`skraee.persistence.archive`) with these mem
 ``ridge/*.npy``              the closed-form readout: ``coef``, ``intercept``,
                              ``weight``, ``inverse_temperature`` and ``penalty``
 ``texts/*.npy``              of the texts of fit the ``records`` under which the store
-                             has their states, and ``labels`` where no database is
+                             has their states, and class ``codes`` without a database
 ``database/*.npy``           ``keys``, ``proba``, ``labels`` and, where not all texts
                              were kept, ``kept`` of the database
 ``standardizer/*.npy``       ``mean`` and ``variance``, for an encoder that is a depth
@@ -30,7 +30,7 @@ The manifest has these entries:
 ``backbone``
     What leads to it (name and revision), its dtype, the hashes of its weights (as
     loaded, in this dtype), tokenizer and configuration.
-``reading``
+``sweep``
     Template, max_length, encoder (a named one with revision and hashes as above), the
     label words' tokens, and what is read of a text: states, keys.
 ``setting``
@@ -178,7 +178,7 @@ def load(
         if encoder is not None:
             parameters["encoder"] = encoder
         estimator = cls(**parameters)
-        saved = manifest["reading"]["encoder"]
+        saved = manifest["sweep"]["encoder"]
         used = from_plain(saved)
         had_one = isinstance(used, Encoder)
         if had_one and other is not None:

@@ -27,7 +27,7 @@ _PARTS: dict[str, type] = {
 }
 
 # Arrays of what fit left itself.
-_ARRAYS = ("labels", "records")
+_ARRAYS = ("codes", "records")
 
 
 def taken_apart(fitted: Fitted) -> tuple[Manifest, Arrays]:
@@ -41,7 +41,7 @@ def taken_apart(fitted: Fitted) -> tuple[Manifest, Arrays]:
     backbone = to_plain("backbone", settings.backbone)["backbone"]
     described: Manifest = {
         "backbone": {**backbone, "dtype": settings.dtype},
-        "reading": {
+        "sweep": {
             "template": settings.template.text,
             "max_length": to_plain("max_length", settings.max_length),
             "encoder": to_plain("encoder", settings.encoder),
@@ -57,8 +57,9 @@ def taken_apart(fitted: Fitted) -> tuple[Manifest, Arrays]:
         if (thing := getattr(fitted, name, None)) is not None:
             described[name], more = _fields(name, thing)
             arrays |= more
-    for name in _ARRAYS:
-        if (array := getattr(fitted, name, None)) is not None:
+    own = {field.name for field in fields(fitted)}
+    for name in own.intersection(_ARRAYS):
+        if (array := getattr(fitted, name)) is not None:
             arrays[f"texts/{name}"] = array
     return described, arrays
 
@@ -83,8 +84,8 @@ def put_together(
     encoder : object
         What makes the keys.
     """
-    reading, described = manifest["reading"], manifest["backbone"]
-    token_ids = tuple(reading["token_ids"])
+    sweep, described = manifest["sweep"], manifest["backbone"]
+    token_ids = tuple(sweep["token_ids"])
     parts = {
         name: _made(kind, {**manifest[name], **within(arrays, f"{name}/")})
         for name, kind in _PARTS.items()
@@ -102,13 +103,13 @@ def put_together(
     )
     settings = SweepSettings(
         backbone=from_plain({"backbone": described}) if moved is None else moved,
-        template=Template(reading["template"]),
-        max_length=reading["max_length"],
+        template=Template(sweep["template"]),
+        max_length=sweep["max_length"],
         dtype=described["dtype"],
         encoder=encoder,
         provenance=provenance,
-        by_states=reading["by_states"],
-        by_keys=reading["by_keys"],
+        by_states=sweep["by_states"],
+        by_keys=sweep["by_keys"],
     )
     kind = FittedByNeighbors if "database" in parts else FittedByConfidence
     return kind(

@@ -57,6 +57,7 @@ def _from_1(
     exit_by = parameters.pop("exit_by")
     del setting["exit_by"]
     manifest = manifest | {"parameters": parameters, "setting": setting}
+    manifest["sweep"] = manifest.pop("reading")
     arrays = {_RENAMED.get(name, name): array for name, array in arrays.items()}
     if exit_by == "retrieval":
         return manifest, arrays
@@ -67,7 +68,7 @@ def _from_1(
             "or RAEEClassifier."
         )
     return _by_confidence(manifest), {
-        "texts/labels": arrays["database/labels"].astype(np.int64),
+        "texts/codes": arrays["database/labels"].astype(np.int64),
         **{name: array for name, array in arrays.items() if _is_kept(name)},
     }
 
@@ -82,10 +83,10 @@ def _is_kept(name: str) -> bool:
 
 def _by_confidence(manifest: Manifest) -> Manifest:
     """Return the manifest of an EarlyExitClassifier."""
-    parameters, attributes = manifest["parameters"], manifest["attributes"]
+    parameters, attributes = manifest["parameters"], dict(manifest["attributes"])
     kept = {name: parameters[name] for name in _OF_EARLY_EXIT if name in parameters}
     if manifest["estimator"] == "RAEEClassifierCV":
-        chosen = attributes.get("threshold_", attributes.get("tau_"))
+        chosen = attributes.pop("threshold_", attributes.get("tau_"))
         kept |= {"budget": None, "threshold": chosen}
     elif parameters["budget"] is None:
         kept["threshold"] = parameters["tau"]
@@ -93,7 +94,7 @@ def _by_confidence(manifest: Manifest) -> Manifest:
         "estimator": "EarlyExitClassifier",
         "parameters": kept,
         "attributes": {n: v for n, v in attributes.items() if n in _ATTRIBUTES},
-        "reading": manifest["reading"] | {"token_ids": [], "encoder": None},
+        "sweep": manifest["sweep"] | {"token_ids": [], "encoder": None},
         "setting": {"budget": kept["budget"]},
         "database": None,
     }

@@ -1,1 +1,1 @@
-"""Keys, neighbours and the exit rule (equations 4 to 6 of the RAEE paper)."""
+"""Keys of texts, and the stored texts that are nearest to them."""

@@ -64,7 +64,7 @@ class Provenance:
     proba: npt.NDArray[np.float32]
     ridge: DepthReadout | None = None
     path: str = ""
-    estimator: str = "RAEEClassifier"
+    estimator: str = ""
     _probed: Identity | None = field(default=None, repr=False)
 
     @classmethod

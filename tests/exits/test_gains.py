@@ -52,7 +52,7 @@ def test_expected_gains_are_the_neighbours_probabilities_of_their_class() -> Non
     policy = ByGain(database=evidence.database, k=6, price=0.3, costs=COSTS, min_exit=1)
     choice = policy.choice(keys)
     expected_exits = 1 + (gains - 0.3 * COSTS)[:, 1:].argmax(axis=1)
-    np.testing.assert_array_equal(choice.exits, expected_exits)
+    np.testing.assert_array_equal(choice.depths, expected_exits)
     np.testing.assert_array_equal(choice.rows, rows)
     assert not choice.undecided.any()
     np.testing.assert_array_equal(policy.votes(), of_right_class(evidence.database))

@@ -57,6 +57,6 @@ def test_by_votes_is_the_rule_of_the_paper() -> None:
         weights = distances[i].min() / distances[i]
         expected = (weights[:, None] * votes[rows[i]]).sum(axis=0)
         np.testing.assert_allclose(found.scores[i], expected)
-        assert found.exits[i] == expected.argmax()
+        assert found.depths[i] == expected.argmax()
     planned = policy.depths(keys, 4)
-    np.testing.assert_array_equal(planned.depths, found.exits)
+    np.testing.assert_array_equal(planned.depths, found.depths)

@@ -270,7 +270,7 @@ def test_a_named_encoder_comes_back(
     clf.save(path)
     clear_backbones()
     assert_same_answers(clf, RAEEClassifier.load(path))
-    told = manifest_of(path)["reading"]["encoder"]["encoder"]
+    told = manifest_of(path)["sweep"]["encoder"]["encoder"]
     assert told["name"] == str(encoder_folder)
     assert told["dtype"] == "float32"
     for name in ("fingerprint", "tokenizer_hash", "config_hash"):
@@ -630,17 +630,17 @@ def test_layout_is_that_of_the_format(path: Path) -> None:
     assert manifest["skraee_format"] == 2
     assert set(manifest) == {
         *("skraee_format", "versions", "estimator", "parameters", "attributes"),
-        *("backbone", "reading", "database", "standardizer", "probes", "members"),
+        *("backbone", "sweep", "database", "standardizer", "probes", "members"),
         *("setting", "ridge"),
     }
     assert manifest["ridge"] is None
     hashes = {"fingerprint", "tokenizer_hash", "config_hash"}
-    shared = ("attributes", "backbone", "reading", "database", "standardizer")
+    shared = ("attributes", "backbone", "sweep", "database", "standardizer")
     entries = {name: set(manifest[name]) for name in shared}
     assert entries == {
         "attributes": {"n_layers_", "n_samples_fit_"},
         "backbone": {"name", "revision", "local_files_only", "dtype", *hashes},
-        "reading": {
+        "sweep": {
             *("template", "max_length", "encoder", "token_ids"),
             *("by_states", "by_keys"),
         },
@@ -653,7 +653,7 @@ def test_layout_is_that_of_the_format(path: Path) -> None:
     # What a file holds of these stands in persistence/parts.py by name.
     shared = {"sweep_settings", "token_ids", "setting", "ridge", "records"}
     shared |= {"attributes"}
-    assert {f.name for f in fields(FittedByConfidence)} == {*shared, "labels"}
+    assert {f.name for f in fields(FittedByConfidence)} == {*shared, "codes"}
     assert {f.name for f in fields(FittedByNeighbors)} == {
         *(*shared, "database", "standardizer")
     }
@@ -676,7 +676,7 @@ def test_layout_of_what_the_closed_form_adds(exit_by: str, path: Path) -> None:
     coefficients = ("coef", "intercept", "weight", "inverse_temperature", "penalty")
     assert {name for name in names if name.startswith(("ridge/", "texts/"))} == {
         "texts/records.npy",
-        *(["texts/labels.npy"] if confident else []),
+        *(["texts/codes.npy"] if confident else []),
         *(f"ridge/{c}.npy" for c in coefficients),
     }
     manifest = manifest_of(path)
@@ -724,7 +724,7 @@ def test_a_file_of_format_1_of_confident_exits_takes_more_texts(tmp_path: Path) 
     assert clf.threshold == 0.7
     clf.save(tmp_path / "clf")
     _, arrays = archive.read(tmp_path / "clf")
-    assert arrays["texts/labels"].tolist() == NUMBERS[:12].tolist()
+    assert arrays["texts/codes"].tolist() == NUMBERS[:12].tolist()
     with pytest.raises(ValueError, match="call fit on all texts"):
         clf.set_params(memory=None).partial_fit(X[12:], Y[12:])
 

@@ -60,7 +60,7 @@ def test_exits_add_the_votes_of_the_nearest_texts(database):
     assert choice.scores.tolist() == [
         [0.25 * 0.9375, 0.75 + 0.9375, 0.875 + 1.0],
     ]
-    assert choice.exits.tolist() == [2]
+    assert choice.depths.tolist() == [2]
     assert choice.undecided.tolist() == [False]
 
 
@@ -72,18 +72,18 @@ def test_exits_with_skip_leave_texts_below_tau_out(database):
 def test_exits_of_a_stored_key_follow_that_text_alone(database):
     choice = exits(database, [[0.0]], k=3, tau=0.9)
     assert choice.scores.tolist() == [[0.9375, 0.0, 0.0]]
-    assert choice.exits.tolist() == [0]
+    assert choice.depths.tolist() == [0]
 
 
 def test_exits_with_min_exit_drop_earlier_depths(database):
     choice = exits(database, [[0.0]], k=3, tau=0.9, min_exit=1)
     assert choice.scores.tolist() == [[0.0, 0.5, 0.0]]
-    assert choice.exits.tolist() == [1]
+    assert choice.depths.tolist() == [1]
 
 
 def test_exits_without_a_vote_are_the_full_depth_and_undecided(database):
     choice = exits(database, [[7.0], [0.0]], k=1, tau=0.9)
-    assert choice.exits.tolist() == [2, 0]
+    assert choice.depths.tolist() == [2, 0]
     assert choice.undecided.tolist() == [True, False]
 
 
@@ -100,7 +100,7 @@ def test_exits_alone_equal_exits_in_a_batch_bit_for_bit(metric):
     for i, query in enumerate(queries):
         alone = exits(database, query[None], k=12, tau=0.9)
         np.testing.assert_array_equal(alone.scores[0], together.scores[i])
-        assert alone.exits[0] == together.exits[i]
+        assert alone.depths[0] == together.depths[i]
 
 
 def test_exits_after_another_setting_are_the_same():
@@ -181,7 +181,7 @@ def test_kneighbors_hand_on_metric_and_method(monkeypatch):
 def test_build_with_one_class_and_one_text_works():
     database = Database.build([[1.0, 2.0]], np.ones((1, 3, 1)), [0])
     choice = exits(database, [[0.0, 0.0]], k=12, tau=0.9)
-    assert choice.exits.tolist() == [0]
+    assert choice.depths.tolist() == [0]
 
 
 def test_build_with_many_classes_widens_the_codes():
