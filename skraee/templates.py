@@ -18,7 +18,9 @@ class TaskPrompt:
     Attributes
     ----------
     template : str
+        The prompt, with its fields.
     label_words : dict of class name to word
+        What the model says for each class.
     """
 
     template: str

@@ -87,6 +87,7 @@ class FittedBaseline(FittedTexts):
     Attributes
     ----------
     n_classes : int
+        Number of classes C.
     learned : object
         The value of what `_learn` returned.
     """

@@ -109,13 +109,7 @@ def _unsteady(results: Sequence[Measured]) -> list[str]:
 
 
 def _verdict(raee: Measured, other: Measured) -> str:
-    """Say in a sentence how RAEE compares, and whether chance could do it.
-
-    Parameters
-    ----------
-    raee, other : Measured
-        On the same texts.
-    """
+    """Say in a sentence how RAEE compares, and whether chance could do it."""
     gain = raee.right.astype(float) - other.right
     points, error = 100 * gain.mean(), 100 * gain.std() / np.sqrt(len(gain))
     found = "not clearly better or worse than"

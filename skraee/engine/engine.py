@@ -57,6 +57,7 @@ class Run:
     scores : ndarray of shape (n, C), float32
         Softmax gives the probabilities.
     exits : ndarray of shape (n,), int
+        The depth at which each stopped.
     undecided : ndarray of shape (n,), bool
         Where nothing spoke for any depth, so that the whole model ran.
     """
@@ -148,8 +149,11 @@ class Engine:
         Parameters
         ----------
         prompts : sequence of n Prompt
+            In any order; they are run in that of their lengths and depths.
         policy : ExitPolicy
+            Where they stop.
         scorer : Scorer
+            What turns states into class scores.
         keys : ndarray of shape (n, d), optional
             What the policy decides by before the pass.
         on_progress : callable, optional
@@ -189,6 +193,7 @@ class Engine:
         Parameters
         ----------
         prompts : sequence of n Prompt
+            In any order; they are run in that of their lengths and depths.
         head : LabelHead or None
             Scores the states; None for no scores.
         text_means : bool, default=False
@@ -231,6 +236,7 @@ class Engine:
         Parameters
         ----------
         prompts : sequence of n Prompt
+            In any order; they are run in that of their lengths and depths.
         depth : int, optional
             Whose read-position states to return. None is the mean of the depth-0 states
             over each text's own tokens: no layer runs, and a text without tokens has 0.
@@ -260,7 +266,9 @@ class Engine:
         Parameters
         ----------
         prompts : sequence of n Prompt
+            In any order; they are run in that of their lengths and depths.
         scorer : Scorer
+            What turns states into class scores.
         on_progress : callable, optional
             Told how many prompts each finished batch had.
 
@@ -280,6 +288,7 @@ class Engine:
         Parameters
         ----------
         prompts : sequence of n Prompt
+            In any order; they are run in that of their lengths and depths.
         visit : callable
             See :class:`~skraee.engine.rows.RunningRows`.
         """

@@ -99,7 +99,9 @@ class ExitPolicy:
         Parameters
         ----------
         keys : ndarray of shape (n, d)
+            As `depths` takes them.
         scores : ndarray of shape (n, m + 1, C)
+            Of every depth, as `accepts` takes those of one.
         """
         last = scores.shape[1] - 1
         found = self.depths(keys, last)

@@ -40,8 +40,14 @@ def price_within(
 
     Parameters
     ----------
+    budget : float
+        Mean share of a full pass, one standard error included.
+    known : Evidence
+        What the left-out texts say: answers, classes, costs.
     gains : ndarray of shape (n, m + 1)
         `expected_gains` of each text by the others.
+    min_exit : int
+        The smallest depth at which a text may stop.
     """
     tried = np.append(0.0, np.geomspace(1e-4, 1e2, _N_TRIED))
     return best_within(
@@ -68,6 +74,7 @@ def best_within(
     budget : float
         Mean share of a full pass, one standard error included.
     known : Evidence
+        What the left-out texts say: answers, classes, costs.
     tried : ndarray
         Values to choose from.
     exits_for : callable

@@ -21,9 +21,11 @@ class Evidence:
     Attributes
     ----------
     proba : ndarray of shape (n, m + 1, C)
+        Of every text at every depth, by what did not see its label.
     codes : ndarray of shape (n,)
         Class codes.
     classes : ndarray of shape (C,)
+        Sorted.
     weights : ndarray of shape (n,)
         Of the texts.
     costs : ndarray of shape (m + 1,)
@@ -44,6 +46,7 @@ class NeighborEvidence(Evidence):
     Attributes
     ----------
     database : Database
+        Whose other texts are a text's neighbours.
     keys : ndarray of shape (n, d)
         Of all texts, as the database has them.
     """

@@ -25,6 +25,7 @@ def expected_gains(
     Parameters
     ----------
     database : Database
+        The stored texts.
     distances, rows : ndarray of shape (q, k)
         The neighbours.
 
@@ -53,7 +54,9 @@ def gains_left_out(
     Parameters
     ----------
     known : NeighborEvidence
+        The texts of fit, and the database that they are in.
     ks : sequence of int
+        Numbers of neighbours.
 
     Returns
     -------

@@ -28,6 +28,7 @@ def other_neighbors(
     Parameters
     ----------
     database : Database
+        The stored texts.
     keys : ndarray of shape (n, d)
         Of all texts that were fitted, in their order, also of those that the database
         did not keep.

@@ -54,11 +54,13 @@ class ByNeighbors(ExitPolicy, ABC):
     Attributes
     ----------
     database : Database
+        The stored texts, of which the nearest are asked.
     standardizer : Standardizer or None
         What the database's keys went through.
     k : int
         Neighbours that are asked.
     min_exit : int
+        The smallest depth at which a text may stop.
     decide_at : int or None
         The depth whose states are the keys.
     """
@@ -121,6 +123,7 @@ def votes_of(
     Parameters
     ----------
     database : Database
+        The stored texts, of which the nearest are asked.
     tau, below_tau, min_exit
         What `select_votes` takes.
 
@@ -172,7 +175,9 @@ class ByConfidence(ExitPolicy):
     Attributes
     ----------
     threshold : float
+        The least top probability that stops a text.
     min_exit : int
+        The smallest depth at which a text may stop.
     """
 
     threshold: float

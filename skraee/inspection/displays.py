@@ -46,6 +46,7 @@ class ExitLayerDisplay:
     ax_ : matplotlib Axes
         With the bars, after `plot`.
     figure_ : matplotlib Figure
+        That the axes are in.
     line_ : matplotlib Line2D
         The accuracy of each layer.
 

@@ -49,6 +49,7 @@ class Explanation:
     Attributes
     ----------
     text : str
+        What was asked, the fields of a template joined.
     label : object
         The answer.
     proba : dict
@@ -92,13 +93,17 @@ class Explanation:
         Parameters
         ----------
         text : str
+            What was asked, the fields of a template joined.
         proba : ndarray of shape (C,)
+            The answer at the exit.
         choice : ExitChoice
             Of one query.
         database : Database
+            The stored texts, of which some are its neighbours.
         votes : ndarray of shape (k, m + 1)
             What the neighbours vote with.
         classes : ndarray of shape (C,)
+            In the order of the probabilities.
         texts : sequence of str or None
             The texts of fit.
         key_depth : int, default=0
@@ -166,6 +171,7 @@ class ConfidenceExplanation:
     Attributes
     ----------
     text : str
+        What was asked, the fields of a template joined.
     label : object
         The answer.
     proba : dict
@@ -210,11 +216,17 @@ class ConfidenceExplanation:
         Parameters
         ----------
         text : str
+            What was asked, the fields of a template joined.
         layer_proba : ndarray of shape (m + 1, C)
+            The running answer at every depth.
         exit_layer : int
+            Where the text stopped.
         threshold : float
+            The confidence that stops a text.
         min_exit : int
+            No text stops before it.
         classes : ndarray of shape (C,)
+            In the order of the probabilities.
 
         Returns
         -------

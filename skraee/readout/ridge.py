@@ -77,6 +77,7 @@ class RidgeReadout:
         Parameters
         ----------
         states : ndarray of shape (n, m + 1, P, H)
+            As a sweep has them.
 
         Returns
         -------
@@ -110,6 +111,7 @@ def fit_ridge(
     codes : ndarray of shape (n,)
         Class codes, 0 to n_classes - 1.
     n_classes : int
+        Number of classes C; some may have no text.
     weights : ndarray of shape (n,)
         Of the texts. One without weight is read, but takes no part in the solution.
     seed : int

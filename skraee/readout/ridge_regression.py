@@ -30,6 +30,7 @@ class Solved:
     coef : ndarray of shape (F, C)
         On the features as they came.
     intercept : ndarray of shape (C,)
+        On the features as they came, too.
     penalty : float
         The one with the least leave-one-out error.
     left_out : ndarray of shape (n, C)
@@ -58,10 +59,13 @@ def solve(
     Parameters
     ----------
     features : ndarray of shape (n, F)
+        As they come; they are centred and scaled here.
     targets : ndarray of shape (n, C)
+        One column for each class, 1 and -1.
     weights : ndarray of shape (n,)
         All above 0.
     penalties : ndarray, optional
+        To choose from; `PENALTIES` by default.
 
     Returns
     -------

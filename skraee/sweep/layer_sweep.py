@@ -142,6 +142,7 @@ class LayerSweep:
         Parameters
         ----------
         path : str or Path
+            A file that `save` wrote.
 
         Returns
         -------
@@ -162,6 +163,7 @@ def softmax(logits: npt.NDArray[Any]) -> Float32Array:
     Parameters
     ----------
     logits : ndarray of shape (..., C)
+        Of any number of texts and depths.
 
     Returns
     -------
