@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 T = TypeVar("T")
 
-_everything: weakref.WeakSet[LRUCache] = weakref.WeakSet()
+_cleared: weakref.WeakSet[LRUCache] = weakref.WeakSet()
 
 
 class LRUCache:
@@ -24,6 +24,8 @@ class LRUCache:
     ----------
     size : int, default=16
         How many.
+    is_cleared : bool, default=True
+        Whether `clear_caches` empties it: where what is kept hangs on texts.
 
     Examples
     --------
@@ -33,11 +35,12 @@ class LRUCache:
     (1, 1, 3)
     """
 
-    def __init__(self, size: int = 16) -> None:
+    def __init__(self, size: int = 16, *, is_cleared: bool = True) -> None:
         self._size = size
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = threading.Lock()
-        _everything.add(self)
+        if is_cleared:
+            _cleared.add(self)
 
     def get(self, name: Hashable, make: Callable[[], T]) -> T:
         """Return what has this name; make it where it is not kept."""
@@ -65,8 +68,8 @@ class LRUCache:
 
 
 def clear_caches() -> None:
-    """Forget what any `LRUCache` of this process keeps."""
-    for kept in list(_everything):
+    """Forget what the caches of this process keep, but those that are never cleared."""
+    for kept in list(_cleared):
         kept.clear()
 
 

@@ -72,7 +72,10 @@ def prefix_worth_reusing(prompts: Sequence[Prompt]) -> tuple[int, ...]:
 
 def kept_prefixes(backbone: LoadedBackbone) -> LRUCache:
     """Return what is kept of a backbone's prefixes: their tokens -> `Cache`."""
-    return backbone.derived("prefixes", lambda: LRUCache(_KEPT_PREFIXES))
+    # They hang on templates alone, so that forgetting texts does not forget them.
+    return backbone.derived(
+        "prefixes", lambda: LRUCache(_KEPT_PREFIXES, is_cleared=False)
+    )
 
 
 def _takes_prefix(backbone: LoadedBackbone) -> bool:

@@ -32,6 +32,13 @@ def test_all_caches_are_cleared_at_once() -> None:
     assert [kept.names() for kept in caches] == [[], []]
 
 
+def test_a_cache_that_is_never_cleared_keeps_what_it_has() -> None:
+    kept = LRUCache(is_cleared=False)
+    kept.get("a", lambda: 1)
+    clear_caches()
+    assert kept.get("a", lambda: 2) == 1
+
+
 def test_content_hash_tells_values_shapes_and_dtypes_apart() -> None:
     array = np.arange(6.0)
     others = [array + 1, array.reshape(2, 3), array.astype(np.int64), array[::-1]]

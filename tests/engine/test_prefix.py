@@ -13,7 +13,7 @@ import pytest
 import torch
 import transformers as tf
 
-from skraee import clear_backbones, toy
+from skraee import clear_backbones, clear_sweeps, toy
 from skraee.backbone.families import FAMILIES
 from skraee.backbone.loaded import LoadedBackbone
 from skraee.engine import engine as engine_module
@@ -248,6 +248,7 @@ def test_prefix_is_run_once_for_all_batches_and_calls(
         engine.sweep(prompts, head)
         run_to(engine, prompts, np.full(len(prompts), 2), head)
         engine.keys(prompts[:2], 1)
+        clear_sweeps()  # which forgets texts, and no template
     assert passes == {prompts[0].ids[:6]: 1}
 
 
