@@ -36,7 +36,7 @@ from skraee.exits.evidence import NeighborEvidence
 from skraee.exits.gains import gains_left_out
 from skraee.exits.policies import ByGain, ByNeighbors, ByVotes
 from skraee.exits.voting import exit_distribution
-from skraee.inspection.explanation import Explanation
+from skraee.inspection.explanation import Explanation, only_text
 from skraee.persistence.model_file import load
 from skraee.persistence.saving import SavingMixin
 from skraee.retrieval.database import Database
@@ -276,13 +276,14 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
         sweeper = self._with_encoder(sweeper, samples)
         with fit_progress(self, X, y, len(samples)) as on_progress:
             sweep = sweeper.sweep(samples, words.all_ids, on_progress)
-            return self._learn(Lesson(sweeper, sweep, codes, classes, samples), words)
+            lesson = Lesson(sweeper, sweep, codes, classes, words, samples)
+            return self._learn(lesson)
 
-    def _learn(self, lesson: Lesson, words: WordTokens) -> Self:
+    def _learn(self, lesson: Lesson) -> Self:
         """Read the sweep, store it with its keys and labels, choose within a budget."""
         weights = lesson.weights(self.class_weight)
-        proba, solved = self._read(lesson, words, weights)
-        fitted = self._store(lesson, words, proba, solved)
+        proba, solved = self._read(lesson, weights)
+        fitted = self._store(lesson, proba, solved)
         costs = depth_costs(lesson.sweeper.backbone)
         known = NeighborEvidence(
             proba=proba,
@@ -298,14 +299,14 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
         return self._learned(lesson, fitted, proba, costs, **chosen)
 
     def _read(
-        self, lesson: Lesson, words: WordTokens, weights: Float64Array
+        self, lesson: Lesson, weights: Float64Array
     ) -> tuple[Float32Array, SolvedReadout | None]:
         """Return the probabilities (n, m + 1, C) of all texts, and what reads them."""
         if self.readout == "ridge":
             shared = self.memory is not None
             solved = solve_readout(lesson, weights, self._seed(), shared=shared)
             return solved.proba, solved
-        proba = lesson.sweep.proba(words.ids)
+        proba = lesson.sweep.proba(lesson.words.ids)
         if lesson.before is not None:
             proba = np.concatenate([lesson.before.database.proba, proba])
         return proba, None
@@ -313,7 +314,6 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
     def _store(
         self,
         lesson: Lesson,
-        words: WordTokens,
         proba: Float32Array,
         solved: SolvedReadout | None,
     ) -> FittedByNeighbors:
@@ -336,7 +336,7 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
         fitted = FittedByNeighbors(
             sweep_settings=lesson.sweeper.settings,
             setting=self._setting(),
-            token_ids=words.ids,
+            token_ids=lesson.words.ids,
             ridge=None if solved is None else solved.ridge,
             records=None if solved is None else solved.records,
             database=database,
@@ -469,15 +469,13 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
         """
         X = [text] if isinstance(text, str) else text
         self._check_fitted()
-        samples = self._texts(X)
-        if len(samples) != 1:
-            raise ValueError(f"explain takes one text at a time, got {len(samples)}.")
+        words = only_text(self._texts(X))
         shown = None if texts is None else self._texts_of_fit(texts)
         policy = self._policy(self._fitted)
         (found,) = self._by_keys(X, lambda keys: (keys,))
         choice = policy.choice(found)
         return Explanation.of(
-            joined(samples)[0],
+            words,
             proba=self._answer(X, lambda proba, _: (proba,))[0][0],
             choice=choice,
             database=self._fitted.database,

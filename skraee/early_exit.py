@@ -32,13 +32,11 @@ from skraee.estimator.progress import fit_progress, with_callbacks
 from skraee.exits.budget import threshold_within
 from skraee.exits.evidence import Evidence
 from skraee.exits.policies import ByConfidence
-from skraee.inspection.explanation import ConfidenceExplanation
+from skraee.inspection.explanation import ConfidenceExplanation, only_text
 from skraee.persistence.model_file import load
 from skraee.persistence.saving import SavingMixin
-from skraee.retrieval.keys import joined
 from skraee.sweep.settings import SweepSettings
 from skraee.sweep.sweeper import Sweeper
-from skraee.sweep.word_tokens import WordTokens
 from skraee.text.template import Template
 
 # The threshold where neither it nor a budget is given.
@@ -194,10 +192,10 @@ class EarlyExitClassifier(SavingMixin, EarlyExitBase):
         sweeper = self._with_encoder(self._open(), samples)
         with fit_progress(self, X, y, len(samples)) as on_progress:
             sweep = sweeper.sweep(samples, (), on_progress)
-            lesson = Lesson(sweeper, sweep, codes, classes, samples)
-            return self._learn(lesson, WordTokens())
+            lesson = Lesson(sweeper, sweep, codes, classes, samples=samples)
+            return self._learn(lesson)
 
-    def _learn(self, lesson: Lesson, words: WordTokens) -> Self:
+    def _learn(self, lesson: Lesson) -> Self:
         """Solve the readout of every depth, and choose the threshold."""
         weights = lesson.weights(self.class_weight)
         shared = self.memory is not None
@@ -265,13 +263,13 @@ class EarlyExitClassifier(SavingMixin, EarlyExitBase):
         """
         X = [text] if isinstance(text, str) else text
         self._check_fitted()
-        samples = self._texts(X)
-        if len(samples) != 1:
-            raise ValueError(f"explain takes one text at a time, got {len(samples)}.")
-        _, exits = self.predict_proba(X, return_exit_layers=True)
+        words = only_text(self._texts(X))
+        proba, exits = self.predict_proba(X, return_exit_layers=True)
+        layer_proba = np.asarray(self.layer_proba(X)[0])
+        layer_proba[exits[0]] = proba[0]  # to the last bit what predict says
         return ConfidenceExplanation.of(
-            joined(samples)[0],
-            layer_proba=np.asarray(self.layer_proba(X)[0]),
+            words,
+            layer_proba=layer_proba,
             exit_layer=int(exits[0]),
             threshold=self._threshold(),
             min_exit=self.min_exit,

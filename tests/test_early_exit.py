@@ -66,6 +66,26 @@ def test_costs_are_those_of_the_backbone_and_not_of_equal_layers() -> None:
     assert raee(readout="ridge").fit(X, Y).cost_ == pytest.approx(np.arange(5) / 4)
 
 
+@pytest.mark.parametrize("how", ["partial_fit", "fit_sweep"])
+def test_other_ways_to_fit_warn_of_a_useless_threshold_too(how: str) -> None:
+    clf = early_exit(budget=0.5, threshold=0.8)
+    given = clf.sweep(X) if how == "fit_sweep" else X
+    more = {"classes": np.unique(Y)} if how == "partial_fit" else {}
+    with pytest.warns(UserWarning, match=r"threshold=0.8 is not used") as caught:
+        getattr(clf, how)(given, Y, **more)
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.filterwarnings("ignore:.*no instructions for:UserWarning")
+def test_explain_says_what_predict_says_to_the_last_bit() -> None:
+    clf = early_exit("causal", dtype="bfloat16", threshold=0.7).fit(X, Y)
+    for text in X_NEW[:8]:
+        told = clf.explain(text)
+        proba, exits = clf.predict_proba([text], return_exit_layers=True)
+        assert list(told.proba.values()) == proba[0].tolist()
+        assert (told.label, told.exit_layer) == (clf.predict([text])[0], exits[0])
+
+
 def test_a_threshold_that_a_budget_makes_useless_is_warned_of_at_fit() -> None:
     clf = early_exit(budget=0.5, threshold=0.8)
     with pytest.warns(UserWarning, match=r"threshold=0.8 is not used") as caught:

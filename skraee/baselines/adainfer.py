@@ -23,8 +23,8 @@ from skraee.baselines.base import (
 )
 from skraee.baselines.measures import MeasuredScorer, at_every_depth
 from skraee.engine.batching import BatchTokens, OnProgress
-from skraee.engine.engine import Run
 from skraee.engine.exit_policy import ExitPolicy
+from skraee.engine.run import Run
 from skraee.estimator.checks import check_choice, check_integer
 from skraee.sweep.sweeper import Sweeper
 from skraee.text.label_words import LabelWords

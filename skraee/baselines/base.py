@@ -20,7 +20,7 @@ from skraee.backbone.handle import Backbone, as_backbone
 from skraee.backbone.precision import Device
 from skraee.engine.batching import BatchTokens, OnProgress
 from skraee.engine.cost import depth_costs
-from skraee.engine.engine import Run
+from skraee.engine.run import Run
 from skraee.estimator.contract import TextClassifierMixin
 from skraee.estimator.fitted import FittedTexts
 from skraee.estimator.progress import progress
@@ -272,9 +272,6 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
     ) -> Run:
         prompts = sweeper.prompts_of(chunk, np.arange(len(chunk.samples)))
         run = self._run(sweeper, self._fitted, prompts, on_progress)
-        all_texts = chunk.inverse
         if on_progress is not None:
-            on_progress(len(all_texts) - len(prompts))
-        return Run(
-            run.scores[all_texts], run.exits[all_texts], run.undecided[all_texts]
-        )
+            on_progress(len(chunk.inverse) - len(prompts))
+        return run.take(chunk.inverse)

@@ -13,9 +13,9 @@ from skraee.baselines.base import (
     TrainingTexts,
 )
 from skraee.engine.batching import BatchTokens, OnProgress
-from skraee.engine.engine import Run
 from skraee.engine.exit_policy import ExitPolicy
 from skraee.engine.head import label_head
+from skraee.engine.run import Run
 from skraee.engine.scorer import LabelScorer
 from skraee.sweep.sweeper import Sweeper
 from skraee.text.label_words import LabelWords

@@ -9,8 +9,7 @@ rows go on. What differs between the methods here is the visitor.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +33,7 @@ from skraee.engine.repair import read_finite
 from skraee.engine.rotation import rotations_of, sides_of
 from skraee.engine.row_exits import RowExits
 from skraee.engine.rows import EndingAt, RunningRows, Visit
+from skraee.engine.run import Run
 from skraee.engine.scorer import Scorer
 from skraee.engine.stacks import layers_of
 from skraee.engine.states import States
@@ -46,40 +46,6 @@ if TYPE_CHECKING:
 
 IntArray = npt.NDArray[np.int64]
 Float32Array = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """Where prompts stopped, and how they scored there.
-
-    Attributes
-    ----------
-    scores : ndarray of shape (n, C), float32
-        Softmax gives the probabilities.
-    exits : ndarray of shape (n,), int
-        The depth at which each stopped.
-    undecided : ndarray of shape (n,), bool
-        Where nothing spoke for any depth, so that the whole model ran.
-    """
-
-    scores: Float32Array
-    exits: IntArray
-    undecided: npt.NDArray[np.bool_]
-
-    @classmethod
-    def empty(cls, n_prompts: int, n_classes: int) -> Self:
-        """Return room for n prompts."""
-        return cls(
-            np.zeros((n_prompts, n_classes), dtype=np.float32),
-            np.zeros(n_prompts, dtype=np.int64),
-            np.zeros(n_prompts, dtype=bool),
-        )
-
-    def put(self, rows: IntArray, run: Run) -> None:
-        """Put another run's prompts in the place of some of these."""
-        self.scores[rows] = run.scores
-        self.exits[rows] = run.exits
-        self.undecided[rows] = run.undecided
 
 
 class Engine:

@@ -20,8 +20,8 @@ from skraee.backbone.handle import Backbone
 from skraee.backbone.precision import Device, resolve_device
 from skraee.engine.batching import BatchTokens
 from skraee.engine.clock import Clock, Timings
-from skraee.engine.engine import Run
 from skraee.engine.exit_policy import ExitPolicy
+from skraee.engine.run import Run
 from skraee.estimator.checks import check_integer
 from skraee.estimator.classes import check_class_weight, later_classes
 from skraee.estimator.contract import TextClassifierMixin
@@ -137,8 +137,8 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
         with fit_progress(self, X, y, len(samples)) as on_progress:
             sweep = sweeper.sweep(samples, words.all_ids, on_progress)
             codes = np.searchsorted(classes, labels)
-            lesson = Lesson(sweeper, sweep, codes, classes, samples, before)
-            return self._learn(lesson, words)
+            lesson = Lesson(sweeper, sweep, codes, classes, words, samples, before)
+            return self._learn(lesson)
 
     def layer_proba(self, X: Any) -> FloatArray:
         """Read every depth of every text; `predict_proba` is one row of it.
@@ -221,7 +221,7 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
         words = self._tokens(sweeper, classes)
         sweeper = sweeper.with_encoder(sweeper.encoder)
         codes = np.searchsorted(classes, labels)
-        return self._learn(Lesson(sweeper, sweep, codes, classes), words)
+        return self._learn(Lesson(sweeper, sweep, codes, classes, words))
 
     def predict_iter(
         self, texts: Any, chunk_size: int = 1024
@@ -303,7 +303,7 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
         """Load the backbone as the parameters say."""
 
     @abstractmethod
-    def _learn(self, lesson: Lesson, words: WordTokens) -> Self:
+    def _learn(self, lesson: Lesson) -> Self:
         """Learn from a sweep and labels; nothing changes before the end."""
 
     @abstractmethod

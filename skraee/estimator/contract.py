@@ -13,7 +13,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
-from skraee.engine.engine import Run
+from skraee.engine.run import Run
 from skraee.estimator.fitted import FittedTexts
 from skraee.estimator.parameters import check_parameters
 from skraee.exceptions import UndecidedWarning, warn_user

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -15,14 +15,14 @@ from skraee.estimator.fitted import Fitted
 from skraee.readout.ridge import RidgeReadout, fit_ridge
 from skraee.readout.weights import sample_weights
 from skraee.sweep.layer_sweep import LayerSweep
+from skraee.sweep.records import NAME_BYTES
 from skraee.sweep.sweeper import Sweeper
+from skraee.sweep.word_tokens import WordTokens
 from skraee.text.inputs import Texts
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 IntegerArray = npt.NDArray[np.integer]
-
-_RECORD_BYTES = 20
 
 _solved = LRUCache()
 
@@ -39,6 +39,8 @@ class Lesson:
     new_codes : ndarray of shape (n,)
         Their class codes.
     classes : ndarray of shape (C,)
+    words : WordTokens
+        Tokens of the label words, where these are read.
     samples : Texts or None
         The new texts; None where only their sweep is known.
     before : Fitted or None
@@ -49,6 +51,7 @@ class Lesson:
     sweep: LayerSweep
     new_codes: IntegerArray
     classes: npt.NDArray[Any]
+    words: WordTokens = field(default_factory=WordTokens)
     samples: Texts | None = None
     before: Any = None
 
@@ -142,7 +145,7 @@ def _states_and_records(
     assert states is not None
     if lesson.samples is not None:
         names = b"".join(lesson.sweeper.records_of(lesson.samples))
-        records = np.frombuffer(names, np.uint8).reshape(-1, _RECORD_BYTES)
+        records = np.frombuffer(names, np.uint8).reshape(-1, NAME_BYTES)
     if before is not None:
         states = _joined(lesson.sweeper.states_of(before.record_names()), states)
         if records is not None and before.records is not None:

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from skraee.engine.batching import OnProgress
-from skraee.engine.engine import Run
 from skraee.engine.exit_policy import ExitPolicy
+from skraee.engine.run import Run
 from skraee.estimator.fitted import Fitted
 from skraee.sweep.chunks import Chunk, Recalled, Sample
 from skraee.sweep.sweeper import Sweeper
@@ -88,10 +88,7 @@ class _Chunk:
         whole = Run.empty(n_texts, found[0][1].scores.shape[1])
         for rows, run in found:
             whole.put(rows, run)
-        all_texts = chunk.inverse
-        return Run(
-            whole.scores[all_texts], whole.exits[all_texts], whole.undecided[all_texts]
-        )
+        return whole.take(chunk.inverse)
 
     def _read(self, known: Recalled) -> Run:
         """Read the exits off texts whose every depth is known."""

@@ -12,6 +12,8 @@ import numpy.typing as npt
 from skraee.exits.policies import ExitChoice
 from skraee.exits.voting import neighbor_weights
 from skraee.retrieval.database import Database
+from skraee.retrieval.keys import joined
+from skraee.text.inputs import Texts
 
 
 @dataclass(frozen=True)
@@ -272,6 +274,19 @@ class ConfidenceExplanation:
             line = f"  layer {depth:2d}  {self.confidence[depth]:.2f}  {label}  {why}"
             lines.append(line.rstrip())
         return "\n".join(lines)
+
+
+def only_text(samples: Texts) -> str:
+    """Return the one text that there is to explain, its fields joined.
+
+    Raises
+    ------
+    ValueError
+        If there are more, or none.
+    """
+    if len(samples) != 1:
+        raise ValueError(f"explain takes one text at a time, got {len(samples)}.")
+    return joined(samples)[0]
 
 
 def _shortened(text: str, width: int = 60) -> str:

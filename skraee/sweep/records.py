@@ -31,6 +31,9 @@ _LOGITS = "sweep"  # of label words: "tokens", "logits", "is_cut"
 _STATES = "states"  # "states", "is_cut"
 _KEY = "key"  # "key"
 
+#: Length of a record's name.
+NAME_BYTES = 20
+
 
 class TextSweep(NamedTuple):
     """What a pass found of a text.
@@ -218,7 +221,9 @@ def record_names(
     -------
     list of n bytes
     """
-    start = hashlib.blake2b(json.dumps([kind, *context]).encode(), digest_size=20)
+    start = hashlib.blake2b(
+        json.dumps([kind, *context]).encode(), digest_size=NAME_BYTES
+    )
     names = []
     for fields in samples:
         digest = start.copy()

@@ -15,7 +15,7 @@ import joblib
 import pandas as pd
 import pytest
 
-from skraee import EarlyExitClassifier, RAEEClassifier, toy
+from skraee import EarlyExitClassifier, RAEEClassifier, RAEEClassifierCV, toy
 from skraee.cli.arguments import parser
 from skraee.cli.main import main
 from tests.support.models import toy_objects
@@ -158,6 +158,20 @@ def test_fit_refuses_an_option_of_the_other_kind_of_exit(
     assert main([*command, "--exit-by", exit_by, option, value]) == 2
     told = capsys.readouterr().err
     assert f"with --exit-by {exit_by} there is no use for {option}; leave it" in told
+
+
+@pytest.mark.parametrize("suffix", [".skraee", ".joblib"])
+def test_predict_reads_a_search_that_was_kept(new, tmp_path, capsys, suffix):
+    texts, labels = toy.reviews(30)
+    clf = RAEEClassifierCV(
+        toy.backbone(), toy.TEMPLATES["masked"], label_words=toy.LABEL_WORDS
+    ).fit(texts, labels)
+    model = tmp_path / f"model{suffix}"
+    clf.save(model) if suffix == ".skraee" else joblib.dump(clf, model)
+    assert main(["predict", str(model), str(new)]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    answers = clf.predict([row["text"] for row in rows])
+    assert [row["label"] for row in rows] == answers.tolist()
 
 
 def test_predict_with_a_damaged_saved_file_is_one_line(new, tmp_path, capsys):

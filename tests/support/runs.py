@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from skraee.backbone.loaded import LoadedBackbone
-from skraee.engine.engine import Engine, Run
+from skraee.engine.engine import Engine
 from skraee.engine.exit_policy import AtGivenDepths, ExitPolicy, Exits
 from skraee.engine.head import label_head
+from skraee.engine.run import Run
 from skraee.engine.scorer import LabelScorer
 from skraee.text.prompt import Prompt
 from tests.support.prompts import LABEL_IDS, prompts_for

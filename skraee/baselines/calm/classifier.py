@@ -23,7 +23,7 @@ from skraee.baselines.base import (
 from skraee.baselines.calm.confidence import MEASURES, NEVER, ByMeasure, candidates_for
 from skraee.baselines.measures import MeasuredScorer, at_every_depth
 from skraee.engine.batching import BatchTokens, OnProgress
-from skraee.engine.engine import Run
+from skraee.engine.run import Run
 from skraee.estimator.checks import check_choice, check_integer, check_real
 from skraee.exceptions import warn_user
 from skraee.exits.risk import early_losses, fewest_texts, safe_threshold

@@ -19,7 +19,7 @@ from skraee.baselines.base import (
 from skraee.baselines.deebert.ramps import ByEntropy, RampScorer
 from skraee.baselines.deebert.training import Training
 from skraee.engine.batching import BatchTokens, OnProgress
-from skraee.engine.engine import Run
+from skraee.engine.run import Run
 from skraee.estimator.checks import check_integer, check_real
 from skraee.sweep.settings import SweepSettings
 from skraee.sweep.sweeper import Sweeper

@@ -27,9 +27,9 @@ from skraee.baselines.hashee.hashing import (
 )
 from skraee.baselines.hashee.token_layers import TokenEngine, check_leaves_tokens_out
 from skraee.engine.batching import BatchTokens, OnProgress
-from skraee.engine.engine import Run
 from skraee.engine.exit_policy import ExitPolicy
 from skraee.engine.head import label_head
+from skraee.engine.run import Run
 from skraee.engine.scorer import LabelScorer
 from skraee.engine.stacks import layers_of
 from skraee.estimator.checks import check_choice, check_integer

@@ -23,9 +23,10 @@ from skraee.baselines.sleb.block_removal import removable_blocks, without_blocks
 from skraee.baselines.sleb.block_search import find_removal_order
 from skraee.baselines.sleb.exercises import exercises_for
 from skraee.engine.batching import BatchTokens, OnProgress
-from skraee.engine.engine import Engine, Run
+from skraee.engine.engine import Engine
 from skraee.engine.exit_policy import ExitPolicy
 from skraee.engine.head import label_head
+from skraee.engine.run import Run
 from skraee.engine.scorer import LabelScorer
 from skraee.estimator.checks import check_integer, check_sequence
 from skraee.retrieval.keys import joined
