@@ -24,9 +24,11 @@ from sklearn.pipeline import make_pipeline
 
 from skraee import LayerSweep, RAEEClassifier, Template, toy
 from skraee.engine.engine import Engine
+from skraee.engine.exit_policy import Exits
 from skraee.engine.row_exits import RowExits
 from skraee.engine.sweep_visitor import SweepVisitor
 from skraee.exceptions import InputWarning, TruncationWarning, UndecidedWarning
+from skraee.exits.policies import ByVotes
 from skraee.text.inputs import check_texts
 from tests.support.classifiers import raee
 from tests.support.prompts import encoder
@@ -218,6 +220,24 @@ def test_undecided_texts_run_all_layers_and_are_counted_in_one_warning() -> None
     with pytest.warns(UndecidedWarning, match=r"^40 text\(s\) .*positions 0, 1, 2"):
         _, exits = clf.predict(X_NEW, return_exit_layers=True)
     assert (exits == clf.n_layers_).all()
+
+
+def test_undecided_texts_are_told_by_their_places_among_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clf = raee(k=1, tau=1.0, below_tau="skip", index="exact").fit(X, Y)
+    monkeypatch.setattr("skraee.sweep.chunks.CHUNK_SIZE", 3)
+    texts = X_NEW[:7]
+
+    def some(self: Any, keys: Any, last: int) -> Exits:
+        n_seen.append(len(keys))
+        nobody = np.arange(sum(n_seen) - len(keys), sum(n_seen)) == 4
+        return Exits(np.full(len(keys), last), nobody)
+
+    n_seen: list[int] = []
+    monkeypatch.setattr(ByVotes, "depths", some)
+    with pytest.warns(UndecidedWarning, match=r"^1 text\(s\) .*\(positions 4\)"):
+        clf.predict(texts)
 
 
 def test_k_and_tau_set_after_fit_are_used_by_predict() -> None:

@@ -12,6 +12,7 @@ import pytest
 from skraee import clear_sweeps, toy
 from skraee.engine.engine import Engine
 from tests.support.classifiers import raee
+from tests.support.reviews import noisy_reviews
 
 X, Y = toy.reviews(70)
 X_NEW, _ = toy.reviews(40, seed=1)
@@ -41,6 +42,16 @@ def test_partial_fit_equals_fit_on_all_texts(
         parts.kneighbors(X_NEW, 9), whole.kneighbors(X_NEW, 9), strict=True
     ):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore::skraee.exceptions.UndecidedWarning")
+def test_scores_of_the_depths_count_texts_that_the_database_has_forgotten() -> None:
+    texts, labels = noisy_reviews(70)
+    whole = classifier(database="correct").fit(texts, labels)
+    parts = classifier(database="correct").fit(texts[:30], labels[:30])
+    assert parts.kneighbors(X_NEW, 99)[1].shape[1] < 30  # some are not stored
+    parts.partial_fit(texts[30:], labels[30:])
+    np.testing.assert_allclose(parts.layer_scores_, whole.layer_scores_)
 
 
 def test_partial_fit_sweeps_only_the_new_texts(monkeypatch: Any) -> None:

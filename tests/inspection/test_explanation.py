@@ -34,11 +34,14 @@ def test_running_answers_are_of_every_depth_those_behind_the_exit_too() -> None:
     assert told.confidence == (0.6, 0.75, 0.95, 0.9)
 
 
-@pytest.mark.parametrize(("exit_layer", "passed"), [(0, ()), (2, (0, 1))])
-def test_depths_that_were_passed_are_those_before_the_exit(
-    exit_layer: int, passed: tuple[int, ...]
+@pytest.mark.parametrize(
+    ("exit_layer", "min_exit", "passed"),
+    [(0, 0, ()), (2, 0, (0, 1)), (3, 1, (1, 2)), (2, 2, ())],
+)
+def test_depths_that_were_passed_are_those_where_it_might_have_stopped(
+    exit_layer: int, min_exit: int, passed: tuple[int, ...]
 ) -> None:
-    assert explained(exit_layer).passed == passed
+    assert explained(exit_layer, min_exit=min_exit).passed == passed
 
 
 def test_report_has_a_line_for_each_depth_and_says_which_were_not_run() -> None:
@@ -79,6 +82,7 @@ def test_report_of_the_last_layer_says_that_no_layer_before_was_confident() -> N
 
 def test_report_of_the_last_layer_names_min_exit_where_it_allows_no_other() -> None:
     lines = str(explained(3, threshold=0.0, min_exit=3)).splitlines()
+    assert lines[1] == "  answered at layer 3 of 3: min_exit=3 allows no other"
     assert [line.endswith("before min_exit=3") for line in lines[2:]] == [
         *(True, True, True),
         False,

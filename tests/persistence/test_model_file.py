@@ -703,6 +703,8 @@ TOLD = json.loads((DATA / "format-1.json").read_text(encoding="utf-8"))
         ("ridge-votes", RAEEClassifier),
         ("confidence", EarlyExitClassifier),
         ("confidence-budget", EarlyExitClassifier),
+        ("search-taus", EarlyExitClassifier),
+        ("search-budgets", EarlyExitClassifier),
     ],
 )
 def test_a_file_of_format_1_answers_as_it_did(
@@ -717,6 +719,16 @@ def test_a_file_of_format_1_answers_as_it_did(
         if not again:  # and once more, from a file of today
             clf.save(tmp_path / "clf")
             clf = cls.load(tmp_path / "clf")
+
+
+@pytest.mark.parametrize(("name", "threshold"), [("taus", 0.8), ("budgets", 0.0)])
+def test_a_search_of_format_1_becomes_what_it_chose(
+    name: str, threshold: float
+) -> None:
+    clf = EarlyExitClassifier.load(DATA / f"format-1-search-{name}.skraee")
+    assert (clf.budget, clf.threshold) == (None, threshold)
+    assert not hasattr(clf, "threshold_")
+    assert not hasattr(clf, "best_params_")
 
 
 def test_a_file_of_format_1_of_confident_exits_takes_more_texts(tmp_path: Path) -> None:
