@@ -1,8 +1,10 @@
 """One row per model family: where its layers are, and what follows the last one.
 
 Everything else that skraee does with a model is the model's own code, run through
-a view (:mod:`skraee.engine.gates`). To support a new family, add a row and its
-tiny configuration to ``tests/support/models.py``.
+a view (:mod:`skraee.engine.gates`). A type without a row is found out from the model
+itself (:mod:`skraee.backbone.discovery`): a row is for odd shapes, and says what that
+cannot see, such as the parts of a layer that work on tokens one by one. Its tiny
+configuration goes to ``tests/support/models.py``.
 """
 
 from __future__ import annotations
@@ -178,25 +180,3 @@ FAMILIES: dict[str, Family] = {
     "t5": _T5,
     "mt5": _T5,
 }
-
-
-def family_of(model_type: str) -> Family:
-    """Return the family's row.
-
-    Parameters
-    ----------
-    model_type : str
-        ``config.model_type``.
-
-    Raises
-    ------
-    ValueError
-        If no row supports it; the message names those that are supported.
-    """
-    if model_type not in FAMILIES:
-        known = ", ".join(sorted(FAMILIES))
-        raise ValueError(
-            f"backbones of type {model_type!r} are not supported; choose a model of "
-            f"one of these types: {known}."
-        )
-    return FAMILIES[model_type]

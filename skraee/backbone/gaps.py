@@ -63,3 +63,20 @@ def lacks_just_its_head(model: PreTrainedModel, report: dict[str, Any]) -> bool:
         tied for tied in names.values() if not any(n.startswith(prefix) for n in tied)
     ]
     return all(tied & missing for tied in of_head)
+
+
+def drop_random_pooler(model: PreTrainedModel, report: dict[str, Any]) -> None:
+    """Drop a pooler that a checkpoint lacks: it is random, and would be no use.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        Without a head; changed in place.
+    report : dict
+        As in `refuse_gaps`; the pooler's weights are taken out of it.
+    """
+    missing = set(report["missing_keys"])
+    of_pooler = {name for name in missing if name.startswith("pooler.")}
+    if of_pooler:
+        model.pooler = None
+    report["missing_keys"] = missing - of_pooler

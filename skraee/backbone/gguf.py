@@ -10,9 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skraee.backbone.families import family_of
 from skraee.backbone.gaps import refuse_gaps
-from skraee.backbone.loading import HEADS
+from skraee.backbone.kinds import model_class_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -74,8 +73,8 @@ def _convert(file: Path, folder: Path) -> None:
     # The library takes a name without a folder from the working directory first.
     source = {"gguf_file": str(file.absolute()), "local_files_only": True}
     config = transformers.AutoConfig.from_pretrained(file.parent, **source)
-    head = HEADS[family_of(config.model_type).kind]
-    packed, report = getattr(transformers, head).from_pretrained(
+    reads = model_class_of(config)
+    packed, report = getattr(transformers, reads.auto).from_pretrained(
         file.parent,
         dtype=torch.float32,
         # Without it the weights stay packed where kernels for them are installed.

@@ -1,4 +1,4 @@
-"""From a folder to a model with its head, safely.
+"""From a folder to a model, with its head where it has one, safely.
 
 Whatever a model's name, it is read from a folder with a configuration, weights and a
 tokenizer. Nothing but safetensors and ``torch.load(weights_only=True)`` reads
@@ -8,7 +8,6 @@ weights, no remote code runs, and a checkpoint with missing weights is an error.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +19,14 @@ from skraee.backbone.checkpoint import (
     read_weights,
     refusing_what_is_no_weight,
 )
-from skraee.backbone.families import Family, Kind, family_of
-from skraee.backbone.gaps import lacks_just_its_head, refuse_gaps
+from skraee.backbone.discovery import family_in
+from skraee.backbone.families import Family
+from skraee.backbone.gaps import (
+    drop_random_pooler,
+    lacks_just_its_head,
+    refuse_gaps,
+)
+from skraee.backbone.kinds import ModelClass, model_class_of
 from skraee.backbone.output_flags import reset_output_flags
 from skraee.backbone.precision import refuse_overflow
 from skraee.backbone.quiet import quiet_loading
@@ -30,12 +35,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 _VOCABULARIES = ("tokenizer.json", "vocab.*", "*.model")
-
-HEADS: dict[Kind, str] = {
-    "masked": "AutoModelForMaskedLM",
-    "causal": "AutoModelForCausalLM",
-    "seq2seq": "AutoModelForSeq2SeqLM",
-}
 
 
 def read_folder(
@@ -67,34 +66,18 @@ def read_folder(
         the model overflows in this dtype.
     """
     settings = _read_settings(folder)
-    family = family_of(settings.get("model_type", ""))
-    refuse_overflow(family.kind, dtype)
     config = _read_config(folder, settings)
+    reads = model_class_of(config)
+    refuse_overflow(config.model_type, dtype)
     reset_output_flags(config)
     tokenizer = _read_tokenizer(folder, config)
     with quiet_loading(), refusing_what_is_no_weight(folder):
         if settings["model_type"] == "elasticbert":
             model = _read_elasticbert(folder, config, dtype)
         else:
-            model = _read_with_head(folder, family, config, dtype)
-    return model.eval(), tokenizer, family_as_in(model, family)
-
-
-def family_as_in(model: PreTrainedModel, family: Family) -> Family:
-    """Return the family's row with the paths as a model has them.
-
-    Parameters
-    ----------
-    model : PreTrainedModel
-        With its head, or the stack alone, which then is not a part of anything.
-    family : Family
-        Its row.
-    """
-    prefix = model.base_model_prefix
-    if family.kind == "seq2seq" or hasattr(model, prefix):
-        return family
-    stacks = [stack.removeprefix(prefix).removeprefix(".") for stack in family.stacks]
-    return replace(family, stacks=tuple(stacks))
+            model = _read_model(folder, reads, config, dtype)
+    model = model.eval()
+    return model, tokenizer, family_in(model, reads.kind)
 
 
 def _read_settings(folder: Path) -> dict[str, Any]:
@@ -111,8 +94,16 @@ def _read_settings(folder: Path) -> dict[str, Any]:
 def _read_config(folder: Path, settings: dict[str, Any]) -> Any:
     import transformers
 
+    model_type = settings.get("model_type", "")
+    if model_type not in {*transformers.CONFIG_MAPPING, "elasticbert"}:
+        raise ValueError(
+            f"backbones of type {model_type!r} are not supported: the installed "
+            f"transformers library ({transformers.__version__}) does not know them, "
+            "and code that comes with a model is not run; choose a model of one of "
+            "the types in docs/backbones.md, or install a newer transformers."
+        )
     try:
-        if settings["model_type"] == "elasticbert":
+        if model_type == "elasticbert":
             return transformers.BertConfig.from_dict({**settings, "model_type": "bert"})
         return transformers.AutoConfig.from_pretrained(
             folder, trust_remote_code=False, local_files_only=True
@@ -146,15 +137,15 @@ def _read_tokenizer(folder: Path, config: Any) -> PreTrainedTokenizerFast:
         ) from error
 
 
-def _read_with_head(
-    folder: Path, family: Family, config: Any, dtype: torch.dtype
+def _read_model(
+    folder: Path, reads: ModelClass, config: Any, dtype: torch.dtype
 ) -> PreTrainedModel:
     import transformers
 
     if config.model_type == "deberta-v2":
         config.legacy = not holds(folder, "lm_predictions.lm_head")
     with torch.random.fork_rng(devices=[]):  # a head that is lacking is drawn first
-        model, report = getattr(transformers, HEADS[family.kind]).from_pretrained(
+        model, report = getattr(transformers, reads.auto).from_pretrained(
             folder,
             config=config,
             dtype=dtype,
@@ -165,7 +156,9 @@ def _read_with_head(
             ignore_mismatched_sizes=True,  # refused here, with their names
             output_loading_info=True,
         )
-    if lacks_just_its_head(model, report):
+    if not reads.has_head:
+        drop_random_pooler(model, report)
+    elif lacks_just_its_head(model, report):
         model = model.base_model
         report["missing_keys"] = set()
     refuse_gaps(folder, report)

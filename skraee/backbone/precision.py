@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 
-from skraee.backbone.families import Kind
 from skraee.exceptions import warn_user
 
 Device = str | torch.device
@@ -14,6 +13,8 @@ _DTYPES = {
     "float16": torch.float16,
     "float32": torch.float32,
 }
+# Types whose states go beyond float16's largest number.
+_OVERFLOWING = {"t5", "mt5", "umt5", "longt5", "switch_transformers"}
 
 
 def resolve_device(device: Device) -> torch.device:
@@ -72,15 +73,15 @@ def computes_bfloat16(device: torch.device) -> bool:
     return any(has.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
-def refuse_overflow(kind: Kind, dtype: torch.dtype) -> None:
-    """Refuse numbers that a kind of model is known to overflow in.
+def refuse_overflow(model_type: str, dtype: torch.dtype) -> None:
+    """Refuse numbers that a type of model is known to overflow in.
 
     Raises
     ------
     ValueError
-        For T5 in float16.
+        For T5 and its like in float16.
     """
-    if kind == "seq2seq" and dtype == torch.float16:
+    if model_type in _OVERFLOWING and dtype == torch.float16:
         raise ValueError(
             "T5 models overflow in dtype 'float16'; use 'bfloat16' or 'float32'."
         )

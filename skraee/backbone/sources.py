@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from skraee.backbone import gguf, hub, loading, tiny
-from skraee.backbone.families import Family, family_of
+from skraee.backbone.discovery import family_in
+from skraee.backbone.families import Family
+from skraee.backbone.kinds import kind_of
 from skraee.backbone.output_flags import without_output_flags
 from skraee.backbone.precision import refuse_overflow
 
@@ -56,7 +58,7 @@ def take_objects(
     dtype : torch.dtype
         What the weights of a copy will become.
     """
-    family = family_of(model.config.model_type)
-    refuse_overflow(family.kind, dtype)
+    kind = kind_of(model)
+    refuse_overflow(model.config.model_type, dtype)
     model = without_output_flags(model)
-    return model, tokenizer, loading.family_as_in(model, family)
+    return model, tokenizer, family_in(model, kind)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 import torch
 
-from skraee.backbone.families import Family, Kind, family_of
+from skraee.backbone.families import FAMILIES, Family, Kind
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -92,7 +92,7 @@ def read(
     kind, seed = _kind_and_seed(name)
     tokenizer = _tokenizer(kind)
     model = _model(kind, seed, tokenizer)
-    return model.to(dtype), tokenizer, family_of(model.config.model_type)
+    return model.to(dtype), tokenizer, FAMILIES[model.config.model_type]
 
 
 def _kind_and_seed(name: str) -> tuple[Kind, int]:

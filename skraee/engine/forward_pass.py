@@ -12,6 +12,7 @@ from skraee.engine.batch import Batch
 from skraee.engine.gates import gated_stack
 from skraee.engine.prefix import cache_argument, prefix_cache
 from skraee.engine.rows import AllRowsLeft, GoingOn, RunningRows
+from skraee.engine.stacks import run_stack
 
 if TYPE_CHECKING:
     from skraee.backbone.loaded import LoadedBackbone
@@ -47,8 +48,8 @@ def _through_one_stack(
         name = cache_argument(type(module).forward)
         assert name is not None  # else there is no prefix
         cache[name] = prefix_cache(backbone, batch.prefix)
-    out = stack(input_ids=batch.ids, attention_mask=batch.mask, **cache)
-    running.arrive(last, out.last_hidden_state)
+    hidden = run_stack(stack, input_ids=batch.ids, attention_mask=batch.mask, **cache)
+    running.arrive(last, hidden)
 
 
 def _through_encoder_and_decoder(
@@ -58,10 +59,10 @@ def _through_encoder_and_decoder(
     encoder, decoder = family.stacks
 
     stack, handover = gated_stack(model, family, encoder, running, 0)
-    out = stack(input_ids=batch.ids, attention_mask=batch.mask)
-    hidden = running.arrive(handover, out.last_hidden_state)
+    hidden = run_stack(stack, input_ids=batch.ids, attention_mask=batch.mask)
+    hidden = running.arrive(handover, hidden)
     for name in family.final_norms:
-        hidden = getattr(model.get_submodule(encoder), name)(hidden)
+        hidden = model.get_submodule(f"{encoder}.{name}")(hidden)
     mask = running.align(batch.mask)
 
     def visit(depth: int, hidden: Tensor, rows: Tensor) -> GoingOn:
@@ -71,10 +72,11 @@ def _through_encoder_and_decoder(
     decoding = RunningRows(visit, running.rows)
     stack, last = gated_stack(model, family, decoder, decoding, handover)
     start = model.config.decoder_start_token_id
-    out = stack(
+    hidden = run_stack(
+        stack,
         input_ids=torch.full_like(decoding.rows[:, None], start),
         encoder_hidden_states=hidden,
         encoder_attention_mask=mask,
         use_cache=False,
     )
-    decoding.arrive(last, out.last_hidden_state)
+    decoding.arrive(last, hidden)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from skraee.backbone.families import Family
 from skraee.engine.last_layer import trimmed
 from skraee.engine.rows import RunningRows
-from skraee.engine.stacks import layers_of, modules_between, open_stack
+from skraee.engine.stacks import Front, layers_of, modules_between, open_stack
 
 
 def gated_stack(
@@ -47,21 +47,6 @@ def gated_stack(
     }
     view = open_stack(model, family, stack, gates, between)
     return view, first_depth + len(gates)
-
-
-class Front(nn.Module):
-    """What stands in front of a model's own layer, in its place."""
-
-    def __init__(self, layer: nn.Module) -> None:
-        super().__init__()
-        self.layer = layer
-
-    def __getattr__(self, name: str) -> Any:
-        # Some models ask a layer for its kind (attention_type) before they call it.
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            return getattr(super().__getattr__("layer"), name)
 
 
 class Gate(Front):

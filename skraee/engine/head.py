@@ -11,6 +11,7 @@ from skraee.backbone.ambient import own_torch_state
 from skraee.backbone.families import Family
 from skraee.backbone.loaded import LoadedBackbone
 from skraee.engine.head_view import head_view
+from skraee.engine.stacks import module_at
 from skraee.engine.views import float32_copy
 
 if TYPE_CHECKING:
@@ -119,5 +120,5 @@ def final_norms_of(model: nn.Module, family: Family) -> list[nn.Module]:
 
 def _final_norm(model: nn.Module, family: Family, stack: str) -> nn.Module:
     shared = model.get_submodule(stack)
-    modules = [getattr(shared, name) for name in family.final_norms]
+    modules = [module_at(shared, name) for name in family.final_norms]
     return float32_copy(nn.Sequential(*[m for m in modules if m is not None]))

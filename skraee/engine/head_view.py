@@ -28,12 +28,12 @@ def head_view(
     token_ids : sequence of int or None
         Columns of the logits; None is the whole vocabulary.
     """
-    given = _Given()
-    replaced: dict[str, nn.Module | None] = dict.fromkeys(family.stacks, given)
+    given = {stack: _Given(model.get_submodule(stack)) for stack in family.stacks}
+    replaced: dict[str, nn.Module | None] = {**given}
     if hasattr(model, "lm_predictions"):  # DeBERTa's head borrows the embedding rows
         weight = model.get_input_embeddings().weight
-        given.embeddings = nn.Module()
-        given.embeddings.word_embeddings = _rows(weight, None, token_ids)
+        borrowed = given[family.stacks[0]].embeddings = nn.Module()
+        borrowed.word_embeddings = _rows(weight, None, token_ids)
         lm_head = view_of(model.lm_predictions.lm_head, {})
         bias = lm_head.get_parameter("bias")
         lm_head._parameters = {"bias": _parameter(bias, token_ids)}
@@ -46,6 +46,12 @@ def head_view(
         else:
             replaced[path] = _rows(output.weight, output.bias, token_ids)
     view = view_of(model, replaced)
+    if token_ids is not None:  # BART keeps a bias of the whole vocabulary beside it
+        n_ids = len(model.get_output_embeddings().weight)
+        view._buffers = {
+            name: _columns(values, n_ids, token_ids)
+            for name, values in view._buffers.items()
+        }
     embeddings = model.get_input_embeddings()
     for name, module in model.named_children():
         if module is embeddings:  # T5 keeps its vocabulary beside the stacks
@@ -90,14 +96,35 @@ def _parameter(values: Tensor, token_ids: Sequence[int] | None) -> nn.Parameter:
     return nn.Parameter(rows, requires_grad=False)
 
 
+def _columns(
+    values: Tensor | None, n_ids: int, token_ids: Sequence[int]
+) -> Tensor | None:
+    """Return the columns of some tokens, where there is one for each token."""
+    if values is None or values.ndim == 0 or values.shape[-1] != n_ids:
+        return values
+    return values[..., list(token_ids)]
+
+
 class _Given(nn.Module):
     """Stands where a stack was and returns the states that the head was given."""
 
-    def forward(self, *args: Any, inputs_embeds: Tensor, **kwargs: Any) -> Any:
-        from transformers.modeling_outputs import (
-            BaseModelOutputWithPastAndCrossAttentions,
-        )
+    def __init__(self, stack: nn.Module) -> None:
+        super().__init__()
+        # Some heads ask the stack for a number of its own, a scale of logits, say.
+        numbers = {n: v for n, v in vars(stack).items() if isinstance(v, (int, float))}
+        self.__dict__ = {**numbers, **self.__dict__}
 
-        return BaseModelOutputWithPastAndCrossAttentions(
-            last_hidden_state=inputs_embeds
-        )
+    def forward(self, *args: Any, inputs_embeds: Tensor, **kwargs: Any) -> Any:
+        return _Output(last_hidden_state=inputs_embeds)
+
+
+class _Output(dict[str | int, Any]):
+    """What a stack gives, as the library's classes are read: all else is None."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self.get(name)
+
+    def __missing__(self, key: str | int) -> Any:
+        if key == 0:
+            return self["last_hidden_state"]
+        raise KeyError(key)

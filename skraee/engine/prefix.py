@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from transformers.cache_utils import Cache, DynamicLayer
+from transformers.cache_utils import (
+    Cache,
+    DynamicCache,
+    DynamicLayer,
+    DynamicSlidingWindowLayer,
+)
 
 from skraee.backbone.ambient import own_torch_state
 from skraee.engine.lru_cache import LRUCache
@@ -32,6 +37,8 @@ if TYPE_CHECKING:
 # Attention whose masks are made from the cache's length. Others lay out their keys in
 # ways of their own.
 _ATTENTION = {"eager", "sdpa"}
+# What the library keeps of layers that keep keys and values.
+_PLAIN = (DynamicLayer, DynamicSlidingWindowLayer)
 
 # A prefix wins about its share of the tokens, but needs a mask where attention would do
 # without: a loss of 2 to 8 % at 1,000 tokens (Gemma 3 270M, CPU, bfloat16).
@@ -86,7 +93,20 @@ def _takes_prefix(backbone: LoadedBackbone) -> bool:
         and cache_argument(type(stack).forward) is not None
         and model.config._attn_implementation in _ATTENTION
         and not changing_rotations(stack, family)
+        and _keeps_keys_and_values(model.config)
     )
+
+
+def _keeps_keys_and_values(config: Any) -> bool:
+    """Whether that is what the library keeps for such a model, and nothing else.
+
+    Layers that scan a text keep states of another kind.
+    """
+    try:
+        layers = DynamicCache(config=config).layers
+    except Exception:  # of a model that has a cache of its own
+        return False
+    return all(type(layer) in _PLAIN for layer in layers)
 
 
 @own_torch_state()

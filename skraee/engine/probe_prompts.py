@@ -21,7 +21,9 @@ _N_SHARED = 2
 
 def probes_for(backbone: LoadedBackbone) -> list[Prompt]:
     """Return prompts of ordinary tokens, without the tokenizer's marks."""
-    marks = backbone.tokenizer.control_ids | {backbone.model.config.pad_token_id}
+    marks = backbone.tokenizer.control_ids | {
+        getattr(backbone.model.config, "pad_token_id", None)
+    }
     plain = np.array(sorted(set(range(backbone.n_token_ids)) - marks))
     rng = np.random.default_rng(0)
     ids = [rng.choice(plain, size=length) for length in _lengths(backbone)]

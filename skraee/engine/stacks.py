@@ -1,11 +1,16 @@
-"""A model's stacks: their layers in order, and views of a stack with other layers."""
+"""A model's stacks: their layers in order, and views of a stack with other layers.
+
+A view of a stack is left when its last layer is done: what the model does behind it,
+be it a norm, a pooler or a reshape to as many rows as entered, is no part of a depth.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from copy import copy
+from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from skraee.backbone.families import Family
 from skraee.engine.rotation import changing_rotations, unused
@@ -29,7 +34,7 @@ def open_stack(
     layers: Iterable[nn.Module],
     between: Mapping[str, nn.Module] | None = None,
 ) -> nn.Module:
-    """Return a view of a stack with other layers and nothing behind the last.
+    """Return a view of a stack with other layers, for `run_stack`.
 
     Parameters
     ----------
@@ -41,13 +46,9 @@ def open_stack(
         What stands in the place of modules that run between two layers.
     """
     shared = model.get_submodule(stack)
-    replaced: dict[str, nn.Module | None] = {family.layers: nn.ModuleList(layers)}
-    replaced |= between or {}
-    for name in family.final_norms:
-        if getattr(shared, name) is not None:
-            replaced[name] = nn.Identity()
-    if "pooler" in shared._modules:
-        replaced["pooler"] = None
+    *before, last = layers
+    opened = nn.ModuleList([*before, _Last(last)])
+    replaced: dict[str, nn.Module | None] = {family.layers: opened, **(between or {})}
     for path, rotation in changing_rotations(shared, family).items():
         replaced[path] = unused(rotation)
     view = view_of(shared, replaced)
@@ -56,12 +57,59 @@ def open_stack(
     return view
 
 
+def run_stack(view: nn.Module, **inputs: Any) -> Tensor:
+    """Run a view of a stack and return the states (n, T, H) after its last layer.
+
+    Parameters
+    ----------
+    view : nn.Module
+        As `open_stack` returns it.
+    **inputs : object
+        Of the stack's own forward.
+    """
+    try:
+        view(**inputs)
+    except _LastLayerDone as done:
+        return done.states
+    raise RuntimeError("the last layer of the stack was not called")
+
+
+class Front(nn.Module):
+    """What stands in front of a model's own layer, in its place."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def __getattr__(self, name: str) -> Any:
+        # Some models ask a layer for its kind (attention_type) before they call it.
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("layer"), name)
+
+
+class _LastLayerDone(Exception):
+    """The pass through a stack is over."""
+
+    def __init__(self, states: Tensor) -> None:
+        self.states = states
+
+
+class _Last(Front):
+    """The last layer of a view, behind which its pass ends."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        made = self.layer(*args, **kwargs)
+        raise _LastLayerDone(made if isinstance(made, Tensor) else made[0])
+
+
 def modules_between(
     model: nn.Module, family: Family, stack: str
 ) -> dict[str, nn.Module]:
     """Return what a stack runs between two layers, by its path within the stack."""
     shared = model.get_submodule(stack)
-    found = {name: _get(shared, name) for name in family.between}
+    found = {name: module_at(shared, name) for name in family.between}
     return {name: module for name, module in found.items() if module is not None}
 
 
@@ -74,6 +122,7 @@ def _uncycle(view: nn.Module, family: Family) -> None:
     owner.config = config
 
 
-def _get(module: nn.Module, path: str) -> nn.Module | None:
+def module_at(module: nn.Module, path: str) -> nn.Module | None:
+    """Return the module at a path, or None where a configuration has none there."""
     owner, _, name = path.rpartition(".")
     return getattr(module.get_submodule(owner), name)  # type: ignore[no-any-return]

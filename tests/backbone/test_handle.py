@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import transformers as tf
 from sklearn.base import clone
 from tokenizers import normalizers
 
@@ -215,9 +216,9 @@ def test_object_that_is_no_model_is_a_type_error() -> None:
 
 
 def test_unsupported_model_object_is_a_clear_error() -> None:
-    model = tiny_model("bert")
-    model.config.model_type = "whisper"
-    with pytest.raises(ValueError, match="'whisper' are not supported"):
+    config = tf.XLNetConfig(vocab_size=64, d_model=16, n_layer=2, n_head=2, d_inner=24)
+    model = tf.XLNetLMHeadModel(config).eval()
+    with pytest.raises(ValueError, match=r"'xlnet' are not .*no list of 2 layers"):
         Backbone(model, small_tokenizer()).load()
 
 

@@ -22,7 +22,7 @@ from huggingface_hub.utils import filter_repo_objects
 from transformers.utils import logging as library_logging
 
 from skraee.backbone import hub
-from skraee.backbone.families import family_of
+from skraee.backbone.families import FAMILIES
 from skraee.backbone.handle import Backbone
 from skraee.backbone.loaded import LoadedBackbone
 from skraee.backbone.quiet import quiet_loading
@@ -267,7 +267,7 @@ def test_checkpoint_of_the_stack_alone_loads_without_a_head_and_runs(
     stack.save_pretrained(tmp_path)
     expected, prompts = (
         loaded(name),
-        prompts_for(family_of(model.config.model_type).kind),
+        prompts_for(FAMILIES[model.config.model_type].kind),
     )
     before = torch.get_rng_state()
     if source == "folder":
@@ -349,7 +349,7 @@ def test_missing_shard_is_a_clear_error(tmp_path: Path) -> None:
 def test_unsupported_model_type_is_a_clear_error(tmp_path: Path) -> None:
     saved(tmp_path)
     change_settings(tmp_path, model_type="whisper")
-    with pytest.raises(ValueError, match=r"'whisper' are not supported.*bert"):
+    with pytest.raises(ValueError, match=r"'whisper' are not supported.*no language"):
         load(tmp_path)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from skraee import toy
-from skraee.backbone.families import family_of
+from skraee.backbone.families import FAMILIES
 from skraee.backbone.loaded import LoadedBackbone
 from skraee.baselines.sleb.exercises import Exercise, exercises_for
 from skraee.engine.stacks import layers_of
@@ -41,7 +41,7 @@ def deep(name: str) -> LoadedBackbone:
     return LoadedBackbone(
         model=model,
         tokenizer=TextTokenizer.from_hf(small_tokenizer()),
-        family=family_of(model.config.model_type),
+        family=FAMILIES[model.config.model_type],
         dtype=torch.float32,
         device=torch.device("cpu"),
         fingerprint=name,

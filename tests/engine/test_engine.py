@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from skraee.backbone.families import FAMILIES, family_of
+from skraee.backbone.families import FAMILIES
 from skraee.engine import engine as engine_module
 from skraee.engine.batching import run_batches
 from skraee.engine.engine import Engine
@@ -259,11 +259,6 @@ def test_one_text_that_does_not_fit_is_a_clear_error(
     monkeypatch.setattr(engine_module, "forward_pass", greedy)
     with pytest.raises(MemoryError, match="one text of 8 tokens alone"):
         label_proba(loaded("bert"), prompts_for("masked", lengths=(8,)))
-
-
-def test_unknown_model_type_names_the_supported_ones() -> None:
-    with pytest.raises(ValueError, match=r"'whisper' are not supported.*bert.*t5"):
-        family_of("whisper")
 
 
 def test_batches_are_cut_where_the_length_changes_once_they_are_large_enough() -> None:

@@ -10,7 +10,7 @@ import transformers as tf
 
 from skraee import toy
 from skraee.backbone import tiny
-from skraee.backbone.families import family_of
+from skraee.backbone.families import FAMILIES
 from skraee.backbone.loaded import LoadedBackbone
 
 VOCAB = 64
@@ -222,7 +222,7 @@ def loaded_as(name: str, model: Any) -> LoadedBackbone:
     return LoadedBackbone(
         model=model,
         tokenizer=None,  # type: ignore[arg-type]  # prompts are made by hand here
-        family=family_of(model.config.model_type),
+        family=FAMILIES[model.config.model_type],
         dtype=torch.float32,
         device=torch.device("cpu"),
         fingerprint=name,

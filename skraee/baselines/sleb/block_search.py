@@ -155,7 +155,7 @@ def _decoding(
 
     def decode(encoded: Tensor) -> StackReplay:
         for name in family.final_norms:
-            encoded = getattr(model.get_submodule(encoder), name)(encoded)
+            encoded = model.get_submodule(f"{encoder}.{name}")(encoded)
         return StackReplay(
             backbone,
             decoder,

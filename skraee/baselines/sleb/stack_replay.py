@@ -8,8 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from skraee.backbone.loaded import LoadedBackbone
-from skraee.engine.gates import Front
-from skraee.engine.stacks import layers_of, open_stack
+from skraee.engine.stacks import Front, layers_of, open_stack, run_stack
 
 
 class StackReplay:
@@ -39,9 +38,9 @@ class StackReplay:
         model, family = backbone.model, backbone.family
         layers = layers_of(model, family, stack)
         noted = [_Noted(layer, self) for layer in layers]
-        out = open_stack(model, family, stack, noted)(**inputs)
+        last = run_stack(open_stack(model, family, stack, noted), **inputs)
         if self.second_input is None:  # of one layer
-            self.second_input = out.last_hidden_state
+            self.second_input = last
 
     def without_each(self) -> Iterator[tuple[int, Tensor]]:
         """Yield each place but the first and the last, and the states without it.
