@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from skraee.backbone.ambient import own_torch_state
 from skraee.backbone.families import FAMILIES, Family, Kind
+from skraee.backbone.kinds import decoder_start
 from skraee.backbone.output_flags import twin_of
 from skraee.backbone.trace import Call, Trace, is_within, tracing
 
@@ -61,9 +62,9 @@ def family_in(model: PreTrainedModel, kind: Kind) -> Family:
     except Exception as error:
         reason = str(error) if isinstance(error, UndiscoveredError) else repr(error)
         raise ValueError(
-            f"backbones of type {model.config.model_type!r} are not supported: of this "
+            f"backbones of type {model.config.model_type!r} are not supported: in this "
             f"{type(model).__name__} {reason}; choose a model of one of the types in "
-            "docs/backbones.md."
+            "docs/model-types.md."
         ) from error
 
 
@@ -133,7 +134,7 @@ class _Stack:
         return cls(
             stack,
             layers.removeprefix(inner),
-            inside(_closing(trace, stack, calls[-1], states[-1])),
+            inside(_closing(trace, stack, calls[-1])),
             inside(_between(trace, stack, calls)),
         )
 
@@ -171,9 +172,9 @@ def _reading_ids(model: nn.Module, layers: str) -> str:
     )
 
 
-def _closing(trace: Trace, stack: str, last: Call, output: Tensor) -> list[str]:
+def _closing(trace: Trace, stack: str, last: Call) -> list[str]:
     """Return what closes a stack: each is called with what the one before gave."""
-    state, found = last.made, []
+    state, output, found = last.made, trace.of(stack)[-1].made, []
     for call in trace.within(stack):
         if _is_equal(state, output):
             break
@@ -241,12 +242,13 @@ def _inputs(model: PreTrainedModel, kind: Kind) -> dict[str, Any]:
     ids = (ids % n_ids).view(_N_TEXTS, _N_TOKENS)
     inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     if kind == "seq2seq":
-        start = model.config.decoder_start_token_id or 0
-        inputs["decoder_input_ids"] = torch.full_like(ids[:, :1], start)
+        inputs["decoder_input_ids"] = torch.full_like(ids[:, :1], decoder_start(model))
     if kind != "masked":
         inputs["use_cache"] = False
     return inputs
 
 
-def _is_equal(a: Tensor | None, b: Tensor) -> bool:
-    return a is b or (a is not None and a.shape == b.shape and torch.equal(a, b))
+def _is_equal(a: Tensor | None, b: Tensor | None) -> bool:
+    if a is None or b is None:
+        return False
+    return a is b or (a.shape == b.shape and torch.equal(a, b))

@@ -48,6 +48,8 @@ class Family:
         Modules of a stack that run between two layers on whole-batch arguments.
     shared_args : frozenset of str
         Layer arguments that hold no row per text.
+    args_by_head : frozenset of str
+        Layer arguments that hold a row for each attention head of each text.
     feed_forward : tuple of str
         Paths, within a layer, of the first and the last module of its feed-forward
         part, which works on tokens one by one; one path where they are the same,
@@ -67,6 +69,7 @@ class Family:
     positions: Callable[[Any], int | None] = _max_position_embeddings
     between: tuple[str, ...] = ()
     shared_args: frozenset[str] = frozenset()
+    args_by_head: frozenset[str] = frozenset()
     feed_forward: tuple[str, ...] = ()
     attention: tuple[str, ...] = ()
     cycles_layers: bool = False
@@ -156,6 +159,24 @@ FAMILIES: dict[str, Family] = {
         ("ln_f",),
         feed_forward=("mlp",),
         attention=("attn.c_proj",),
+    ),
+    "bloom": Family(
+        "causal",
+        ("transformer",),
+        "h",
+        ("ln_f",),
+        args_by_head=frozenset({"alibi"}),
+        feed_forward=("mlp",),
+        attention=("self_attention.dense",),
+    ),
+    "falcon": Family(
+        "causal",
+        ("transformer",),
+        "h",
+        ("ln_f",),
+        args_by_head=frozenset({"alibi"}),
+        feed_forward=("mlp",),
+        attention=("self_attention.dense",),
     ),
     "gpt_neox": Family(
         "causal",

@@ -78,7 +78,7 @@ def model_class_of(config: Any) -> ModelClass:
     raise ValueError(
         f"backbones of type {config.model_type!r} are not supported: the installed "
         "transformers library has no language model or text encoder of that type; "
-        "choose a model of one of the types in docs/backbones.md."
+        "choose a model of one of the types in docs/model-types.md."
     )
 
 
@@ -97,6 +97,25 @@ def kind_of(model: PreTrainedModel) -> Kind:
         if names & _class_names(table, model.config):
             return kind
     return model_class_of(model.config).kind
+
+
+def decoder_start(model: PreTrainedModel) -> int:
+    """Return the token that a decoder beside an encoder starts from.
+
+    Raises
+    ------
+    ValueError
+        If neither the model's configuration nor that of its generation names one.
+    """
+    for config in (model.config, getattr(model, "generation_config", None)):
+        start = getattr(config, "decoder_start_token_id", None)
+        if start is not None:
+            return int(start)
+    raise ValueError(
+        f"the configuration of this {type(model).__name__} names no token that its "
+        "decoder starts from; set config.decoder_start_token_id (where languages have "
+        "tokens, that of yours)."
+    )
 
 
 def _class_names(table: str, config: Any) -> set[str]:

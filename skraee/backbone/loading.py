@@ -100,7 +100,7 @@ def _read_config(folder: Path, settings: dict[str, Any]) -> Any:
             f"backbones of type {model_type!r} are not supported: the installed "
             f"transformers library ({transformers.__version__}) does not know them, "
             "and code that comes with a model is not run; choose a model of one of "
-            "the types in docs/backbones.md, or install a newer transformers."
+            "the types in docs/model-types.md, or install a newer transformers."
         )
     try:
         if model_type == "elasticbert":

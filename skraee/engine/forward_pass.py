@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from skraee.backbone.kinds import decoder_start
 from skraee.engine.batch import Batch
 from skraee.engine.gates import gated_stack
 from skraee.engine.prefix import cache_argument, prefix_cache
@@ -71,7 +72,7 @@ def _through_encoder_and_decoder(
 
     decoding = RunningRows(visit, running.rows)
     stack, last = gated_stack(model, family, decoder, decoding, handover)
-    start = model.config.decoder_start_token_id
+    start = decoder_start(model)
     hidden = run_stack(
         stack,
         input_ids=torch.full_like(decoding.rows[:, None], start),

@@ -78,7 +78,6 @@ class Gate(Front):
         super().__init__(layer)
         self.depth = depth
         self.running = running
-        self.shared_args = family.shared_args
         self.family = family
         self.trims = trims
 
@@ -88,7 +87,9 @@ class Gate(Front):
         hidden_states = running.arrive(self.depth, hidden_states)
         args = running.align(args)
         for name, value in kwargs.items():
-            if name not in self.shared_args:
+            if name in self.family.args_by_head:
+                kwargs[name] = running.align_heads(value)
+            elif name not in self.family.shared_args:
                 kwargs[name] = running.align(value)
         made = self._trimmed(hidden_states)(hidden_states, *args, **kwargs)
         running.note(made)

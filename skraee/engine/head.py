@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from skraee.backbone.ambient import own_torch_state
 from skraee.backbone.families import Family
 from skraee.backbone.loaded import LoadedBackbone
-from skraee.engine.head_view import head_view
+from skraee.engine.head_view import StackOutput, head_view
 from skraee.engine.stacks import module_at
 from skraee.engine.views import float32_copy
 
@@ -65,7 +65,8 @@ class LabelHead:
         """
         normed = self._final_norms[stack](states.float())[:, None, :]
         if self._family.kind == "seq2seq":
-            out = self._head(encoder_outputs=(normed,), decoder_inputs_embeds=normed)
+            given = StackOutput(last_hidden_state=normed)
+            out = self._head(encoder_outputs=given, decoder_inputs_embeds=normed)
         else:
             out = self._head(inputs_embeds=normed)
         logits: Tensor = out.logits[:, 0, :]

@@ -110,15 +110,19 @@ class _Given(nn.Module):
 
     def __init__(self, stack: nn.Module) -> None:
         super().__init__()
-        # Some heads ask the stack for a number of its own, a scale of logits, say.
-        numbers = {n: v for n, v in vars(stack).items() if isinstance(v, (int, float))}
-        self.__dict__ = {**numbers, **self.__dict__}
+        # Some heads ask the stack for its settings: a scale of logits, say.
+        settings = {
+            name: value
+            for name, value in vars(stack).items()
+            if isinstance(value, (int, float)) or name == "config"
+        }
+        self.__dict__ = {**settings, **self.__dict__}
 
     def forward(self, *args: Any, inputs_embeds: Tensor, **kwargs: Any) -> Any:
-        return _Output(last_hidden_state=inputs_embeds)
+        return StackOutput(last_hidden_state=inputs_embeds)
 
 
-class _Output(dict[str | int, Any]):
+class StackOutput(dict[str | int, Any]):
     """What a stack gives, as the library's classes are read: all else is None."""
 
     def __getattr__(self, name: str) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from skraee.backbone.kinds import decoder_start
 from skraee.backbone.output_flags import twin_of
 from skraee.engine.stacks import layers_of
 from skraee.text.prompt import Prompt
@@ -89,7 +90,7 @@ def _inputs(backbone: LoadedBackbone, prompts: Sequence[Prompt]) -> dict[str, An
     if backbone.family.kind != "masked":
         inputs["use_cache"] = False
     if backbone.family.kind == "seq2seq":
-        start = backbone.model.config.decoder_start_token_id
+        start = decoder_start(backbone.model)
         first = torch.full((len(prompts), 1), start, device=backbone.device)
         inputs["decoder_input_ids"] = first
     return inputs

@@ -97,6 +97,16 @@ class RunningRows:
             return _cut(argument, self._n_ran, self._kept_since)
         return _cut(argument, self._n_entered, self._running)
 
+    def align_heads(self, argument: Tensor | None) -> Tensor | None:
+        """Cut an argument to the rows that run that has a row for each of their heads.
+
+        It was made before the layers, the heads of one text after the other.
+        """
+        if argument is None:
+            return None
+        of_texts = argument.view(self._n_entered, -1, *argument.shape[1:])
+        return _take(of_texts, self._running).flatten(0, 1)
+
     def _places(self) -> Tensor:
         if isinstance(self._running, Tensor):
             return self._running

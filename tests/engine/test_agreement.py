@@ -30,6 +30,7 @@ from tests.support.models import MODELS, loaded, tiny_model, toy_objects
 from tests.support.prompts import LABEL_IDS, prompts_for
 from tests.support.references import own_answer, soft
 from tests.support.runs import label_proba
+from tests.support.walk import tiny_text_model
 
 pytestmark = pytest.mark.usefixtures("fresh_backbones")
 
@@ -230,6 +231,34 @@ def test_look_refuses_what_is_run_otherwise_than_the_model(
     backbone = break_it(monkeypatch, looked_at(name))
     with pytest.raises(BackboneMismatchError, match=message):
         check_agreement(backbone)
+
+
+def _norms_twice(monkeypatch: pytest.MonkeyPatch, backbone: Any) -> Any:
+    norms = backbone.family.final_norms
+    return _family(final_norms=norms * 2)(monkeypatch, backbone)
+
+
+@pytest.mark.parametrize(
+    ("model_type", "break_it", "message"),
+    [
+        ("rembert", _in_reverse, "states of depth 1 are off"),
+        ("rembert", _shifted_positions, "states of depth 0 are off"),
+        ("olmo2", _in_reverse, "states of depth 1 are off"),
+        ("olmo2", _shifted_positions, "states of depth 1 are off"),
+        ("olmo2", _norms_twice, "is read of depth 3 are off"),
+        ("pegasus", _in_reverse, "states of depth 1 are off"),
+        ("pegasus", _norms_twice, "states of depth 4 are off"),
+    ],
+)
+def test_look_refuses_a_discovered_type_that_is_run_otherwise(
+    model_type: str, break_it: Any, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, _ = tiny_text_model(model_type)
+    backbone = Backbone(model, small_tokenizer()).load()
+    assert model_type not in FAMILIES
+    check_agreement(backbone)
+    with pytest.raises(BackboneMismatchError, match=message):
+        check_agreement(break_it(monkeypatch, backbone))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from skraee import toy
+from tests.support.pages import script
 
 pytest.importorskip("matplotlib", reason="the extra `plot` is not installed")
 
-SCRIPT = Path(__file__).parents[2] / "docs" / "_scripts" / "works_with.py"
-
-
-def imported(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module  # dataclasses look there
-    spec.loader.exec_module(module)
-    return module
-
-
-works_with = imported(SCRIPT)
+works_with = script("works_with")
 NUMBERED = [case for case in works_with.CASES if case.is_numbered]
 
 
 def test_page_is_what_running_its_rows_gives() -> None:
     committed = works_with.PAGE.read_text(encoding="utf-8")
-    assert committed == works_with.page(), f"run {SCRIPT}"
+    assert committed == works_with.page(), "run docs/_scripts/works_with.py"
 
 
 @pytest.mark.parametrize("case", NUMBERED, ids=lambda case: case.name)

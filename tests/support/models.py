@@ -139,6 +139,22 @@ MODELS: dict[str, tuple[Any, Callable[[], Any]]] = {
             **_SIZES, ffn_dim=24, word_embed_proj_dim=8, do_layer_norm_before=False
         ),
     ),
+    "bloom": (
+        tf.BloomForCausalLM,
+        lambda: tf.BloomConfig(
+            vocab_size=VOCAB, hidden_size=16, n_layer=3, n_head=2, pad_token_id=1
+        ),
+    ),
+    "falcon": (
+        tf.FalconForCausalLM,
+        lambda: tf.FalconConfig(**_SIZES, new_decoder_architecture=True),
+    ),
+    "falcon-alibi": (
+        tf.FalconForCausalLM,
+        lambda: tf.FalconConfig(
+            **_SIZES, alibi=True, multi_query=False, parallel_attn=False, bias=True
+        ),
+    ),
     "llama": (tf.LlamaForCausalLM, lambda: tf.LlamaConfig(**_GROUPED)),
     "mistral": (
         tf.MistralForCausalLM,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skraee.backbone.kinds import decoder_start
 from skraee.backbone.loaded import LoadedBackbone
 from skraee.text.prompt import Prompt
 from skraee.text.prompt_encoder import PromptEncoder
@@ -153,7 +154,7 @@ def _missing_spans(
         at += hidden[span]
     read += prompt.ids[at:]
     written += prompt.ids[stop:]  # what closes a text closes the answer
-    first = backbone.model.config.decoder_start_token_id
+    first = decoder_start(backbone.model)
     return [
         Exercise(
             _with_ids(prompt, read),
