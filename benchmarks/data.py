@@ -15,6 +15,13 @@ import numpy as np
 TASKS = ("sst2", "sst5", "mr", "cr", "mpqa", "subj", "trec", "cola")
 UNEQUAL = ("cr", "mpqa")  # training files of unequal classes, test files of equal ones
 
+TITLES = {
+    "gemma3-270m": "Gemma 3 270M",
+    "minilm-l6": "all-MiniLM-L6-v2",
+    "mpnet-base": "all-mpnet-base-v2",
+    "qwen2.5-0.5b": "Qwen2.5 0.5B",
+}
+
 Labelled = tuple[list[str], np.ndarray]
 
 
@@ -27,6 +34,12 @@ def backbone_folder(name: str) -> Path:
     if not folder.is_dir():
         raise SystemExit(f"no model folder {name} under $SKRAEE_BACKBONES")
     return folder
+
+
+def local_backbones() -> list[str]:
+    """Return the names of the model folders under $SKRAEE_BACKBONES."""
+    folder = _folder("SKRAEE_BACKBONES", "the models, one folder each")
+    return sorted(path.parent.name for path in folder.glob("*/config.json"))
 
 
 def located(name: str) -> str:

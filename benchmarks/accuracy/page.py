@@ -13,13 +13,13 @@ from benchmarks.accuracy.tables import (
     no_weight,
     pairs,
 )
-from benchmarks.data import TASKS
+from benchmarks.data import TASKS, TITLES
 from benchmarks.lines import Line, Lines
 from benchmarks.pages import between_marks, table
 
 BACKBONES = {
-    "gemma3-270m": ("Gemma 3 270M", TASKS),
-    "qwen2.5-0.5b": ("Qwen2.5 0.5B", ("sst2", "trec", "subj", "cola")),
+    "gemma3-270m": TASKS,
+    "qwen2.5-0.5b": ("sst2", "trec", "subj", "cola"),
 }
 README_BACKBONE = "gemma3-270m"
 
@@ -51,10 +51,10 @@ def write_page(lines: Lines, docs: Path) -> None:
     if not judged:
         raise SystemExit(f"no figures in {lines.path}; measure some before the tables")
     parts = [INTRODUCTION]
-    for backbone, (title, tasks) in BACKBONES.items():
+    for backbone, tasks in BACKBONES.items():
         own = [line for line in judged if line["backbone"] == backbone]
         if own:
-            parts += chapter(title, tasks, own)
+            parts += chapter(TITLES[backbone], tasks, own)
     if timed:
         parts += times_chapter(judged, timed, docs)
     docs.mkdir(parents=True, exist_ok=True)

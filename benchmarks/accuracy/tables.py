@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from statistics import mean, stdev
+from statistics import mean
 
 from benchmarks.data import UNEQUAL
 from benchmarks.lines import Line
-from benchmarks.pages import table
+from benchmarks.pages import spread, table
 
 #: Names of the methods, in the order of the rows.
 ORDER = (
@@ -94,9 +94,3 @@ def grouped(lines: Iterable[Line]) -> dict[Named, list[Line]]:
 def shown(named: Named) -> list[str]:
     method, budget = named
     return [method, "" if budget is None else f"{budget:g}"]
-
-
-def spread(values: list[float]) -> str:
-    if len(values) == 1:
-        return f"{values[0]:.1f}"
-    return f"{mean(values):.1f} ± {stdev(values):.1f}"

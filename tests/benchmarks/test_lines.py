@@ -67,7 +67,9 @@ def test_reason_has_no_path_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> N
     assert reason_of(error) == "OSError: no file $SKRAEE_DATA/sst2"
 
 
-@pytest.mark.parametrize("name", ["accuracy", "paper", "speed", "candidates"])
+@pytest.mark.parametrize(
+    "name", ["accuracy", "backbones", "candidates", "paper", "speed"]
+)
 def test_stored_lines_can_be_read(name: str) -> None:
     path = RESULTS / f"{name}.jsonl"
     if not path.is_file():

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.accuracy import page as accuracy
+from benchmarks.backbones import page as backbones
 from benchmarks.lines import RESULTS, Lines
 from benchmarks.pages import DOCS, between_marks
 from benchmarks.paper import page as paper
@@ -30,6 +31,20 @@ def test_page_and_readme_are_what_the_stored_lines_give(
     written = (tmp_path / "docs" / f"{name}.md").read_text("utf-8")
     assert written == (DOCS / f"{name}.md").read_text("utf-8")
     assert blank.read_text("utf-8") == readme
+
+
+def test_marked_page_is_what_the_stored_lines_give(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="the extra `plot` is not installed")
+    lines = Lines(RESULTS / "backbones.jsonl")
+    if not lines.path.is_file():
+        pytest.skip("the lines are in the repository only")
+    page = (DOCS / backbones.PAGE).read_text("utf-8")
+    blank = tmp_path / backbones.PAGE
+    blank.write_text(page, "utf-8")
+    between_marks(blank, "backbones", "")
+    assert blank.read_text("utf-8") != page
+    backbones.write_page(lines, tmp_path)
+    assert blank.read_text("utf-8") == page
 
 
 def test_file_without_marks_is_left_alone(tmp_path: Path) -> None:

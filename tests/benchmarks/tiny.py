@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -34,6 +35,26 @@ def save_encoder(folder: Path) -> None:
     model, tokenizer = toy_objects()
     model.bert.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def save_sentence_encoder(folder: Path) -> None:
+    """Save a tiny encoder as sentence-transformers does, averaged and normalised."""
+    save_encoder(folder)
+    paths = {"Transformer": "", "Pooling": "1_Pooling", "Normalize": "2_Normalize"}
+    written = [
+        {
+            "idx": i,
+            "name": str(i),
+            "path": path,
+            "type": f"sentence_transformers.models.{name}",
+        }
+        for i, (name, path) in enumerate(paths.items())
+    ]
+    (folder / "modules.json").write_text(json.dumps(written))
+    (folder / "1_Pooling").mkdir()
+    width = json.loads((folder / "config.json").read_text())["hidden_size"]
+    pooling = {"word_embedding_dimension": width, "pooling_mode_mean_tokens": True}
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
 
 
 def save_tiny(name: str, folder: Path, n_layers: int | None = None) -> None:

@@ -1,0 +1,98 @@
+"""What is fitted on, and judged on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from benchmarks.data import (
+    TASKS,
+    UNEQUAL,
+    Labelled,
+    backbone_folder,
+    read_task,
+    sample,
+)
+from benchmarks.lines import Line
+from skraee import Backbone
+
+INTENTS = ("banking77", "clinc150")
+ALL_TASKS = (*TASKS, *INTENTS)
+
+# Test texts where no number is given: the files of the intents are long.
+N_TEST = dict.fromkeys(INTENTS, 1_000)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A backbone and a task, with the templates that take turns on it."""
+
+    backbone: str
+    task: str
+    seed: int
+    templates: tuple[str, ...]
+    n_train: int
+    n_test: int | None
+    dtype: str
+
+    @property
+    def name(self) -> Line:
+        """Return what its lines have in common."""
+        return {
+            "backbone": self.backbone,
+            "dtype": str(self.loaded.dtype).removeprefix("torch."),
+            "task": self.task,
+            "seed": self.seed,
+            "n_train": self.n_train,
+            "n_test": len(self.test[0]),
+        }
+
+    @cached_property
+    def train(self) -> Labelled:
+        return sample(*read_task(self.task, "train"), self.n_train, self.seed)
+
+    @cached_property
+    def test(self) -> Labelled:
+        texts, labels = read_task(self.task, "test")
+        size = self.n_test or N_TEST.get(self.task)
+        if size is None or size >= len(texts):
+            return texts, labels
+        return sample(texts, labels, size, seed=0)
+
+    @property
+    def class_weight(self) -> Literal["balanced"] | None:
+        return "balanced" if self.task in UNEQUAL else None
+
+    @property
+    def folder(self) -> Path:
+        return backbone_folder(self.backbone)
+
+    @property
+    def loaded(self) -> Any:
+        """Return the model in memory, which the process loads once."""
+        return Backbone(self.folder).load(self.dtype)
+
+    @property
+    def is_sentence_encoder(self) -> bool:
+        return (self.folder / "modules.json").is_file()
+
+    @property
+    def encode(self) -> Callable[[list[str]], np.ndarray]:
+        """Return what makes vectors of texts, as the encoder's folder says."""
+        return sentence_encoder(self.folder, self.loaded.dtype, self.loaded.device)
+
+
+@lru_cache(1)
+def sentence_encoder(
+    folder: Path, dtype: torch.dtype, device: torch.device
+) -> Callable[[list[str]], np.ndarray]:
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(folder), device=str(device)).to(dtype)
+    return lambda texts: np.asarray(model.encode(texts), dtype=np.float32)
