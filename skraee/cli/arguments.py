@@ -69,6 +69,14 @@ _DEMO: Options = {
     **_LABELLED_TABLE,
 }
 
+_DTYPE: Options = {
+    "--dtype": {
+        "choices": ["auto", "bfloat16", "float16", "float32"],
+        "default": "auto",
+        "help": "numbers that the backbone computes in (%(default)s)",
+    },
+}
+
 _FIT: Options = {
     "train": {"type": Path, "metavar": "TRAIN_CSV"},
     "--backbone": {
@@ -129,11 +137,7 @@ _FIT: Options = {
         "help": "smallest exit layer (%(default)s)",
     },
     **_LABELLED_TABLE,
-    "--dtype": {
-        "choices": ["auto", "bfloat16", "float16", "float32"],
-        "default": "auto",
-        "help": "numbers that the backbone computes in (%(default)s)",
-    },
+    **_DTYPE,
     "-o --output": {
         "type": Path,
         "required": True,
@@ -158,6 +162,16 @@ _PREDICT: Options = {
         "probability behind them, or predicted_label and so on where NEW_CSV has "
         "columns of these names; by default the standard output, in UTF-8",
     },
+}
+
+_BACKBONES: Options = {
+    "names": {
+        "nargs": "+",
+        "metavar": "FOLDER_OR_NAME",
+        "help": "model folder, hub name or .gguf file",
+    },
+    **_DTYPE,
+    "--json": {"action": "store_true", "help": "print a list of JSON objects"},
 }
 
 
@@ -185,8 +199,15 @@ def parser() -> argparse.ArgumentParser:
     predict = commands.add_parser(
         "predict", help=about, description=f"{about}; {_TRUST}."
     )
+    about = "say what a backbone is, whether it can be believed, and how fast it is"
+    backbones = commands.add_parser("backbones", help=about, description=f"{about}.")
     commands.add_parser("versions", help="versions for a bug report")
-    for command, options in ((demo, _DEMO), (fit, _FIT), (predict, _PREDICT)):
+    for command, options in (
+        (demo, _DEMO),
+        (fit, _FIT),
+        (predict, _PREDICT),
+        (backbones, _BACKBONES),
+    ):
         for names, settings in options.items():
             command.add_argument(*names.split(), **settings)
     return whole

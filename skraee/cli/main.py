@@ -1,4 +1,4 @@
-"""The command ``skraee``: demo, fit, predict and versions.
+"""The command ``skraee``: demo, fit, predict, backbones and versions.
 
 Everything heavy is imported inside the commands, so that ``skraee --help`` is instant.
 """
@@ -6,20 +6,25 @@ Everything heavy is imported inside the commands, so that ``skraee --help`` is i
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from skraee.cli.arguments import OF_CONFIDENCE, OF_RETRIEVAL, parser
+from skraee.cli.backbones import report_on
 from skraee.cli.model_files import read_model, write_model
 from skraee.text.files import check_writable
 from skraee.text.tables import Table, read_table, write_table
 
 if TYPE_CHECKING:
     from skraee.cli.model_files import Classifier
+
+# Errors that are told in one line: something of the user's does not fit.
+_TOLD = (ImportError, OSError, ValueError, MemoryError)
 
 # What predict adds to the columns of its input.
 _ANSWERS = ("label", "exit_layer", "probability")
@@ -36,8 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit status: 0, or 2 after one line on the standard error when files,
-        columns, names or words do not fit.
+        The exit status: 0; 1 where `backbones` shows some and refuses others; 2 after
+        one line on the standard error when files, columns, names or words do not fit.
 
     Raises
     ------
@@ -54,14 +59,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     try:
         with _short_warnings():
-            _COMMANDS[arguments.command](arguments)
+            status = _COMMANDS[arguments.command](arguments)
         print(end="", flush=True)  # while an error can still be told
     except BrokenPipeError:
         raise
-    except (ImportError, OSError, ValueError, MemoryError) as error:
-        _tell(f"error: {' '.join(str(error).split())}")
+    except _TOLD as error:
+        _tell_error(error)
         return 2
-    return 0
+    return status or 0
 
 
 def _demo(arguments: argparse.Namespace) -> None:
@@ -177,6 +182,26 @@ def _mean_exit(clf: Classifier, answers: Sequence[tuple[Any, ...]]) -> str:
     return f", mean exit layer {mean:.1f} of {clf.n_layers_}"
 
 
+def _backbones(arguments: argparse.Namespace) -> int:
+    from skraee.backbone.registry import clear_backbones
+
+    found: list[dict[str, Any]] = []
+    for name in arguments.names:
+        clear_backbones()  # two need not fit into memory
+        try:
+            report = report_on(name, arguments.dtype)
+        except _TOLD as error:
+            _tell_error(error)
+            found.append({"name": name, "error": _one_line(error)})
+            continue
+        found.append(report.as_dict())
+        if not arguments.json:
+            print(report, end="\n\n", flush=True)
+    if arguments.json:
+        print(json.dumps(found, indent=2))
+    return int(any("error" in one for one in found))
+
+
 def _versions(arguments: argparse.Namespace) -> None:
     from skraee.versions import show_versions
 
@@ -200,6 +225,14 @@ def _tell(message: str) -> None:
     print(f"skraee: {message}", file=sys.stderr)
 
 
+def _tell_error(error: BaseException) -> None:
+    _tell(f"error: {_one_line(error)}")
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
 @contextmanager
 def _short_warnings() -> Iterator[None]:
     """Show warnings without the source line that they come from."""
@@ -211,4 +244,10 @@ def _short_warnings() -> Iterator[None]:
         warnings.formatwarning = before
 
 
-_COMMANDS = {"demo": _demo, "fit": _fit, "predict": _predict, "versions": _versions}
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
+    "demo": _demo,
+    "fit": _fit,
+    "predict": _predict,
+    "backbones": _backbones,
+    "versions": _versions,
+}
