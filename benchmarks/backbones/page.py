@@ -34,26 +34,28 @@ def write_page(lines: Lines, docs: Path) -> None:
 
 def pictured(lines: list[Line], docs: Path) -> list[str]:
     """Draw the mean of the eight tasks, where there is one."""
-    figures = averaged(plain(lines), TASKS)
+    figures = of_plain_texts(lines, TASKS)
     if not figures:
         return []
     draw(figures, len(TASKS), docs / PICTURE)
     return [f"![Accuracy over milliseconds per text]({PICTURE.as_posix()})\n"]
 
 
-def plain(lines: Collection[Line]) -> list[Line]:
-    """Return the lines of the text alone, and of the embeddings."""
-    return [line for line in lines if line["template"] in (PLAIN, None)]
+def of_plain_texts(lines: Collection[Line], tasks: Collection[str]) -> list[Figures]:
+    """Average what reads the text alone, and the embeddings of the same backbones."""
+    figures = averaged(lines, tasks)
+    names = {f.backbone for f in figures if f.template == PLAIN}
+    return [f for f in figures if f.backbone in names and f.template in (PLAIN, None)]
 
 
 def chapter(lines: list[Line]) -> list[str]:
     """Return the tables of a dtype and device, as far as there are lines for them."""
     parts = []
-    if figures := averaged(plain(lines), TASKS):
+    if figures := of_plain_texts(lines, TASKS):
         parts += ["### Mean of the eight tasks\n", by_budget(figures)]
         parts += ["### What to take\n", recommended(figures)]
     for task in INTENTS:
-        if figures := averaged(plain(lines), [task]):
+        if figures := of_plain_texts(lines, [task]):
             parts += [f"### {task}\n", by_budget(figures), recommended(figures)]
     if figures := prompted(lines):
         title = f"### A prompt around the text: mean of {', '.join(COMPARED)}\n"

@@ -313,6 +313,19 @@ def test_tasks_have_a_column_each_and_embeddings_stand_last() -> None:
     ]
 
 
+def test_page_has_no_table_of_texts_alone_without_any(run: Run, tmp_path: Path) -> None:
+    stored = Lines(tmp_path / "backbones.jsonl", measure.NAMING)
+    for own in (
+        line(80.0, 2.0, template="A: {text}", task="clinc150"),
+        side(LINEAR, 81.0, 8.0, task="clinc150"),
+    ):
+        stored.add(**{k: v for k, v in own.items() if k != "machine"})
+    run("--table")
+    page = (tmp_path / "docs" / "which-backbone.md").read_text("utf-8")
+    assert "### clinc150" not in page
+    assert "| all-mpnet-base-v2 | `A: {text}` | 0.2 | 80.0 |" in page
+
+
 def test_page_draws_the_mean_of_the_eight_tasks(run: Run, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="the extra `plot` is not installed")
     stored = Lines(tmp_path / "backbones.jsonl", measure.NAMING)
