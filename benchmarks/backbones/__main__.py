@@ -59,7 +59,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
         "--templates",
         nargs="*",
         default=[PLAIN, PAPER],
-        help="templates with {text}, or paper; all but {text} on three tasks only, "
+        help="templates with {text}, or paper; all but {text} on two tasks only, "
         "unless --tasks names others (%(default)s)",
     )
     parser.add_argument("--tasks", nargs="*", choices=ALL_TASKS, help="(all)")

@@ -12,7 +12,7 @@ PLAIN = "{text}"
 PAPER = "paper"  # one for each of its tasks, of which there are two kinds
 
 #: Tasks on which prompts are compared with the plain text.
-COMPARED = ("sst2", "trec", "cola")
+COMPARED = ("sst2", "trec")
 
 
 def names_for(
