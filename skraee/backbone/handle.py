@@ -169,12 +169,12 @@ class Backbone(FrozenModel[LoadedBackbone]):
     def _read(self, dtype: DType, device: torch.device) -> LoadedBackbone:
         assert dtype is not None
         warn_where_slow(dtype, device)
-        model, tokenizer, family = self._parts(dtype)
+        model, tokenizer, family, sentence = self._parts(dtype)
         if model.dtype != dtype or model.device != device:
             if self._objects:  # the user's own model stays as it is
                 model = deepcopy(model)
             model = moved(model, dtype, device)
-        return LoadedBackbone.of(model, tokenizer, family)
+        return LoadedBackbone.of(model, tokenizer, family, sentence)
 
     def _parts(self, dtype: torch.dtype) -> sources.Parts:
         if self._objects:
@@ -192,8 +192,8 @@ class Backbone(FrozenModel[LoadedBackbone]):
         return state_of_objects(*self._objects)
 
     def _holds(self, loaded: LoadedBackbone) -> bool:
-        model, tokenizer, _ = self._parts(loaded.dtype)
-        return Identity.of(model, tokenizer) == loaded.identity
+        model, tokenizer, _, sentence = self._parts(loaded.dtype)
+        return Identity.of(model, tokenizer, sentence) == loaded.identity
 
     def _options(self) -> dict[str, Any]:
         return {"local_files_only": self._local_files_only}

@@ -5,17 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from skraee.backbone.checkpoint import has_safetensors
+from skraee.backbone.sentence_folder import transformer_folder
 
 _SETTINGS = ("*.json", "*.txt", "*.model")
 _SAFETENSORS = (
     "model.safetensors",
     "model-*-of-*.safetensors",
     "[0-9]_*/model.safetensors",
+    "[0-9]_*/model-*-of-*.safetensors",
 )
 _PYTORCH = (
     "pytorch_model.bin",
     "pytorch_model-*-of-*.bin",
     "[0-9]_*/pytorch_model.bin",
+    "[0-9]_*/pytorch_model-*-of-*.bin",
 )
 
 # The patterns of the hub match across folders, and what lies in folders is the same
@@ -46,11 +49,21 @@ def snapshot(name: str, revision: str | None, *, local_files_only: bool) -> Path
     ------
     OSError
         If it is neither reachable nor in the cache.
+    ValueError
+        If it is a sentence encoder without a transformer.
     """
+    folder = _found(name, revision, local_files_only, _SETTINGS + _SAFETENSORS)
+    if not has_safetensors(transformer_folder(folder)):
+        folder = _found(name, revision, local_files_only, _SETTINGS + _PYTORCH)
+    return folder
+
+
+def _found(
+    name: str, revision: str | None, local_files_only: bool, patterns: tuple[str, ...]
+) -> Path:
+    """Fetch files, or say in one sentence that they are not to be had."""
     try:
-        folder = _fetch(name, revision, local_files_only, _SETTINGS + _SAFETENSORS)
-        if not has_safetensors(folder):
-            folder = _fetch(name, revision, local_files_only, _SETTINGS + _PYTORCH)
+        return _fetch(name, revision, local_files_only, patterns)
     except Exception as error:
         raise OSError(
             f"backbone {name!r}{f' at revision {revision!r}' if revision else ''} is "
@@ -58,7 +71,6 @@ def snapshot(name: str, revision: str | None, *, local_files_only: bool) -> Path
             f"cache ({type(error).__name__}); check the name, the network, or give "
             "the path of a folder made with save_pretrained."
         ) from error
-    return folder
 
 
 def _fetch(

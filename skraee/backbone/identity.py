@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from skraee.backbone.fingerprint import fingerprint_of
+from skraee.backbone.sentence_folder import SentenceSettings
 from skraee.backbone.settings_hash import settings_hash_of
 from skraee.text.tokenizer import TextTokenizer
 
@@ -24,8 +25,9 @@ class Identity:
     tokenizer : str
         Hash of it.
     settings : str or None
-        Hash of configuration, modules and buffers. It changes with the versions of
-        the libraries; None where none can be compared with.
+        Hash of configuration, modules and buffers, and how the states are pooled. It
+        changes with the versions of the libraries; None where none can be compared
+        with.
     """
 
     weights: str
@@ -33,12 +35,17 @@ class Identity:
     settings: str | None = None
 
     @classmethod
-    def of(cls, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> Self:
-        """Return what a model and its tokenizer are."""
+    def of(
+        cls,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerFast,
+        sentence: SentenceSettings | None = None,
+    ) -> Self:
+        """Return what a model, its tokenizer and the use that a folder makes are."""
         return cls(
             fingerprint_of(model),
             TextTokenizer.from_hf(tokenizer).fingerprint,
-            settings_hash_of(model),
+            settings_with_pooling(model, sentence),
         )
 
     def change_to(self, now: Identity) -> str | None:
@@ -54,3 +61,11 @@ class Identity:
     def lasting(self) -> Self:
         """Return what other versions of the libraries, too, can be held to."""
         return replace(self, settings=None)
+
+
+def settings_with_pooling(
+    model: PreTrainedModel, sentence: SentenceSettings | None
+) -> str:
+    """Return the hash of a model's settings, and the pooling that a folder names."""
+    pooling = () if sentence is None else sentence.pooling
+    return " ".join([settings_hash_of(model), *pooling])

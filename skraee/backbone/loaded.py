@@ -18,8 +18,8 @@ from skraee.backbone.embeddings import (
 )
 from skraee.backbone.families import Family
 from skraee.backbone.fingerprint import config_hash_of, fingerprint_of
-from skraee.backbone.identity import Identity
-from skraee.backbone.settings_hash import settings_hash_of
+from skraee.backbone.identity import Identity, settings_with_pooling
+from skraee.backbone.sentence_folder import Pooling, SentenceSettings
 from skraee.text.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ class LoadedBackbone:
     fingerprint : str
         Of the weights as loaded, so it depends on dtype.
     settings_hash : str
-        Of configuration, modules and buffers.
+        Of configuration, modules and buffers, with the pooling.
+    sentence : SentenceSettings or None
+        How a sentence-transformers folder uses the model; None of any other.
     """
 
     model: PreTrainedModel
@@ -53,6 +55,7 @@ class LoadedBackbone:
     device: torch.device
     fingerprint: str
     settings_hash: str = ""
+    sentence: SentenceSettings | None = None
     _derived: dict[Hashable, Any] = field(default_factory=dict)
 
     @classmethod
@@ -61,6 +64,7 @@ class LoadedBackbone:
         model: PreTrainedModel,
         hf_tokenizer: PreTrainedTokenizerFast,
         family: Family,
+        sentence: SentenceSettings | None = None,
     ) -> Self:
         """Take a model that has its dtype and its device, and its tokenizer.
 
@@ -78,7 +82,8 @@ class LoadedBackbone:
             dtype=model.dtype,
             device=model.device,
             fingerprint=fingerprint_of(model),
-            settings_hash=settings_hash_of(model),
+            settings_hash=settings_with_pooling(model, sentence),
+            sentence=sentence,
         )
 
     def derived(self, name: Hashable, make: Callable[[], T]) -> T:
@@ -124,6 +129,22 @@ class LoadedBackbone:
         """Number of tokens that the model has positions for."""
         limits = [self.family.positions(self.model.config), n_positions(self.model)]
         return min((limit for limit in limits if limit is not None), default=None)
+
+    @property
+    def usual_length(self) -> int | None:
+        """Number of tokens that a sentence encoder was trained to read; None of others.
+
+        It has positions for more in many cases, which a `max_length` may use.
+        """
+        trained = None if self.sentence is None else self.sentence.max_seq_length
+        if trained is None or self.position_limit is None:
+            return trained
+        return min(trained, self.position_limit)
+
+    @property
+    def pooling(self) -> tuple[Pooling, ...]:
+        """What a sentence encoder's embedding is pooled of; empty of others."""
+        return () if self.sentence is None else self.sentence.pooling
 
     @property
     def has_head(self) -> bool:

@@ -7,12 +7,12 @@ in place, folders may be written anew, tokens may be added.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skraee.backbone.fingerprint import fingerprint_of
+from skraee.backbone.sentence_folder import module_folders
 from skraee.backbone.settings_hash import settings_hash_of
 
 if TYPE_CHECKING:
@@ -100,14 +100,5 @@ def _files(source: Path) -> Iterator[Path]:
         yield source
     for kind in _FILES:
         yield from source.glob(kind)
-        for part in _parts(source):
+        for part in module_folders(source):
             yield from part.rglob(kind)
-
-
-def _parts(folder: Path) -> list[Path]:
-    """Return the folders in which a sentence encoder's modules lie."""
-    listed = folder / "modules.json"
-    if not listed.is_file():
-        return []
-    paths = {module.get("path") for module in json.loads(listed.read_text("utf-8"))}
-    return [folder / path for path in paths if path]

@@ -1,4 +1,4 @@
-"""Where a backbone's model, tokenizer and family come from."""
+"""Where a backbone's model, tokenizer and family come from, and its pooling."""
 
 from __future__ import annotations
 
@@ -13,11 +13,18 @@ from skraee.backbone.families import Family
 from skraee.backbone.kinds import kind_of
 from skraee.backbone.output_flags import without_output_flags
 from skraee.backbone.precision import refuse_overflow
+from skraee.backbone.sentence_folder import (
+    SentenceSettings,
+    sentence_settings,
+    transformer_folder,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-    Parts = tuple[PreTrainedModel, PreTrainedTokenizerFast, Family]
+    Parts = tuple[
+        PreTrainedModel, PreTrainedTokenizerFast, Family, SentenceSettings | None
+    ]
 
 
 def read_named(
@@ -37,13 +44,32 @@ def read_named(
         Do not ask the hub, use what its cache has.
     """
     if tiny.is_tiny(name):
-        return tiny.read(name, dtype)
+        return (*tiny.read(name, dtype), None)
     path = Path(name)
     if path.is_file() and path.suffix.lower() == ".gguf":
         path = gguf.unpacked(path)
     elif not path.is_dir():
         path = hub.snapshot(name, revision, local_files_only=local_files_only)
-    return loading.read_folder(path, dtype)
+    sentence = sentence_settings(path)
+    model, tokenizer, family = loading.read_folder(transformer_folder(path), dtype)
+    if sentence is not None and sentence.lower_case:
+        lower_letters(tokenizer)
+    return model, tokenizer, family, sentence
+
+
+def lower_letters(tokenizer: PreTrainedTokenizerFast) -> None:
+    """Make a tokenizer lower all letters of a text before anything else.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerFast
+        Changed in place. Special tokens are found before it, as they are written.
+    """
+    from tokenizers import normalizers
+
+    rust = tokenizer.backend_tokenizer
+    steps = [normalizers.Lowercase(), *([rust.normalizer] if rust.normalizer else [])]
+    rust.normalizer = normalizers.Sequence(steps)
 
 
 def take_objects(
@@ -61,4 +87,7 @@ def take_objects(
     kind = kind_of(model)
     refuse_overflow(model.config.model_type, dtype)
     model = without_output_flags(model)
-    return model, tokenizer, family_in(model, kind)
+    # What was read from a folder is used as the folder says.
+    name = getattr(model, "name_or_path", "")
+    sentence = sentence_settings(Path(name)) if name else None
+    return model, tokenizer, family_in(model, kind), sentence

@@ -52,6 +52,7 @@ class Batch:
         self._prompts = prompts
         self.first_stack = first_stack
         lengths = torch.tensor([len(prompt.ids) for prompt in prompts])
+        self.lengths = lengths.to(device)
         width = int(lengths.max())
         # Filled up with the last token: a real id, so that no model takes it for a
         # mark of its own. Causal models never look to the right; others are told by

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from skraee.backbone.sentence_folder import Pooling
 from skraee.engine.batch import Batch
+from skraee.engine.pooling import pooled
 from skraee.engine.states import rounded
 
 #: What a readout may know of a text at a depth.
-StateKind = Literal["read", "text", "around"]
+StateKind = Literal["read", "text", "around"] | Pooling
+
+_POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 
 
 class DepthStates:
@@ -23,9 +27,10 @@ class DepthStates:
     batch : Batch
     final_norms : sequence of nn.Module
         For each stack what the model applies after its last layer, in float32.
-    kinds : sequence of {"read", "text", "around"}
+    kinds : sequence of {"read", "text", "around", "cls", "mean", "max", "last"}
         What to keep: the read-position state after the final norm, the mean over the
-        text's own tokens, that over the words around it.
+        text's own tokens, that over the words around it; all tokens' states after the
+        final norm, pooled as a sentence encoder pools those of its last layer.
     """
 
     def __init__(
@@ -34,30 +39,43 @@ class DepthStates:
         self.batch = batch
         self._final_norms = final_norms
         self._kinds = kinds
-        self._means: Tensor | None = None
+        self._has_means = "text" in kinds or "around" in kinds
+        self._of_tokens: dict[StateKind, Tensor] = {}  # of all rows of the batch
 
     def __call__(self, depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
         """Return the states (n, P, H) of the rows that run, in the model's dtype.
 
-        A decoder's one position has no tokens of the text: it keeps the encoder's
-        last means.
+        A decoder's one position has no tokens of the text: it keeps what the encoder's
+        last depth had.
         """
         in_decoder = self.batch.in_decoder(depth)
-        parts: dict[str, Tensor] = {}
-        if "text" in self._kinds or "around" in self._kinds:
-            if self._means is None or not in_decoder:
-                self._keep_means(hidden, rows)
-            assert self._means is not None
-            parts["text"], parts["around"] = self._means[rows].unbind(1)
+        if not in_decoder or not self._of_tokens:
+            self._keep(hidden, rows)
+        parts = {kind: kept[rows] for kind, kept in self._of_tokens.items()}
         if "read" in self._kinds:
             read = self.batch.read(depth, hidden, rows).float()
-            closed = self._final_norms[int(in_decoder)](read)
-            # OPT 350M projects its last states to half of their width.
-            closed = nn.functional.pad(closed, (0, hidden.shape[-1] - closed.shape[-1]))
-            parts["read"] = rounded(closed, hidden.dtype)
+            parts["read"] = _as_wide(self._final_norms[int(in_decoder)](read), hidden)
         return torch.stack([parts[kind] for kind in self._kinds], dim=1)
 
-    def _keep_means(self, hidden: Tensor, rows: Tensor) -> None:
-        found = self.batch.means(hidden, rows)
-        self._means = hidden.new_zeros(len(self.batch.numbers), *found.shape[1:])
-        self._means[rows] = found
+    def _keep(self, hidden: Tensor, rows: Tensor) -> None:
+        """Read what many tokens make at a depth."""
+        found: dict[StateKind, Tensor] = {}
+        if self._has_means:
+            means = self.batch.means(hidden, rows)
+            found["text"], found["around"] = means.unbind(1)
+        lengths = self.batch.lengths[rows]
+        for how in _POOLINGS:
+            if how in self._kinds:
+                made = pooled(how, hidden, lengths, self._final_norms[0])
+                found[how] = _as_wide(made, hidden)
+        for kind, states in found.items():
+            kept = hidden.new_zeros(len(self.batch.numbers), hidden.shape[-1])
+            kept[rows] = states
+            self._of_tokens[kind] = kept
+
+
+def _as_wide(states: Tensor, hidden: Tensor) -> Tensor:
+    """Return float32 states as the model has its own."""
+    # OPT 350M projects its last states to half of their width.
+    states = nn.functional.pad(states, (0, hidden.shape[-1] - states.shape[-1]))
+    return rounded(states, hidden.dtype)

@@ -68,11 +68,12 @@ class SweepSettings:
 
     def prompt_encoder(self, backbone: LoadedBackbone) -> PromptEncoder:
         """Return what makes prompts for a backbone that the template fits."""
+        length = self.max_length
         return PromptEncoder(
             self.template,
             backbone.tokenizer,
             kind=backbone.family.kind,
-            max_length=self.max_length,
+            max_length=backbone.usual_length if length is None else length,
             position_limit=backbone.position_limit,
             needs_mask=not self.by_states,
         )
