@@ -16,7 +16,8 @@ from skraee.engine.states import rounded
 #: What a readout may know of a text at a depth.
 StateKind = Literal["read", "text", "around"] | Pooling
 
-_POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
+#: Of these, what a folder's own pooling gives.
+POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 
 
 class DepthStates:
@@ -64,7 +65,7 @@ class DepthStates:
             means = self.batch.means(hidden, rows)
             found["text"], found["around"] = means.unbind(1)
         lengths = self.batch.lengths[rows]
-        for how in _POOLINGS:
+        for how in POOLINGS:
             if how in self._kinds:
                 made = pooled(how, hidden, lengths, self._final_norms[0])
                 found[how] = _as_wide(made, hidden)

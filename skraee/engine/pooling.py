@@ -1,4 +1,4 @@
-"""A prompt's states pooled to one, as sentence encoders pool those of their last layer."""
+"""A prompt's states pooled to one, as sentence encoders pool their last ones."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ class Fitted(FittedTexts):
         return RidgeScorer(
             self.ridge,
             final_norms(sweeper.backbone),
-            sweeper.state_kinds,
+            self.ridge.kinds_read(sweeper.state_kinds),
             sweeper.backbone.device,
         )
 

@@ -127,7 +127,8 @@ def solve_readout(
     """
     states, records = _states_and_records(lesson)
     codes, n_classes = lesson.codes, len(lesson.classes)
-    solve = partial(fit_ridge, states, codes, n_classes, weights, seed)
+    n_on_trial = lesson.sweeper.n_on_trial
+    solve = partial(fit_ridge, states, codes, n_classes, weights, seed, n_on_trial)
     if shared and records is not None and isinstance(seed, int):
         arrays = map(content_hash, (records, codes, weights))
         ridge, proba = _solved.get((*arrays, n_classes, seed), solve)

@@ -1,6 +1,6 @@
 """Fitted estimators as files that hold no code.
 
-The file of format 2 is a ZIP (:mod:`skraee.persistence.archive`) with these members:
+The file of format 3 is a ZIP (:mod:`skraee.persistence.archive`) with these members:
 
 ===========================  ========================================================
 ``manifest.json``            everything below that is no array, by these names
@@ -8,7 +8,8 @@ The file of format 2 is a ZIP (:mod:`skraee.persistence.archive`) with these mem
 ``attributes/*.npy``         ``classes_``, ``layer_scores_`` and other fitted arrays;
                              those of Python objects stand in the manifest
 ``ridge/*.npy``              the closed-form readout: ``coef``, ``intercept``,
-                             ``weight``, ``inverse_temperature`` and ``penalty``
+                             ``weight``, ``inverse_temperature``, ``penalty`` and
+                             ``parts``
 ``texts/*.npy``              of the texts of fit the ``records`` under which the store
                              has their states, and class ``codes`` without a database
 ``database/*.npy``           ``keys``, ``proba``, ``labels`` and, where not all texts

@@ -46,7 +46,14 @@ def upgraded(
     """
     if manifest["skraee_format"] == 1:
         manifest, arrays = _from_1(manifest, arrays, path)
+    if manifest["skraee_format"] <= 2 and manifest["ridge"] is not None:
+        arrays = _from_2(arrays)
     return manifest, arrays
+
+
+def _from_2(arrays: Arrays) -> Arrays:
+    """In format 2 a readout read all parts of a state."""
+    return arrays | {"ridge/parts": np.arange(arrays["ridge/coef"].shape[1])}
 
 
 def _from_1(

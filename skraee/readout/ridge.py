@@ -4,31 +4,42 @@ It is solved, not trained: at each depth a ridge regression onto the classes for
 part of the states (read position, text, words around it), whose penalty is chosen by
 its exact leave-one-out error, which the same decomposition gives. The parts are solved
 apart and their log-probabilities averaged: that costs a seventh of one solution for
-all of them, and reads better (docs/candidates.md). Whatever the classifier learns about
+all of them, and reads better (docs/candidates.md). A part that is on trial, as a
+sentence encoder's own pooling, is left out unless the average is surely better with it
+(:mod:`skraee.readout.averages`). Whatever the classifier learns about
 its depths on the way (temperatures, weights, exit information) comes from leave-one-out
 scores, since fitted ones would all look right.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import log_softmax
 
 from skraee.engine.states import States, unpacked
+from skraee.readout.averages import (
+    LeftOutAverage,
+    Passed,
+    average_that_earns,
+    choices_of_parts,
+)
 from skraee.readout.calibration import fit_inverse_temperature
 from skraee.readout.ridge_regression import solve
 from skraee.readout.sample import Sample
 from skraee.readout.ties import ROUNDING
 from skraee.readout.weights import weighted_accuracy
-from skraee.sweep.layer_sweep import softmax
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 IntegerArray = npt.NDArray[np.integer]
+
+Kind = TypeVar("Kind")
 
 #: A readout counts by this power of its gain over chance: good ones more than in
 #: proportion (docs/candidates.md has other powers).
@@ -45,7 +56,7 @@ class RidgeReadout:
     Attributes
     ----------
     coef : ndarray of shape (m + 1, P, H, C), float32
-        On the features as they come, for each of the P parts of a state.
+        On the features as they come, for each of the P parts of a state that are read.
     intercept : ndarray of shape (m + 1, P, C), float32
         `coef` and `intercept` hold the part's inverse_temperature already.
     weight : ndarray of shape (m + 1, P)
@@ -56,6 +67,8 @@ class RidgeReadout:
         a constant.
     penalty : ndarray of shape (m + 1, P)
         Chosen for each part; for information.
+    parts : ndarray of shape (P,), int64, or None
+        Which parts of a state are read, in their order; None for all.
     """
 
     coef: Float32Array
@@ -63,11 +76,22 @@ class RidgeReadout:
     weight: Float64Array
     inverse_temperature: Float64Array
     penalty: Float64Array
+    parts: IntArray | None = None
 
     @property
     def n_classes(self) -> int:
         """Number of classes C."""
         return int(self.intercept.shape[2])
+
+    def kinds_read(self, kinds: Sequence[Kind]) -> list[Kind]:
+        """Return those of a sweep's kinds of states that are read.
+
+        Parameters
+        ----------
+        kinds : sequence
+            Of all parts of a state, in their order.
+        """
+        return list(kinds) if self.parts is None else [kinds[i] for i in self.parts]
 
     def scores(self, states: States) -> Float32Array:
         """Score texts at every depth.
@@ -76,8 +100,8 @@ class RidgeReadout:
 
         Parameters
         ----------
-        states : ndarray of shape (n, m + 1, P, H)
-            As a sweep has them.
+        states : ndarray of shape (n, m + 1, n_parts, H)
+            As a sweep has them, with all parts.
 
         Returns
         -------
@@ -88,7 +112,7 @@ class RidgeReadout:
         scores = np.empty((n, n_depths, self.n_classes), np.float32)
         passed = Passed()
         for depth in range(n_depths):
-            features = _features(states, depth).astype(np.float32, copy=False)
+            features = _features(states, depth, self.parts)
             linear = features @ self.coef[depth] + self.intercept[depth][:, None]
             averaged = passed.add(log_softmax(linear, axis=2), self.weight[depth])
             scores[:, depth] = averaged * self.inverse_temperature[depth]
@@ -101,6 +125,7 @@ def fit_ridge(
     n_classes: int,
     weights: Float64Array,
     seed: Any = 0,
+    n_on_trial: int = 0,
 ) -> tuple[RidgeReadout, Float32Array]:
     """Solve every depth and read the texts without themselves.
 
@@ -116,6 +141,9 @@ def fit_ridge(
         Of the texts. One without weight is read, but takes no part in the solution.
     seed : int
         Of the sample, where there are more than `READOUT_SAMPLES` texts.
+    n_on_trial : int, default=0
+        So many of the last parts are read only where the average with them is surely
+        better than without (:mod:`skraee.readout.averages`).
 
     Returns
     -------
@@ -128,23 +156,22 @@ def fit_ridge(
     ValueError
         If there are fewer than two texts with a weight.
     """
-    n, n_depths = states.shape[:2]
+    n, n_depths, n_parts = states.shape[:3]
     sample = Sample.draw(codes, n_classes, weights, seed)
-    proba = np.empty((n, n_depths, n_classes), np.float32)
-    maps, inverse_temperature = [], np.empty(n_depths)
-    passed = Passed()
+    averages = {
+        parts: LeftOutAverage(parts, sample, (n, n_depths, n_classes))
+        for parts in choices_of_parts(n_parts, n_on_trial)
+    }
+    maps = []
     for depth in range(n_depths):
         parts = [_read_by(features, sample) for features in _features(states, depth)]
         own_maps, logs = zip(*parts, strict=True)
-        averaged = passed.add(
-            np.stack(logs), np.array([own.weight for own in own_maps])
-        )
-        inverse_temperature[depth] = fit_inverse_temperature(
-            averaged[sample.rows], sample.codes, sample.weights
-        )
-        proba[:, depth] = softmax(averaged * inverse_temperature[depth])
+        part_weights = np.array([own.weight for own in own_maps])
+        for average in averages.values():
+            average.add(depth, np.stack(logs), part_weights)
         maps.append(own_maps)
-    return _readout_of(maps, inverse_temperature), proba
+    best = average_that_earns(averages, n_on_trial)
+    return _readout_of(maps, best), best.proba
 
 
 class _Map(NamedTuple):
@@ -175,24 +202,28 @@ def _read_by(features: Float32Array, sample: Sample) -> tuple[_Map, Float64Array
     return _Map(coef, intercept, solved.penalty, gain**POWER), logs
 
 
-def _readout_of(
-    maps: list[tuple[_Map, ...]], inverse_temperature: Float64Array
-) -> RidgeReadout:
+def _readout_of(maps: list[tuple[_Map, ...]], best: LeftOutAverage) -> RidgeReadout:
     def stacked(name: str) -> Float64Array:
-        return np.array([[getattr(each, name) for each in parts] for parts in maps])
+        return np.array(
+            [[getattr(of_depth[i], name) for i in best.parts] for of_depth in maps]
+        )
 
     return RidgeReadout(
         coef=stacked("coef").astype(np.float32),
         intercept=stacked("intercept").astype(np.float32),
         weight=stacked("weight"),
-        inverse_temperature=inverse_temperature,
+        inverse_temperature=best.inverse_temperature,
         penalty=stacked("penalty"),
+        parts=best.parts,
     )
 
 
-def _features(states: States, depth: int) -> Float32Array:
+def _features(
+    states: States, depth: int, parts: IntArray | None = None
+) -> Float32Array:
     """Return the features (P, n, H) of a depth."""
-    return unpacked(np.ascontiguousarray(states[:, depth].swapaxes(0, 1)))
+    of_depth = states[:, depth] if parts is None else states[:, depth, parts]
+    return unpacked(np.ascontiguousarray(of_depth.swapaxes(0, 1)))
 
 
 def gain_over_chance(
@@ -209,33 +240,3 @@ def gain_over_chance(
         return 1.0
     gain = (accuracy - chance) / (1.0 - chance)
     return gain if gain > _LEAST_GAIN - ROUNDING else 0.0
-
-
-class Passed:
-    """Log-probabilities of texts, averaged over the depths that they passed."""
-
-    def __init__(self) -> None:
-        self._sum: Any = 0.0
-        self._weight = 0.0
-
-    def add(self, logs: Float64Array, weight: Float64Array) -> Float64Array:
-        """Pass a depth.
-
-        Parameters
-        ----------
-        logs : ndarray of shape (P, n, C)
-            Log-probabilities, by each part.
-        weight : ndarray of shape (P,)
-            How much a part counts.
-
-        Returns
-        -------
-        averaged : ndarray of shape (n, C)
-            Where no part of any depth so far counts, the plain mean of this depth's.
-        """
-        self._sum = self._sum + np.tensordot(weight, logs, axes=1)
-        self._weight += weight.sum()
-        averaged: Float64Array = (
-            self._sum / self._weight if self._weight else logs.mean(axis=0)
-        )
-        return averaged

@@ -17,7 +17,7 @@ from skraee.backbone.loaded import LoadedBackbone
 from skraee.backbone.precision import Device
 from skraee.engine.batching import BatchTokens, OnProgress
 from skraee.engine.clock import Clock
-from skraee.engine.depth_states import StateKind
+from skraee.engine.depth_states import POOLINGS, StateKind
 from skraee.engine.engine import Engine
 from skraee.engine.head import label_head
 from skraee.engine.states import States, room_for
@@ -111,7 +111,25 @@ class Sweeper:
         has = {"read": self.prompts.reads_a_position, "text": True}
         has["around"] = self.prompts.has_words_around
         kinds: tuple[StateKind, ...] = ("read", "text", "around")
-        return tuple(kind for kind in kinds if has[kind])
+        return (*(kind for kind in kinds if has[kind]), *self._own_pooling())
+
+    @property
+    def n_on_trial(self) -> int:
+        """How many of the last `state_kinds` a readout leaves out if they gain nothing.
+
+        Those by which a folder makes its embedding are: much of what they say the
+        others say, too.
+        """
+        return sum(kind in POOLINGS for kind in self.state_kinds)
+
+    def _own_pooling(self) -> tuple[StateKind, ...]:
+        """Return the folder's own pooling, unless it is the read position."""
+        reads_last = self.backbone.family.kind == "causal"
+        return tuple(
+            kind
+            for kind in self.backbone.pooling
+            if not (kind == "last" and reads_last)
+        )
 
     @cached_property
     def records(self) -> Records:

@@ -627,7 +627,7 @@ def test_layout_is_that_of_the_format(path: Path) -> None:
         *("standardizer/mean.npy", "standardizer/variance.npy"),
     }
     manifest = manifest_of(path)
-    assert manifest["skraee_format"] == 2
+    assert manifest["skraee_format"] == 3
     assert set(manifest) == {
         *("skraee_format", "versions", "estimator", "parameters", "attributes"),
         *("backbone", "sweep", "database", "standardizer", "probes", "members"),
@@ -673,7 +673,10 @@ def test_layout_of_what_the_closed_form_adds(exit_by: str, path: Path) -> None:
     clf.fit(X, Y).save(path)
     with zipfile.ZipFile(path) as members:
         names = set(members.namelist())
-    coefficients = ("coef", "intercept", "weight", "inverse_temperature", "penalty")
+    coefficients = (
+        *("coef", "intercept", "weight", "inverse_temperature", "penalty"),
+        "parts",
+    )
     assert {name for name in names if name.startswith(("ridge/", "texts/"))} == {
         "texts/records.npy",
         *(["texts/codes.npy"] if confident else []),
@@ -752,6 +755,18 @@ def test_a_file_of_format_1_names_the_class_that_reads_it() -> None:
 def test_a_file_of_words_read_by_confidence_is_refused(cls: Any) -> None:
     with pytest.raises(FileFormatError, match="which there is no more; fit again"):
         cls.load(DATA / "format-1-words-by-confidence.skraee")
+
+
+def test_a_file_of_format_2_answers_as_it_did(tmp_path: Path) -> None:
+    told = json.loads((DATA / "format-2.json").read_text(encoding="utf-8"))
+    clf = EarlyExitClassifier.load(DATA / "format-2-confidence.skraee")
+    for again in range(2):
+        proba, exits = clf.predict_proba(told["texts"], return_exit_layers=True)
+        np.testing.assert_allclose(proba, told["proba"], atol=1e-4)
+        assert exits.tolist() == told["exits"]
+        if not again:
+            clf.save(tmp_path / "clf")
+            clf = EarlyExitClassifier.load(tmp_path / "clf")
 
 
 def test_the_file_is_no_larger_than_that_of_joblib(tmp_path: Path) -> None:
