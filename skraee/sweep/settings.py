@@ -76,6 +76,7 @@ class SweepSettings:
             max_length=backbone.usual_length if length is None else length,
             position_limit=backbone.position_limit,
             needs_mask=not self.by_states,
+            reads_end=self.by_states and "last" in backbone.pooling,
         )
 
     def pinned(self, backbone: LoadedBackbone, encoder: Any) -> SweepSettings:

@@ -52,6 +52,7 @@ def lay_out(
     *,
     kind: ModelKind,
     needs_mask: bool = True,
+    closes: bool = False,
 ) -> tuple[Words | Slot, ...]:
     """Tokenise what is constant in a template.
 
@@ -65,6 +66,8 @@ def lay_out(
         How the model reads.
     needs_mask : bool, default=True
         Whether a masked model's template must have a mask.
+    closes : bool, default=False
+        Whether a causal model's prompt is closed, too.
 
     Returns
     -------
@@ -83,7 +86,7 @@ def lay_out(
             f"{template.text!r} and a tokenizer without one; choose a masked model or "
             f"leave '{{mask}}' out"
         )
-    suffix_ids = closing_ids(tokenizer, kind)
+    suffix_ids = closing_ids(tokenizer, kind, closes=closes)
     layout = tuple(_parts(template, tokenizer))
     layout = _without_surroundings(layout, tokenizer.prefix_ids, suffix_ids)
     # A mask may also be written out, as the model's own special token.
@@ -92,15 +95,19 @@ def lay_out(
     return layout
 
 
-def closing_ids(tokenizer: TextTokenizer, kind: ModelKind) -> tuple[int, ...]:
-    """Return the special tokens that close a prompt; a causal model's stays open.
+def closing_ids(
+    tokenizer: TextTokenizer, kind: ModelKind, *, closes: bool = False
+) -> tuple[int, ...]:
+    """Return the special tokens that close a prompt; most causal ones stay open.
 
     Parameters
     ----------
     tokenizer : TextTokenizer
     kind : {"masked", "causal", "seq2seq"}
+    closes : bool, default=False
+        Whether a causal model's prompt is closed, too.
     """
-    return () if kind == "causal" else tokenizer.suffix_ids
+    return () if kind == "causal" and not closes else tokenizer.suffix_ids
 
 
 def _without_surroundings(

@@ -39,6 +39,9 @@ class PromptEncoder:
     needs_mask : bool, default=True
         Whether a masked model's template must have a mask. Without one the first
         token is read.
+    reads_end : bool, default=False
+        Whether a causal model's prompt is closed as its tokenizer closes a sequence,
+        and read at the very end: so encoders are made of causal models.
 
     Attributes
     ----------
@@ -61,13 +64,16 @@ class PromptEncoder:
         max_length: int | None,
         position_limit: int | None,
         needs_mask: bool = True,
+        reads_end: bool = False,
     ) -> None:
         self.template = template
         self.tokenizer = tokenizer
         self.kind = kind
         self.limit = limit_of(max_length, position_limit)
-        self._layout = lay_out(template, tokenizer, kind=kind, needs_mask=needs_mask)
-        self._suffix_ids = closing_ids(tokenizer, kind)
+        self._layout = lay_out(
+            template, tokenizer, kind=kind, needs_mask=needs_mask, closes=reads_end
+        )
+        self._suffix_ids = closing_ids(tokenizer, kind, closes=reads_end)
         self._n_fixed = self._count_fixed()
 
     @property
@@ -84,7 +90,7 @@ class PromptEncoder:
                 isinstance(part, Words) for part in self._layout
             )
         behind = self._layout[[isinstance(p, Slot) for p in self._layout].index(True) :]
-        return any(isinstance(part, Words) for part in behind)
+        return bool(self._suffix_ids) or any(isinstance(p, Words) for p in behind)
 
     @property
     def form(self) -> list[Any]:
@@ -189,6 +195,8 @@ class PromptEncoder:
                 f"template {self.template.text!r}; write words into the template, or "
                 f"drop empty texts"
             )
+        if self.kind == "causal":  # a few are closed, and read at the end
+            return len(ids) + len(self._suffix_ids) - 1
         return 0 if self.kind == "masked" else max(len(ids) - 1, 0)
 
     def _count_fixed(self) -> int:
