@@ -20,6 +20,7 @@ from skraee.backbone.families import Family
 from skraee.backbone.fingerprint import config_hash_of, fingerprint_of
 from skraee.backbone.identity import Identity, settings_with_pooling
 from skraee.backbone.sentence_folder import Pooling, SentenceSettings
+from skraee.backbone.sight import as_it_sees
 from skraee.text.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class LoadedBackbone:
         return cls(
             model=model,
             tokenizer=tokenizer,
-            family=family,
+            family=as_it_sees(model, family, tokenizer),
             dtype=model.dtype,
             device=model.device,
             fingerprint=fingerprint_of(model),

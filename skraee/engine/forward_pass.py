@@ -43,10 +43,9 @@ def _through_one_stack(
 ) -> None:
     model, family = backbone.model, backbone.family
     stack, last = gated_stack(model, family, family.stacks[0], running, 0)
-    cache: dict[str, Any] = {"use_cache": False} if family.kind == "causal" else {}
+    name = cache_argument(type(model.get_submodule(family.stacks[0])).forward)
+    cache: dict[str, Any] = {} if name is None else {"use_cache": False}
     if batch.prefix:
-        module = model.get_submodule(family.stacks[0])
-        name = cache_argument(type(module).forward)
         assert name is not None  # else there is no prefix
         cache[name] = prefix_cache(backbone, batch.prefix)
     hidden = run_stack(stack, input_ids=batch.ids, attention_mask=batch.mask, **cache)

@@ -94,6 +94,8 @@ def _takes_prefix(backbone: LoadedBackbone) -> bool:
         and model.config._attn_implementation in _ATTENTION
         and not changing_rotations(stack, family)
         and _keeps_keys_and_values(model.config)
+        # A pooling over all tokens is one over those of the prefix, too.
+        and set(backbone.pooling) <= {"last"}
     )
 
 
