@@ -119,6 +119,28 @@ class Backbone(FrozenModel[LoadedBackbone]):
         device = resolve_device(device)
         return self._load(resolve_dtype(dtype, device), device)
 
+    def prompts(self) -> dict[str, str]:
+        """Return the prompts that a sentence-transformers folder names; none loads.
+
+        Returns
+        -------
+        dict of str to str
+            Name -> words before the text, such as ``"query: "``; empty of any other
+            backbone. `skraee.templates.of_backbone` makes templates of them.
+
+        Raises
+        ------
+        OSError
+            If it is a hub's name and the hub does not have it.
+        ValueError
+            If the folder's list of modules is damaged.
+        """
+        if not self._name:
+            return {}
+        return sources.named_prompts(
+            self._name, self._revision, local_files_only=self._local_files_only
+        )
+
     def pinned_to(self, loaded: LoadedBackbone) -> Self:
         """Return a handle on this backbone that refuses it once it has changed.
 

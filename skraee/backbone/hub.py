@@ -8,6 +8,7 @@ from skraee.backbone.checkpoint import has_safetensors
 from skraee.backbone.sentence_folder import transformer_folder
 
 _SETTINGS = ("*.json", "*.txt", "*.model")
+_PROMPTS = ("modules.json", "config_sentence_transformers.json")
 _SAFETENSORS = (
     "model.safetensors",
     "model-*-of-*.safetensors",
@@ -56,6 +57,17 @@ def snapshot(name: str, revision: str | None, *, local_files_only: bool) -> Path
     if not has_safetensors(transformer_folder(folder)):
         folder = _found(name, revision, local_files_only, _SETTINGS + _PYTORCH)
     return folder
+
+
+def prompt_files(name: str, revision: str | None, *, local_files_only: bool) -> Path:
+    """Fetch just the files that name a sentence encoder's prompts.
+
+    Parameters
+    ----------
+    name, revision, local_files_only
+        As in `snapshot`.
+    """
+    return _found(name, revision, local_files_only, _PROMPTS)
 
 
 def _found(

@@ -18,6 +18,7 @@ from skraee.backbone.sentence_folder import (
     sentence_settings,
     transformer_folder,
 )
+from skraee.backbone.task_head import warn_of_task_head
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -42,6 +43,11 @@ def read_named(
         What the weights become.
     local_files_only : bool
         Do not ask the hub, use what its cache has.
+
+    Warns
+    -----
+    UserWarning
+        If it was saved with a head for a task, which is left aside.
     """
     if tiny.is_tiny(name):
         return (*tiny.read(name, dtype), None)
@@ -54,7 +60,36 @@ def read_named(
     model, tokenizer, family = loading.read_folder(transformer_folder(path), dtype)
     if sentence is not None and sentence.lower_case:
         lower_letters(tokenizer)
+    warn_of_task_head(path, model)
     return model, tokenizer, family, sentence
+
+
+def named_prompts(
+    name: str, revision: str | None, *, local_files_only: bool
+) -> dict[str, str]:
+    """Read the prompts that a folder or a model on the hub names, and no weights.
+
+    Parameters
+    ----------
+    name, revision, local_files_only
+        As in `read_named`.
+
+    Returns
+    -------
+    dict of str to str
+        Name -> words before the text, that which stands before every text first; empty
+        of all but sentence-transformers folders.
+    """
+    path = Path(name)
+    if tiny.is_tiny(name) or path.is_file():
+        return {}
+    if not path.is_dir():
+        path = hub.prompt_files(name, revision, local_files_only=local_files_only)
+    if (sentence := sentence_settings(path)) is None:
+        return {}
+    by_default = sentence.default_prompt
+    first = sorted(sentence.prompts, key=lambda name: name != by_default)
+    return {name: sentence.prompts[name] for name in first}
 
 
 def lower_letters(tokenizer: PreTrainedTokenizerFast) -> None:

@@ -16,6 +16,7 @@ from skraee.readout.ridge import RidgeReadout, fit_ridge
 from skraee.readout.weights import sample_weights
 from skraee.sweep.layer_sweep import LayerSweep
 from skraee.sweep.records import NAME_BYTES
+from skraee.sweep.state_kinds import n_on_trial
 from skraee.sweep.sweeper import Sweeper
 from skraee.sweep.word_tokens import WordTokens
 from skraee.text.inputs import Texts
@@ -127,8 +128,8 @@ def solve_readout(
     """
     states, records = _states_and_records(lesson)
     codes, n_classes = lesson.codes, len(lesson.classes)
-    n_on_trial = lesson.sweeper.n_on_trial
-    solve = partial(fit_ridge, states, codes, n_classes, weights, seed, n_on_trial)
+    n_tried = n_on_trial(lesson.sweeper.state_kinds)
+    solve = partial(fit_ridge, states, codes, n_classes, weights, seed, n_tried)
     if shared and records is not None and isinstance(seed, int):
         arrays = map(content_hash, (records, codes, weights))
         ridge, proba = _solved.get((*arrays, n_classes, seed), solve)

@@ -6,7 +6,7 @@ its exact leave-one-out error, which the same decomposition gives. The parts are
 apart and their log-probabilities averaged: that costs a seventh of one solution for
 all of them, and reads better (docs/candidates.md). A part that is on trial, as a
 sentence encoder's own pooling, is left out unless the average is surely better with it
-(:mod:`skraee.readout.averages`). Whatever the classifier learns about
+(``skraee.readout.averages``). Whatever the classifier learns about
 its depths on the way (temperatures, weights, exit information) comes from leave-one-out
 scores, since fitted ones would all look right.
 """
@@ -143,7 +143,7 @@ def fit_ridge(
         Of the sample, where there are more than `READOUT_SAMPLES` texts.
     n_on_trial : int, default=0
         So many of the last parts are read only where the average with them is surely
-        better than without (:mod:`skraee.readout.averages`).
+        better than without (``skraee.readout.averages``).
 
     Returns
     -------

@@ -17,7 +17,7 @@ from skraee.backbone.loaded import LoadedBackbone
 from skraee.backbone.precision import Device
 from skraee.engine.batching import BatchTokens, OnProgress
 from skraee.engine.clock import Clock
-from skraee.engine.depth_states import POOLINGS, StateKind
+from skraee.engine.depth_states import StateKind
 from skraee.engine.engine import Engine
 from skraee.engine.head import label_head
 from skraee.engine.states import States, room_for
@@ -28,6 +28,7 @@ from skraee.sweep.layer_sweep import Float32Array, LayerSweep
 from skraee.sweep.memory import store_for
 from skraee.sweep.records import Records, TextSweep
 from skraee.sweep.settings import SweepSettings
+from skraee.sweep.state_kinds import kinds_of_states
 from skraee.sweep.store import Store
 from skraee.sweep.word_tokens import WordTokens
 from skraee.text.inputs import Texts
@@ -108,28 +109,7 @@ class Sweeper:
         """What a readout may know of a text at each depth."""
         if self.settings.state_kinds is not None:
             return self.settings.state_kinds
-        has = {"read": self.prompts.reads_a_position, "text": True}
-        has["around"] = self.prompts.has_words_around
-        kinds: tuple[StateKind, ...] = ("read", "text", "around")
-        return (*(kind for kind in kinds if has[kind]), *self._own_pooling())
-
-    @property
-    def n_on_trial(self) -> int:
-        """How many of the last `state_kinds` a readout leaves out if they gain nothing.
-
-        Those by which a folder makes its embedding are: much of what they say the
-        others say, too.
-        """
-        return sum(kind in POOLINGS for kind in self.state_kinds)
-
-    def _own_pooling(self) -> tuple[StateKind, ...]:
-        """Return the folder's own pooling, unless it is the read position."""
-        reads_last = self.backbone.family.kind == "causal"
-        return tuple(
-            kind
-            for kind in self.backbone.pooling
-            if not (kind == "last" and reads_last)
-        )
+        return kinds_of_states(self.prompts, self.backbone)
 
     @cached_property
     def records(self) -> Records:

@@ -21,6 +21,7 @@ from huggingface_hub import constants
 from huggingface_hub.utils import filter_repo_objects
 from transformers.utils import logging as library_logging
 
+from skraee import templates
 from skraee.backbone import hub
 from skraee.backbone.families import FAMILIES
 from skraee.backbone.handle import Backbone
@@ -233,7 +234,9 @@ def test_body_of_a_sequence_classifier_is_read_and_its_head_left_aside(
     torch.manual_seed(1)
     task = AutoModelForSequenceClassification.from_config(whole.config)
     task.save_pretrained(tmp_path)
-    found = load(tmp_path)
+    with pytest.warns(UserWarning, match="a head for a task .*Class.*aside") as caught:
+        found = load(tmp_path)
+    assert len(caught) == 1
     assert not found.has_head
     expected = dict(task.base_model.named_parameters())
     for weight, tensor in found.model.named_parameters():
@@ -306,7 +309,8 @@ def test_checkpoint_of_a_fine_tuned_classifier_serves_as_its_stack(
     }
     with_weights(tmp_path, model.config, weights, "safetensors")
     change_settings(tmp_path, architectures=["BertForSequenceClassification"])
-    assert not load(tmp_path).has_head
+    with pytest.warns(UserWarning, match="a head for a task"):
+        assert not load(tmp_path).has_head
 
 
 @pytest.mark.parametrize(
@@ -739,6 +743,8 @@ ON_THE_HUB = [
     "1_Pooling/config.json",
     "2_Dense/model.safetensors",
     "2_Dense/pytorch_model.bin",
+    "modules.json",
+    "config_sentence_transformers.json",
 ]
 
 
@@ -761,7 +767,10 @@ def test_hub_is_asked_for_one_form_of_the_weights_only(
     fetched = _record_fetches(monkeypatch, tmp_path)
     Backbone("org/tiny").load(dtype="float32")
     steps = ["1_Pooling/config.json", "2_Dense/model.safetensors"]
-    assert fetched == [[*ON_THE_HUB[:8], *steps]]
+    lists = ["modules.json", "config_sentence_transformers.json"]
+    assert fetched == [[*ON_THE_HUB[:8], *steps, *lists]]
+    assert templates.of_backbone("org/tiny") == {}
+    assert fetched[1:] == [lists]
 
 
 def test_hub_is_asked_for_pytorch_files_where_there_is_nothing_else(

@@ -31,10 +31,10 @@ PACKAGE = Path(__file__).parents[2] / "skraee"
 # What the package's root holds, from the bottom up.
 LAYERS = (
     "exceptions",
-    "templates versions",
+    "versions",
     "text",
     "backbone",
-    "toy",
+    "templates toy",
     "engine",
     "retrieval",
     "sweep",
