@@ -20,6 +20,8 @@ Pooling = Literal["cls", "mean", "max", "last"]
 
 _LIST = "modules.json"
 
+_NO_LENGTH = 10**9
+
 # Older folders have a flag for each pooling, newer ones name it. Poolings by weights of
 # the positions are not among ours.
 _FLAGS = {
@@ -88,10 +90,12 @@ def sentence_settings(folder: Path) -> SentenceSettings | None:
     for file in sorted(transformer.glob("sentence_*_config.json")):
         own = _mapping(file) | own
     whole = _mapping(folder / "config_sentence_transformers.json")
-    length = own.get("max_seq_length")
+    # Newer folders leave the length to the tokenizer, which has 1e30 for none.
+    of_tokenizer = _mapping(transformer / "tokenizer_config.json")
+    length = own.get("max_seq_length") or of_tokenizer.get("model_max_length")
     return SentenceSettings(
         pooling=_pooling(modules),
-        max_seq_length=int(length) if length else None,
+        max_seq_length=int(length) if length and length < _NO_LENGTH else None,
         lower_case=bool(own.get("do_lower_case")),
         prompts={str(k): str(v or "") for k, v in (whole.get("prompts") or {}).items()},
         default_prompt=whole.get("default_prompt_name"),

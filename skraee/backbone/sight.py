@@ -65,8 +65,8 @@ def looks_ahead(
         Tells ordinary tokens.
     """
     first, *lasts = _ordinary_tokens(n_token_ids(model), tokenizer)
-    stack = twin_of(model).get_submodule(family.stacks[0])
     try:
+        stack = twin_of(model).get_submodule(family.stacks[0])
         one, other = (_first_state(stack, (first, last)) for last in lasts)
     except Exception:  # the look at its agreement says what is wrong with it
         return False

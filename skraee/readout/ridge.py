@@ -22,6 +22,7 @@ import numpy.typing as npt
 from scipy.special import log_softmax
 
 from skraee.engine.states import States, unpacked
+from skraee.exceptions import BackboneChangedError
 from skraee.readout.averages import (
     LeftOutAverage,
     Passed,
@@ -107,8 +108,19 @@ class RidgeReadout:
         -------
         scores : ndarray of shape (n, m + 1, C), float32
             Softmax gives the probabilities.
+
+        Raises
+        ------
+        BackboneChangedError
+            If the states lack a part that is read.
         """
-        n, n_depths = states.shape[:2]
+        n, n_depths, n_parts = states.shape[:3]
+        if self.parts is not None and self.parts.max() >= n_parts:
+            raise BackboneChangedError(
+                f"the readout reads part {self.parts.max() + 1} of each state and the "
+                f"backbone gives {n_parts}: its folder named another pooling at fit; "
+                "fetch it as it was, or fit again."
+            )
         scores = np.empty((n, n_depths, self.n_classes), np.float32)
         passed = Passed()
         for depth in range(n_depths):

@@ -148,6 +148,13 @@ class Sweeper:
                 "the sweep holds no states, which a closed-form readout reads; make it "
                 "with sweep of an estimator with the same readout."
             )
+        n_kinds = len(self.state_kinds)
+        if sweep.states is not None and sweep.states.shape[2] != n_kinds:
+            raise ValueError(
+                f"the sweep holds {sweep.states.shape[2]} states of each depth and "
+                f"this backbone and template give {n_kinds}; make it again, with sweep "
+                "of this estimator."
+            )
 
     def sweep(
         self,

@@ -11,6 +11,7 @@ import torch
 from scipy.special import log_softmax
 
 from skraee.engine.states import packed, room_for, unpacked
+from skraee.exceptions import BackboneChangedError
 from skraee.readout import ridge, sample
 from skraee.readout.ridge import RidgeReadout, fit_ridge
 from skraee.readout.ridge_regression import PENALTIES
@@ -317,3 +318,48 @@ def test_where_no_part_has_any_gain_the_plain_mean_is_read() -> None:
     assert not readout.weight.any()
     assert np.isfinite(proba).all()
     np.testing.assert_allclose(softmax(readout.scores(states)), 0.5, atol=1e-6)
+
+
+def drawn_states(n: int, informative: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return states of two parts, of which the second holds the class, or noise."""
+    rng = np.random.default_rng(0)
+    codes = np.arange(n) % 2
+    states = rng.normal(size=(n, 2, 2, 4)).astype(np.float32)
+    states[:, :, 0, 0] += codes[:, None]
+    if informative:
+        states[:, :, 1, 0] += 2 * codes[:, None]
+    return states, codes
+
+
+@pytest.mark.parametrize("informative", [True, False])
+def test_part_on_trial_is_read_where_it_helps(informative: bool) -> None:
+    states, codes = drawn_states(200, informative)
+    weights = np.where(codes, 1.5, 0.5)
+    found, proba = fit_ridge(states, codes, 2, weights, n_on_trial=1)
+    n_read = 2 if informative else 1
+    assert found.parts is not None
+    assert found.parts.tolist() == [0, 1][:n_read]
+    alone, expected = fit_ridge(states[:, :, :n_read], codes, 2, weights)
+    np.testing.assert_array_equal(proba, expected)
+    np.testing.assert_array_equal(found.scores(states), alone.scores(states))
+    assert found.kinds_read(["text", "cls"]) == ["text", "cls"][:n_read]
+
+
+def test_each_of_two_parts_on_trial_is_judged_apart() -> None:
+    states, codes = drawn_states(200, informative=True)
+    noise = np.random.default_rng(1).normal(size=(200, 2, 1, 4))
+    sure, helpful = states[:, :, :1], states[:, :, 1:]
+    tried = np.concatenate([sure, noise, helpful], axis=2).astype(np.float32)
+    found, _ = fit_ridge(tried, codes, 2, np.ones(200), n_on_trial=2)
+    assert found.parts is not None
+    assert found.parts.tolist() == [0, 2]
+    with pytest.raises(BackboneChangedError, match=r"reads part 3 of each .* gives 2"):
+        found.scores(states)
+
+
+def test_the_same_part_again_gains_nothing() -> None:
+    states, codes = drawn_states(60, informative=False)
+    twice = np.repeat(states[:, :, :1], 2, axis=2)
+    found, _ = fit_ridge(twice, codes, 2, np.ones(60), n_on_trial=1)
+    assert found.parts is not None
+    assert found.parts.tolist() == [0]
