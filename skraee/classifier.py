@@ -127,7 +127,8 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
         ten thousand texts.
     max_length : int or None, default=None
         Longest prompt in tokens; longer texts are cut at their end. None: as many as
-        the backbone has positions. Lower it to bound the time for long texts.
+        the backbone has positions, or as a sentence encoder was trained to read. Lower
+        it to bound the time for long texts, raise it to read all of them.
     batch_tokens : int or "auto", default="auto"
         Padded tokens per batch. Halved when memory runs out.
     device : str or torch.device, default="auto"

@@ -21,6 +21,7 @@ from skraee.baselines import (
     SLEBClassifier,
 )
 from skraee.engine.engine import Engine
+from skraee.engine.head import final_norms
 from skraee.engine.rows import RunningRows
 from tests.support.checkpoints import saved_toy
 from tests.support.classifiers import early_exit, make_classifier, raee
@@ -46,6 +47,32 @@ def test_a_text_gives_the_same_alone_and_beside_texts_of_other_lengths(
     staying = 2 + np.arange(len(prompts)) % (m - 1)  # none leaves where all decide
     for exits in (leaving, staying):
         assert_alone_as_together(backbone, prompts, exits, WAYS[way])
+
+
+@pytest.mark.parametrize(
+    "name", ["bert", "modernbert", "gemma3_text", "opt-350m", "t5"]
+)
+def test_pooled_states_are_the_same_alone_and_those_of_a_loop(name: str) -> None:
+    backbone = loaded(name)
+    prompts = prompts_for(backbone.family.kind, LENGTHS)
+    engine = Engine(backbone, batch_tokens=10_000, reuse_prefix=False)
+    kinds: Any = ("cls", "mean", "max", "last")
+    together = engine.sweep(prompts, None, states=kinds).states
+    alone = [engine.sweep([prompt], None, states=kinds).states for prompt in prompts]
+    assert together is not None
+    np.testing.assert_allclose(together, np.concatenate(alone), rtol=1e-5, atol=5e-6)
+    norm, m = final_norms(backbone)[0], engine.n_encoder_layers or engine.n_layers
+    for row, prompt in enumerate(prompts):
+        seen: list[torch.Tensor] = []
+        engine.visit([prompt], lambda depth, hidden, rows: seen.append(hidden[0]))
+        for depth, states in enumerate(norm(hidden) for hidden in seen[: m + 1]):
+            expected = [states[0], states.mean(0), states.amax(0), states[-1]]
+            found = together[row, depth, :, : states.shape[-1]]
+            np.testing.assert_allclose(
+                found, torch.stack(expected).detach(), rtol=1e-5, atol=5e-6
+            )
+        for later in together[row, m + 1 :]:  # a decoder keeps the encoder's last
+            np.testing.assert_array_equal(later, together[row, m])
 
 
 @pytest.mark.parametrize("n_rows", [2, 8, 16, 24])
