@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from skraee import Backbone
-from skraee.backbone.families import family_of
+from skraee.backbone.discovery import family_in
+from skraee.backbone.families import FAMILIES
 from skraee.backbone.loaded import moved
-from skraee.backbone.loading import family_as_in
 from skraee.backbone.sight import looks_ahead
 from skraee.engine.agreement import believed
 from skraee.engine.prefix import takes_prefix
@@ -21,7 +21,7 @@ from tests.support.models import MODELS, tiny_model
 from tests.support.sentence_folders import PUBLISHED, body, sentence_folder
 
 CAUSAL = [
-    name for name in MODELS if family_of(MODELS[name][1]().model_type).kind == "causal"
+    name for name in MODELS if FAMILIES[MODELS[name][1]().model_type].kind == "causal"
 ]
 
 
@@ -30,7 +30,7 @@ CAUSAL = [
 def test_causal_models_do_not_look_ahead(name: str, dtype: torch.dtype) -> None:
     model = moved(tiny_model(name), dtype, torch.device("cpu"))
     tokenizer = TextTokenizer.from_hf(small_tokenizer())
-    family = family_of(model.config.model_type)
+    family = family_in(model, "causal")
     assert not looks_ahead(model, family, tokenizer)
 
 
@@ -49,7 +49,7 @@ def test_a_model_that_does_not_run_is_left_to_the_look_that_says_why() -> None:
     hf_tokenizer: Any = published.tokenizer()
     model = body(published, hf_tokenizer)
     model.forward = None
-    family = family_as_in(model, family_of("gemma3_text"))
+    family = family_in(model, "causal")
     assert not looks_ahead(model, family, TextTokenizer.from_hf(hf_tokenizer))
     del model.forward
     assert looks_ahead(model, family, TextTokenizer.from_hf(hf_tokenizer))

@@ -23,6 +23,7 @@ from skraee.baselines import (
 from skraee.engine.engine import Engine
 from skraee.engine.head import final_norms
 from skraee.engine.rows import RunningRows
+from skraee.text.prompt import Prompt
 from tests.support.checkpoints import saved_toy
 from tests.support.classifiers import early_exit, make_classifier, raee
 from tests.support.models import MODELS, loaded
@@ -49,6 +50,13 @@ def test_a_text_gives_the_same_alone_and_beside_texts_of_other_lengths(
         assert_alone_as_together(backbone, prompts, exits, WAYS[way])
 
 
+def states_of(engine: Engine, prompt: Prompt) -> list[torch.Tensor]:
+    """Return a prompt's states (T, H) at every depth."""
+    seen: list[torch.Tensor] = []
+    engine.visit([prompt], lambda depth, hidden, rows: seen.append(hidden[0]))
+    return seen
+
+
 @pytest.mark.parametrize(
     "name", ["bert", "modernbert", "gemma3_text", "opt-350m", "t5"]
 )
@@ -63,8 +71,7 @@ def test_pooled_states_are_the_same_alone_and_those_of_a_loop(name: str) -> None
     np.testing.assert_allclose(together, np.concatenate(alone), rtol=1e-5, atol=5e-6)
     norm, m = final_norms(backbone)[0], engine.n_encoder_layers or engine.n_layers
     for row, prompt in enumerate(prompts):
-        seen: list[torch.Tensor] = []
-        engine.visit([prompt], lambda depth, hidden, rows: seen.append(hidden[0]))
+        seen = states_of(engine, prompt)
         for depth, states in enumerate(norm(hidden) for hidden in seen[: m + 1]):
             expected = [states[0], states.mean(0), states.amax(0), states[-1]]
             found = together[row, depth, :, : states.shape[-1]]
