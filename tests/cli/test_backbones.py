@@ -13,6 +13,7 @@ from skraee import EarlyExitClassifier, toy
 from skraee.cli import backbones
 from skraee.cli.backbones import BackboneReport, report_on
 from skraee.cli.main import main
+from tests.benchmarks.tiny import save_sentence_encoder
 from tests.support.checkpoints import headless, small_tokenizer
 
 
@@ -103,6 +104,15 @@ def test_a_body_without_a_head_says_what_it_is_for(tmp_path: Path):
     found = report_on(str(headless(tmp_path, "bert")), "float32")
     assert (found.model, found.has_head) == ("BertModel", False)
     assert "none: for readout='ridge' and EarlyExitClassifier" in str(found)
+
+
+def test_a_sentence_encoders_folder_says_how_it_pools(tmp_path: Path):
+    save_sentence_encoder(tmp_path)
+    written = json.dumps({"max_seq_length": 24})
+    (tmp_path / "sentence_bert_config.json").write_text(written)
+    found = report_on(str(tmp_path), "float32")
+    assert (found.pooling, found.usual_length) == (["mean"], 24)
+    assert report_on("toy:masked:0").pooling == []
 
 
 def test_texts_that_are_timed_run_to_the_last_layer(monkeypatch: pytest.MonkeyPatch):
