@@ -1,5 +1,7 @@
 """A prompt: token ids, the position that is read, and where its fields are."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
@@ -22,6 +24,8 @@ class Prompt:
     n_prefix : int, default=0
         How many of its first tokens stand before all fields: those that every
         prompt of the template begins with.
+    further : tuple of Prompt, default=()
+        The other windows of a text that is read in several, this being its first.
     """
 
     ids: tuple[int, ...]
@@ -29,6 +33,12 @@ class Prompt:
     spans: tuple[tuple[int, int], ...]
     is_cut: bool = False
     n_prefix: int = 0
+    further: tuple[Prompt, ...] = ()
+
+    @property
+    def windows(self) -> tuple[Prompt, ...]:
+        """All prompts of the text, as long as this one and read like it."""
+        return (self, *self.further)
 
     def without_first(self, n: int) -> Self:
         """Return what is left of the prompt behind its first tokens.
@@ -44,6 +54,7 @@ class Prompt:
             read=self.read - n,
             spans=tuple((start - n, stop - n) for start, stop in self.spans),
             n_prefix=self.n_prefix - n,
+            further=tuple(window.without_first(n) for window in self.further),
         )
 
 

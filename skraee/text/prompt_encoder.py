@@ -1,16 +1,16 @@
 """Texts filled into a template: token ids with a known read position."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from skraee.exceptions import TruncationWarning, warn_user
 from skraee.text.layout import Slot, Words, closing_ids, lay_out
+from skraee.text.long_texts import MOST_WINDOWS, LongTexts, Row, fitted_rows
 from skraee.text.prompt import Prompt
 from skraee.text.template import ModelKind, Template
 from skraee.text.tokenizer import TextTokenizer
-from skraee.text.truncation import levelled, limit_of
-
-_Row = tuple[list[int], ...]
+from skraee.text.truncation import limit_of
 
 
 class PromptEncoder:
@@ -42,6 +42,9 @@ class PromptEncoder:
     reads_end : bool, default=False
         Whether a causal model's prompt is closed as its tokenizer closes a sequence,
         and read at the very end: so encoders are made of causal models.
+    long_texts : {"cut", "head_tail", "mean"}, default="cut"
+        What is done with a text beyond the limits: its end is cut, its middle is, or it
+        is read in windows, each with the template around it.
 
     Attributes
     ----------
@@ -65,16 +68,19 @@ class PromptEncoder:
         position_limit: int | None,
         needs_mask: bool = True,
         reads_end: bool = False,
+        long_texts: LongTexts = "cut",
     ) -> None:
         self.template = template
         self.tokenizer = tokenizer
         self.kind = kind
+        self.long_texts = long_texts
         self.limit = limit_of(max_length, position_limit)
         self._layout = lay_out(
             template, tokenizer, kind=kind, needs_mask=needs_mask, closes=reads_end
         )
         self._suffix_ids = closing_ids(tokenizer, kind, closes=reads_end)
-        self._n_fixed = self._count_fixed()
+        n_fixed = self._count_fixed()
+        self._room = None if self.limit is None else self.limit - n_fixed
 
     @property
     def reads_a_position(self) -> bool:
@@ -128,20 +134,22 @@ class PromptEncoder:
         TruncationWarning
             Once per call, if texts had to be cut.
         """
-        slots = [part for part in self._layout if isinstance(part, Slot)]
-        columns = [
-            self.tokenizer.plain([slot.filled(s[i]) for s in samples], first=slot.first)
-            for i, slot in enumerate(slots)
-        ]
-        rows = list(zip(*columns, strict=True))
-        fitted = [self._fitted(row) for row in rows]
-        prompts = [
-            self._prompt(row, is_cut=row is not whole)
-            for row, whole in zip(fitted, rows, strict=True)
-        ]
+        prompts = [self._filled(row) for row in self._rows(samples)]
         if warn:
             self.warn_of_cuts(sum(prompt.is_cut for prompt in prompts))
         return prompts
+
+    def are_long(self, samples: Sequence[tuple[str, ...]]) -> list[bool]:
+        """Say which samples are beyond the limits, so that `long_texts` matters.
+
+        Parameters
+        ----------
+        samples : sequence of tuple of str
+            As `encode` takes them.
+        """
+        if self._room is None:
+            return [False] * len(samples)
+        return [sum(map(len, row)) > self._room for row in self._rows(samples)]
 
     def warn_of_cuts(self, n_cut: int) -> None:
         """Warn that texts were cut; for callers that encode part after part.
@@ -152,20 +160,29 @@ class PromptEncoder:
             How many; none is no warning.
         """
         if n_cut:
+            most = f"{MOST_WINDOWS} " if self.long_texts == "mean" else ""
             warn_user(
-                f"{n_cut} text(s) were cut to fit prompts of {self.limit} tokens; "
-                f"raise max_length if the model has more positions",
+                f"{n_cut} text(s) were cut to fit {most}prompts of {self.limit} "
+                f"tokens; raise max_length if the model has more positions",
                 TruncationWarning,
             )
 
-    def _fitted(self, row: _Row) -> _Row:
-        lengths = [len(ids) for ids in row]
-        if self.limit is None or self._n_fixed + sum(lengths) <= self.limit:
-            return row
-        kept = levelled(lengths, self.limit - self._n_fixed)
-        return tuple(ids[:n] for ids, n in zip(row, kept, strict=True))
+    def _rows(self, samples: Sequence[tuple[str, ...]]) -> list[Row]:
+        """Tokenise the fields of every sample."""
+        slots = [part for part in self._layout if isinstance(part, Slot)]
+        columns = [
+            self.tokenizer.plain([slot.filled(s[i]) for s in samples], first=slot.first)
+            for i, slot in enumerate(slots)
+        ]
+        return list(zip(*columns, strict=True))
 
-    def _prompt(self, row: _Row, *, is_cut: bool) -> Prompt:
+    def _filled(self, row: Row) -> Prompt:
+        """Fill the template with the fields of a sample, in windows if need be."""
+        rows, is_cut = fitted_rows(row, self._room, self.long_texts)
+        first, *further = [self._prompt(row, is_cut=is_cut) for row in rows]
+        return replace(first, further=tuple(further)) if further else first
+
+    def _prompt(self, row: Row, *, is_cut: bool) -> Prompt:
         ids = list(self.tokenizer.prefix_ids)
         spans = []
         mask = None
