@@ -1,8 +1,13 @@
-"""Batches: prompts of like length as tensors, and what is read at their tokens."""
+"""Batches: prompts of like length as tensors, and what is read at their tokens.
+
+A text that is read in windows has a row for each. These rows come together, and are
+given the mean of what is read of them (`Batch.together`), so that they score alike,
+stop together, and any of them answers for the text.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +16,13 @@ from torch import Tensor
 
 from skraee.engine.last_layer import Ending
 from skraee.engine.rows import EndingAt
+from skraee.engine.states import rounded
 
 if TYPE_CHECKING:
     from skraee.text.prompt import Prompt
 
 IntArray = npt.NDArray[np.int64]
+AnyArray = npt.NDArray[Any]
 
 
 class Batch:
@@ -23,9 +30,10 @@ class Batch:
 
     Parameters
     ----------
-    prompts : list of b Prompt
-    numbers : ndarray of shape (b,)
-        Their numbers among all prompts of the call.
+    prompts : list of Prompt
+        Of the texts; those that are read in windows have a row for each of these.
+    numbers : ndarray of int
+        Their numbers among all texts of the call.
     device : torch.device
         Where the model runs.
     sees_padding : bool
@@ -35,6 +43,13 @@ class Batch:
         step.
     prefix : tuple of int, default=()
         Tokens before those of all prompts, which are run already.
+
+    Attributes
+    ----------
+    numbers : ndarray of shape (b,), int
+        Of each row the number of its text.
+    first_rows : ndarray of shape (b,), int, or None
+        Of each row the first one of its text; None where each text has but one.
     """
 
     def __init__(
@@ -47,7 +62,13 @@ class Batch:
         first_stack: int,
         prefix: tuple[int, ...] = (),
     ) -> None:
-        self.numbers = numbers
+        n_windows = [len(prompt.windows) for prompt in prompts]
+        prompts = [window for prompt in prompts for window in prompt.windows]
+        self.numbers: IntArray = np.repeat(numbers, n_windows)
+        self.first_rows: IntArray | None = None
+        if len(prompts) > len(n_windows):
+            firsts = np.cumsum(n_windows) - n_windows
+            self.first_rows = np.repeat(firsts, n_windows)
         self.prefix = prefix
         self._prompts = prompts
         self.first_stack = first_stack
@@ -64,6 +85,9 @@ class Batch:
             self.mask = (torch.arange(width) < lengths[:, None]).long().to(device)
         self.rows = torch.arange(len(prompts), device=device)
         self._read_at = torch.tensor([p.read for p in prompts], device=device)
+        self._texts: Tensor | None = None
+        if self.first_rows is not None:
+            self._texts = torch.from_numpy(self.first_rows).to(device)
         self._is_causal = not sees_padding
         self._shares: Tensor | None = None
 
@@ -77,6 +101,46 @@ class Batch:
             return hidden[:, 0]
         at = torch.arange(len(rows), device=hidden.device)
         return hidden[at, self._read_at[rows]]
+
+    def together(self, read: Tensor, rows: Tensor) -> Tensor:
+        """Give the windows of a text the mean of what was read of them.
+
+        Parameters
+        ----------
+        read : Tensor of shape (n, ...)
+        rows : Tensor of shape (n,)
+            Of which rows: with one of a text's windows all of them.
+
+        Returns
+        -------
+        Tensor of shape (n, ...)
+            Equal for the windows of a text, as it was for a text of one.
+        """
+        if self._texts is None:
+            return read
+        of_text = self._texts[rows].to(read.device)
+        n_windows = torch.bincount(of_text, minlength=len(self.numbers))[of_text]
+        total = read.new_zeros(len(self.numbers), *read.shape[1:], dtype=torch.float64)
+        total.index_add_(0, of_text, read.double())
+        mean = total[of_text] / n_windows.view(-1, *[1] * (read.ndim - 1))
+        return rounded(mean, read.dtype)
+
+    def decided_together(self, decided: AnyArray, running: IntArray) -> AnyArray:
+        """Give the windows of a text what was decided for the first of them.
+
+        Where numbers are equal, what kernels make of them may differ by rounding.
+
+        Parameters
+        ----------
+        decided : ndarray of shape (n, ...)
+        running : ndarray of shape (n,), int
+            For which rows: with one of a text's windows all of them.
+        """
+        if self.first_rows is None:
+            return decided
+        place = np.zeros(len(self.numbers), dtype=np.int64)
+        place[running] = np.arange(len(running))
+        return decided[place[self.first_rows[running]]]
 
     def ending(self, rows: Tensor, n_going_on: int) -> Ending | None:
         """Say that of these rows the first go on and the others are only read."""
@@ -96,12 +160,13 @@ class Batch:
     def text_mean(self, hidden: Tensor) -> Tensor:
         """Average all rows' states over the text's own tokens: (b, H), float32.
 
-        Summed in float64, so that a text has the same key in whatever batch.
+        The windows of a text are given the mean of theirs. Summed in float64, so that a
+        text has the same key in whatever batch.
         """
         chosen = self._own_tokens(torch.float64)
         share = chosen / chosen.sum(1, keepdim=True).clamp(min=1)
         total = torch.einsum("bt,bth->bh", share.to(hidden.device), hidden.double())
-        return total.float()
+        return self.together(total.float(), self.rows)
 
     def means(self, hidden: Tensor, rows: Tensor) -> Tensor:
         """Average some rows' states over the text and over the words around it.

@@ -57,78 +57,100 @@ def run_batches(
     *,
     same_length: bool = False,
     sides: Sequence[Hashable] | None = None,
+    n_windows: Sequence[int] | None = None,
 ) -> None:
-    """Run all rows, those of like length together, longest first.
+    """Run all texts, those of like length together, longest first.
 
-    Where memory runs out, the budget is halved and the work goes on from the rows
+    Where memory runs out, the budget is halved and the work goes on from the texts
     that are finished.
 
     Parameters
     ----------
     lengths : sequence of n int
-        Tokens of each row.
+        Tokens of each text, or of one of its windows.
     batch_tokens : int
-        Padded tokens per batch; a longer row makes a batch of its own.
+        Padded tokens per batch; a longer text makes a batch of its own.
     run : callable
-        ``run(rows)`` runs the rows of one batch (their numbers, ndarray of int) and
-        keeps what it finds. After a lack of memory it sees these rows again.
+        ``run(texts)`` runs the texts of one batch (their numbers, ndarray of int) and
+        keeps what it finds. After a lack of memory it sees these texts again.
     on_progress : callable, optional
-        Told how many rows each finished batch had.
+        Told how many texts each finished batch had.
     same_length : bool, default=False
         Whether batches of one length are worth smaller batches: they need no mask
         and no filling up.
     sides : sequence of n hashable values, optional
-        Of each row; only rows of equal sides share a batch. Such rows lie together when
-        they are sorted by length.
+        Of each text; only texts of equal sides share a batch. Such texts lie together
+        when they are sorted by length.
+    n_windows : sequence of n int, optional
+        Rows of each text, which are never divided; 1 by default.
 
     Raises
     ------
     MemoryError
-        If a single row does not fit.
+        If a single text does not fit.
     """
-    order = np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable")
+    widths = np.asarray(lengths, dtype=np.int64)
+    n_rows = np.ones_like(widths) if n_windows is None else np.asarray(n_windows)
+    order = np.argsort(-widths, kind="stable")
     start = 0
     while start < len(order):
-        longest = lengths[order[start]]
-        rows = order[start : start + max(1, batch_tokens // max(1, longest))]
+        longest = max(1, int(widths[order[start]]))
+        texts = _within(batch_tokens // longest, order[start:], n_rows)
         if sides is not None:
-            rows = _of_one_side(rows, sides)
+            texts = _of_one_side(texts, sides)
         if same_length:
-            rows = _of_one_length(rows, lengths, batch_tokens // _ENOUGH)
-        if _fits(rows, run):
-            start += len(rows)
+            enough = batch_tokens // _ENOUGH
+            texts = _of_one_length(texts, widths, n_rows, enough)
+        if _fits(texts, run):
+            start += len(texts)
             if on_progress is not None:
-                on_progress(len(rows))
-        elif len(rows) > 1:
-            batch_tokens = len(rows) * longest // 2
+                on_progress(len(texts))
+        elif len(texts) > 1:
+            batch_tokens = int(n_rows[texts].sum()) * longest // 2
         else:
-            raise MemoryError(
-                f"one text of {longest} tokens alone does not fit into memory; lower "
-                "max_length, use a smaller backbone, or choose dtype='bfloat16'."
-            )
+            raise _too_large(longest, int(n_rows[texts[0]]))
 
 
-def _of_one_side(rows: np.ndarray, sides: Sequence[Hashable]) -> np.ndarray:
-    """Cut rows, longest first, where the side changes."""
-    first = sides[rows[0]]
-    own = [row for row in rows if sides[row] == first]
-    return rows[: len(own)]
+def _within(most: int, texts: np.ndarray, n_rows: np.ndarray) -> np.ndarray:
+    """Return the first texts that have together so many rows, and one at least."""
+    first = texts[: max(1, most)]
+    n_texts = np.searchsorted(n_rows[first].cumsum(), most, side="right")
+    return first[: max(1, n_texts)]
 
 
-def _of_one_length(rows: np.ndarray, lengths: Sequence[int], enough: int) -> np.ndarray:
-    """Cut rows, longest first, where the length changes and there are enough tokens."""
-    own = np.array([lengths[row] for row in rows])
-    for cut in np.flatnonzero(np.diff(own)) + 1:
-        if cut * own[0] >= enough:
-            return rows[:cut]
-    return rows
+def _of_one_side(texts: np.ndarray, sides: Sequence[Hashable]) -> np.ndarray:
+    """Cut texts, longest first, where the side changes."""
+    first = sides[texts[0]]
+    own = [text for text in texts if sides[text] == first]
+    return texts[: len(own)]
 
 
-def _fits(rows: np.ndarray, run: Callable[[np.ndarray], None]) -> bool:
+def _of_one_length(
+    texts: np.ndarray, lengths: np.ndarray, n_rows: np.ndarray, enough: int
+) -> np.ndarray:
+    """Cut texts, longest first, where the length changes and there is enough to run."""
+    own, n_before = lengths[texts], n_rows[texts].cumsum()
+    for last in np.flatnonzero(np.diff(own)):
+        if n_before[last] * own[0] >= enough:
+            return texts[: last + 1]
+    return texts
+
+
+def _too_large(length: int, n_windows: int) -> MemoryError:
+    what = f"one text of {length} tokens"
+    if n_windows > 1:
+        what = f"one text of {n_windows} windows of {length} tokens"
+    return MemoryError(
+        f"{what} alone does not fit into memory; lower max_length, use a smaller "
+        "backbone, or choose dtype='bfloat16'."
+    )
+
+
+def _fits(texts: np.ndarray, run: Callable[[np.ndarray], None]) -> bool:
     # Answers instead of handling the error in its except block, which would keep the
     # failed pass's tensors alive.
     try:
-        run(rows)
+        run(texts)
     except RuntimeError as error:
         if not _out_of_memory(error):
             raise

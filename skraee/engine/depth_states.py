@@ -46,8 +46,8 @@ class DepthStates:
     def __call__(self, depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
         """Return the states (n, P, H) of the rows that run, in the model's dtype.
 
-        A decoder's one position has no tokens of the text: it keeps what the encoder's
-        last depth had.
+        The windows of a text are given the mean of theirs. A decoder's one position has
+        no tokens of the text: it keeps what the encoder's last depth had.
         """
         in_decoder = self.batch.in_decoder(depth)
         if not in_decoder or not self._of_tokens:
@@ -56,7 +56,8 @@ class DepthStates:
         if "read" in self._kinds:
             read = self.batch.read(depth, hidden, rows).float()
             parts["read"] = _as_wide(self._final_norms[int(in_decoder)](read), hidden)
-        return torch.stack([parts[kind] for kind in self._kinds], dim=1)
+        states = torch.stack([parts[kind] for kind in self._kinds], dim=1)
+        return self.batch.together(states, rows)
 
     def _keep(self, hidden: Tensor, rows: Tensor) -> None:
         """Read what many tokens make at a depth."""

@@ -330,7 +330,8 @@ class Engine:
         """Make batches of the prompts with these numbers, and run them."""
         chosen = [prompts[number] for number in numbers]
         reuse_prefix = runs_layers and self._reuse_prefix
-        prefix = prefix_worth_reusing(chosen) if reuse_prefix else ()
+        windows = [window for prompt in chosen for window in prompt.windows]
+        prefix = prefix_worth_reusing(windows) if reuse_prefix else ()
         if prefix:
             chosen = [prompt.without_first(len(prefix)) for prompt in chosen]
         model, family = backbone.model, backbone.family
@@ -360,4 +361,5 @@ class Engine:
             on_progress,
             same_length=family.kind != "causal",
             sides=sides_of(rotations_of(model, family), lengths),
+            n_windows=[len(prompt.windows) for prompt in chosen],
         )

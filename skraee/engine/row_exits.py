@@ -123,7 +123,7 @@ class RowExits:
             found[torch.from_numpy(rows).to(found.device)] = scores
         assert found is not None
         found[torch.from_numpy(self._lost).to(found.device)] = torch.nan
-        return found
+        return self.batch.together(found, self.batch.rows)
 
     def _leaving(self, depth: int, scores: Tensor | None) -> npt.NDArray[np.bool_]:
         """Return which of the rows that run leave at a depth."""
@@ -132,18 +132,21 @@ class RowExits:
             accepted = self._policy.accepts(depth, scores)
             if accepted is not None:
                 leaves = leaves | accepted.cpu().numpy()
-        return leaves
+        return self.batch.decided_together(leaves, self._running)
 
     def _decide(self, hidden: Tensor, rows: Tensor) -> GoingOn:
         """Ask for the exits; note the rows whose exit was passed, deepest first."""
-        keys = self.batch.read(self._decides_at, hidden, rows).float().cpu().numpy()
+        states = self.batch.read(self._decides_at, hidden, rows).float()
+        keys = self.batch.together(states, rows).cpu().numpy()
         self._lost = ~np.isfinite(keys).all(axis=1)  # nothing can decide about them
         if not self._lost.all():
             with self._clock.part("search"):
                 known = self._policy.depths(keys[~self._lost], self._last)
             self.exits.depths[~self._lost] = known.depths
             self.exits.undecided[~self._lost] = known.undecided
-        depths = self.exits.depths
+        depths = self.batch.decided_together(self.exits.depths, self._running)
+        undecided = self.batch.decided_together(self.exits.undecided, self._running)
+        self.exits = Exits(depths, undecided)
         depths[self._lost] = 0
         for passed, read in enumerate(self._passed):
             at = np.flatnonzero(depths == passed)

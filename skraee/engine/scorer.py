@@ -56,7 +56,9 @@ class AtOnce(RunningScoring):
     def read(self, depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
         """Return the scores (n, C) of the rows."""
         read = self._scoring.read(depth, hidden, rows)
-        return self._scoring.scores(read, in_decoder=self._batch.in_decoder(depth))
+        in_decoder = self._batch.in_decoder(depth)
+        scores = self._scoring.scores(read, in_decoder=in_decoder)
+        return self._batch.together(scores, rows)
 
 
 class LabelScorer:

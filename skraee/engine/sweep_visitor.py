@@ -92,7 +92,8 @@ class SweepVisitor:
             self._states.append(self._depth_states(depth, hidden, rows))
         self._read.append(self.batch.read(depth, hidden, rows))
         if depth == self._state_depth:
-            self._keys["key_states"] = self._read[-1].float()
+            states = self._read[-1].float()
+            self._keys["key_states"] = self.batch.together(states, rows)
         return None
 
     def found(self) -> Mapping[str, Tensor]:
@@ -114,4 +115,5 @@ class SweepVisitor:
                 states = torch.stack(read)
                 logits = head(states.flatten(0, 1), stack)
                 scored.append(logits.view(*states.shape[:2], -1))
-        return torch.cat(scored).transpose(0, 1)
+        logits = torch.cat(scored).transpose(0, 1)
+        return self.batch.together(logits, self.batch.rows)

@@ -60,7 +60,8 @@ class StatesAt:
         """Read at the depth, and let nobody go on from there."""
         if depth < self._depth:
             return None
-        self._found["keys"] = self._batch.read(depth, hidden, rows).float()
+        states = self._batch.read(depth, hidden, rows).float()
+        self._found["keys"] = self._batch.together(states, rows)
         return 0
 
     def found(self) -> Mapping[str, Tensor]:

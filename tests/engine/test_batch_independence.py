@@ -207,6 +207,7 @@ def test_classifier_answers_a_text_alone_as_beside_others(
         {"budget": 0.9, "min_exit": 2},
         {"database": "correct", "min_exit": 2},
         {"metric": "cosine", "index": "exact"},
+        {"max_length": 16, "long_texts": "mean"},
     ],
     ids=str,
 )
@@ -228,6 +229,7 @@ def test_each_choice_of_exits_is_the_same_alone_as_beside_others(
         {"threshold": 0.6, "min_exit": 2},
         {"budget": 0.8},
         {"class_weight": "balanced", "budget": 0.6},
+        {"max_length": 16, "long_texts": "mean"},
     ],
     ids=str,
 )
