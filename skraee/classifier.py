@@ -54,6 +54,7 @@ from skraee.sweep.sweeper import Sweeper
 from skraee.sweep.word_tokens import WordTokens
 from skraee.text.inputs import Texts, check_texts
 from skraee.text.label_words import LabelWords, all_label_words
+from skraee.text.long_texts import LongTexts
 from skraee.text.template import Template
 
 FloatArray = npt.NDArray[np.floating]
@@ -126,9 +127,17 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
         Approximate search by hnswlib, or exact search, which is as fast up to some
         ten thousand texts.
     max_length : int or None, default=None
-        Longest prompt in tokens; longer texts are cut at their end. None: as many as
-        the backbone has positions, or as a sentence encoder was trained to read. Lower
-        it to bound the time for long texts, raise it to read all of them.
+        Longest prompt in tokens. None: as many as the backbone has positions, or as a
+        sentence encoder was trained to read. Lower it to bound the time for long texts,
+        raise it to read all of them.
+    long_texts : {"cut", "head_tail", "mean"}, default="cut"
+        What is done with a text beyond `max_length`. "cut": its end is left out, as in
+        the paper. "head_tail": its middle is, so that a quarter of what is kept is its
+        beginning, the rest its end; choose it where texts end with what matters.
+        "mean": it is read in windows, 16 at the most, each with the template around it,
+        which stop together; their states (for "lm_head" their label words' logits) and
+        keys are averaged. Choose it where what matters may stand anywhere; each window
+        costs what a text costs. Encoders that are not the backbone get the whole text.
     batch_tokens : int or "auto", default="auto"
         Padded tokens per batch. Halved when memory runs out.
     device : str or torch.device, default="auto"
@@ -210,6 +219,7 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
         metric: Literal["sqeuclidean", "euclidean", "cosine"] = "sqeuclidean",
         index: Literal["hnsw", "exact"] = "hnsw",
         max_length: int | None = None,
+        long_texts: LongTexts = "cut",
         batch_tokens: BatchTokens = "auto",
         device: Device = "auto",
         dtype: str = "auto",
@@ -233,6 +243,7 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
         self.metric = metric
         self.index = index
         self.max_length = max_length
+        self.long_texts = long_texts
         self.batch_tokens = batch_tokens
         self.device = device
         self.dtype = dtype
@@ -538,6 +549,7 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
                 self.dtype,
                 as_encoder(self.encoder),
                 by_states=self.readout == "ridge",
+                long_texts=self.long_texts,
             )
         )
         check_encoder(sweeper.encoder, sweeper.n_layers)

@@ -21,6 +21,7 @@ from skraee.exits.leave_one_out import exits_for_each_k, other_neighbors
 from skraee.exits.policies import votes_of
 from skraee.readout.ties import best_of, ranks
 from skraee.text.label_words import LabelWords
+from skraee.text.long_texts import LongTexts
 from skraee.text.template import Template
 
 IntArray = npt.NDArray[np.int64]
@@ -65,10 +66,10 @@ class RAEEClassifierCV(RAEEClassifier):
         As in :class:`RAEEClassifier`. The exits left out are exact for keys that do
         not depend on other texts. A scikit-learn transformer is fitted, and the states
         of an int are standardised, once with all texts.
-    min_exit, database, metric, index, max_length, batch_tokens, device : object
+    min_exit, database, metric, index, max_length, long_texts : object
         As in :class:`RAEEClassifier`. With ``database="correct"`` only stored texts
         are neighbours, but all texts are judged.
-    dtype, memory, n_jobs, random_state, verbose : object
+    batch_tokens, device, dtype, memory, n_jobs, random_state, verbose : object
         As in :class:`RAEEClassifier`.
 
     Attributes
@@ -128,6 +129,7 @@ class RAEEClassifierCV(RAEEClassifier):
         metric: Literal["sqeuclidean", "euclidean", "cosine"] = "sqeuclidean",
         index: Literal["hnsw", "exact"] = "hnsw",
         max_length: int | None = None,
+        long_texts: LongTexts = "cut",
         batch_tokens: BatchTokens = "auto",
         device: Device = "auto",
         dtype: str = "auto",
@@ -152,6 +154,7 @@ class RAEEClassifierCV(RAEEClassifier):
         self.metric = metric
         self.index = index
         self.max_length = max_length
+        self.long_texts = long_texts
         self.batch_tokens = batch_tokens
         self.device = device
         self.dtype = dtype

@@ -37,6 +37,7 @@ from skraee.persistence.model_file import load
 from skraee.persistence.saving import SavingMixin
 from skraee.sweep.settings import SweepSettings
 from skraee.sweep.sweeper import Sweeper
+from skraee.text.long_texts import LongTexts
 from skraee.text.template import Template
 
 # The threshold where neither it nor a budget is given.
@@ -77,9 +78,16 @@ class EarlyExitClassifier(SavingMixin, EarlyExitBase):
         Smallest depth at which a text may stop. Raise it where new texts differ from
         the labelled ones, so that no early answer is believed.
     max_length : int or None, default=None
-        Longest prompt in tokens; longer texts are cut at their end. None: as many as
-        the backbone has positions, or as a sentence encoder was trained to read. Lower
-        it to bound the time for long texts, raise it to read all of them.
+        Longest prompt in tokens. None: as many as the backbone has positions, or as a
+        sentence encoder was trained to read. Lower it to bound the time for long texts,
+        raise it to read all of them.
+    long_texts : {"cut", "head_tail", "mean"}, default="cut"
+        What is done with a text beyond `max_length`. "cut": its end is left out.
+        "head_tail": its middle is, so that a quarter of what is kept is its beginning,
+        the rest its end; choose it where texts end with what matters. "mean": it is
+        read in windows, 16 at the most, each with the template around it, whose states
+        are averaged at every depth and which stop together. Choose it where what
+        matters may stand anywhere; each window costs what a text costs.
     batch_tokens : int or "auto", default="auto"
         Padded tokens per batch. Halved when memory runs out.
     device : str or torch.device, default="auto"
@@ -141,6 +149,7 @@ class EarlyExitClassifier(SavingMixin, EarlyExitBase):
         class_weight: Literal["balanced"] | Mapping[Any, float] | None = None,
         min_exit: int = 0,
         max_length: int | None = None,
+        long_texts: LongTexts = "cut",
         batch_tokens: BatchTokens = "auto",
         device: Device = "auto",
         dtype: str = "auto",
@@ -154,6 +163,7 @@ class EarlyExitClassifier(SavingMixin, EarlyExitBase):
         self.class_weight = class_weight
         self.min_exit = min_exit
         self.max_length = max_length
+        self.long_texts = long_texts
         self.batch_tokens = batch_tokens
         self.device = device
         self.dtype = dtype
@@ -318,6 +328,7 @@ class EarlyExitClassifier(SavingMixin, EarlyExitBase):
                 self.dtype,
                 by_states=True,
                 by_keys=False,
+                long_texts=self.long_texts,
             )
         )
 

@@ -136,6 +136,12 @@ _FIT: Options = {
         "default": 0,
         "help": "smallest exit layer (%(default)s)",
     },
+    "--long-texts": {
+        "choices": ["cut", "head_tail", "mean"],
+        "default": "cut",
+        "help": "what is done with a text beyond the model's positions: its end is cut "
+        "off, its middle is, or it is read in windows that are averaged (%(default)s)",
+    },
     **_LABELLED_TABLE,
     **_DTYPE,
     "-o --output": {

@@ -109,7 +109,7 @@ def _classifier(arguments: argparse.Namespace) -> Classifier:
     """Return the classifier that the options ask for."""
     shared: dict[str, Any] = {
         name: getattr(arguments, name)
-        for name in ("budget", "class_weight", "min_exit", "dtype")
+        for name in ("budget", "class_weight", "min_exit", "long_texts", "dtype")
     }
     if arguments.exit_by == "confidence" and arguments.readout == "ridge":
         arguments.readout = None  # it has no other

@@ -42,6 +42,7 @@ from skraee.sweep.sweeper import Sweeper, open_sweeper
 from skraee.sweep.word_tokens import WordTokens
 from skraee.text.inputs import Texts, check_texts, warn_of_empty
 from skraee.text.labels import check_labels, warn_of_one_class
+from skraee.text.long_texts import LongTexts
 from skraee.text.stream import text_chunks
 from skraee.text.template import Template
 
@@ -72,6 +73,7 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
     budget: float | None
     min_exit: int
     max_length: int | None
+    long_texts: LongTexts
     batch_tokens: BatchTokens
     device: Device
     dtype: str

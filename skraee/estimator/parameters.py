@@ -32,6 +32,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "database": ("all", "correct"),
     "metric": ("sqeuclidean", "euclidean", "cosine"),
     "index": ("hnsw", "exact"),
+    "long_texts": ("cut", "head_tail", "mean"),
 }
 
 

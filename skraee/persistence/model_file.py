@@ -32,8 +32,9 @@ The manifest has these entries:
     What leads to it (name and revision), its dtype, the hashes of its weights (as
     loaded, in this dtype), tokenizer and configuration.
 ``sweep``
-    Template, max_length, encoder (a named one with revision and hashes as above), the
-    label words' tokens, and what is read of a text: states, keys.
+    Template, max_length, long_texts ("cut" where it is missing), encoder (a named one
+    with revision and hashes as above), the label words' tokens, and what is read of a
+    text: states, keys.
 ``setting``
     Parameters that cannot change after fit.
 ``database``, ``standardizer``, ``ridge``

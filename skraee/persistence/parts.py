@@ -44,6 +44,7 @@ def taken_apart(fitted: Fitted) -> tuple[Manifest, Arrays]:
         "sweep": {
             "template": settings.template.text,
             "max_length": to_plain("max_length", settings.max_length),
+            "long_texts": settings.long_texts,
             "encoder": to_plain("encoder", settings.encoder),
             "token_ids": list(fitted.token_ids),
             "by_states": settings.by_states,
@@ -105,6 +106,7 @@ def put_together(
         backbone=from_plain({"backbone": described}) if moved is None else moved,
         template=Template(sweep["template"]),
         max_length=sweep["max_length"],
+        long_texts=sweep["long_texts"],
         dtype=described["dtype"],
         encoder=encoder,
         provenance=provenance,

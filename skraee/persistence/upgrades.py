@@ -48,7 +48,9 @@ def upgraded(
         manifest, arrays = _from_1(manifest, arrays, path)
     if manifest["skraee_format"] <= 2 and manifest["ridge"] is not None:
         arrays = _from_2(arrays)
-    return manifest, arrays
+    # All texts were cut before there was a parameter that says so.
+    sweep = {"long_texts": "cut"} | manifest["sweep"]
+    return manifest | {"sweep": sweep}, arrays
 
 
 def _from_2(arrays: Arrays) -> Arrays:

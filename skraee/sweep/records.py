@@ -2,6 +2,8 @@
 
 A record's name is a hash of all that it depends on, and people have such names in their
 folders. A change of a kind, a context or the hash makes what they have swept unknown.
+What is done with long texts is in the names of long texts alone: it is the same to all
+others, whose records serve whatever the setting is.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from skraee.backbone.loaded import LoadedBackbone
 from skraee.engine.states import States, room_for
 from skraee.retrieval.encoder import Encoder
 from skraee.retrieval.keys import is_foreign
-from skraee.sweep.chunks import Sample, pieces
+from skraee.sweep.chunks import CHUNK_SIZE, Sample, pieces
 from skraee.sweep.layer_sweep import Float32Array
 from skraee.sweep.settings import SweepSettings
 from skraee.sweep.store import Arrays, Store
@@ -144,7 +146,10 @@ class Records:
 
     def names_of_states(self, samples: Iterable[Sample]) -> list[bytes]:
         """Return the names under which the store has texts' states."""
-        return record_names(self._states_kind, self.context, samples)
+        names: list[bytes] = []
+        for some in pieces(samples):
+            names += self._names(self._states_kind, self.context, some)
+        return names
 
     def states_of(self, names: Sequence[bytes]) -> States:
         """Read the states (n, m + 1, P, H) of texts that were swept before.
@@ -184,7 +189,7 @@ class Records:
         """Return the records of a kind; None for a text that has none."""
         if self.store is None or context is None:
             return [None] * len(samples)
-        return self.store.read(record_names(kind, context, samples))
+        return self.store.read(self._names(kind, context, samples))
 
     def write(
         self,
@@ -195,8 +200,35 @@ class Records:
     ) -> None:
         """Keep records of a kind, one for each text."""
         if self.store is not None and context is not None:
-            names = record_names(kind, context, samples)
+            names = self._names(kind, context, samples)
             self.store.write(dict(zip(names, records, strict=True)))
+
+    def _names(
+        self, kind: str, context: list[Any], samples: Sequence[Sample]
+    ) -> list[bytes]:
+        """Return the names of records of a kind."""
+        names = record_names(kind, context, samples)
+        how = self.settings.long_texts
+        if how == "cut":  # as the names were when there was nothing else
+            return names
+        of_long = record_names(kind, [*context, how], samples)
+        both = zip(names, of_long, self._are_long(samples), strict=True)
+        return [own if is_long else name for name, own, is_long in both]
+
+    def _are_long(self, samples: Sequence[Sample]) -> list[bool]:
+        """Say which texts are long; those of a chunk are asked for several times."""
+        new = [sample for sample in samples if sample not in self._seen]
+        if new:
+            if len(self._seen) > CHUNK_SIZE:
+                self._seen.clear()
+                new = list(samples)
+            self._seen.update(zip(new, self.prompts.are_long(new), strict=True))
+        return [self._seen[sample] for sample in samples]
+
+    @cached_property
+    def _seen(self) -> dict[Sample, bool]:
+        """Of some texts whether they are long."""
+        return {}
 
     @property
     def _states_kind(self) -> str:

@@ -13,6 +13,7 @@ from skraee.engine.depth_states import StateKind
 from skraee.retrieval.encoder import Encoder
 from skraee.retrieval.keys import is_depth
 from skraee.sweep.provenance import Provenance
+from skraee.text.long_texts import LongTexts
 from skraee.text.prompt_encoder import PromptEncoder
 from skraee.text.template import Template
 
@@ -39,6 +40,8 @@ class SweepSettings:
         Whether texts have keys.
     state_kinds : tuple of {"read", "text", "around"}, or None
         Which states are read of a depth; None for all that the prompts have.
+    long_texts : {"cut", "head_tail", "mean"}
+        What is done with texts beyond max_length and the model's positions.
     """
 
     backbone: Backbone
@@ -50,6 +53,7 @@ class SweepSettings:
     by_states: bool = False
     by_keys: bool = True
     state_kinds: tuple[StateKind, ...] | None = None
+    long_texts: LongTexts = "cut"
 
     @property
     def key_depth(self) -> int | None:
@@ -77,6 +81,7 @@ class SweepSettings:
             position_limit=backbone.position_limit,
             needs_mask=not self.by_states,
             reads_end=self.by_states and "last" in backbone.pooling,
+            long_texts=self.long_texts,
         )
 
     def pinned(self, backbone: LoadedBackbone, encoder: Any) -> SweepSettings:

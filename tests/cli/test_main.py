@@ -116,12 +116,14 @@ def test_fit_options_reach_the_classifier(train, backbone, tmp_path):
         "float32",
         "--class-weight",
         "balanced",
+        "--long-texts",
+        "mean",
     ]
     assert fit(train, backbone, *more) == 0
     clf = joblib.load(tmp_path / "model.joblib")
     options = {"k": 5, "tau": 0.5, "encoder": 2, "min_exit": 1, "dtype": "float32"}
     assert options.items() <= clf.get_params().items()
-    assert clf.class_weight == "balanced"
+    assert (clf.class_weight, clf.long_texts) == ("balanced", "mean")
 
 
 def test_the_closed_form_within_a_budget_in_a_file_without_code(
@@ -130,9 +132,11 @@ def test_the_closed_form_within_a_budget_in_a_file_without_code(
     model = tmp_path / "model.skraee"
     command = ["fit", str(train), "--backbone", str(backbone), "--template"]
     command += [toy.TEMPLATES["masked"], "-o", str(model)]
+    command += ["--long-texts", "head_tail"]
     assert main([*command, "--exit-by", "confidence", "--budget", "0.5"]) == 0
     clf = EarlyExitClassifier.load(model)
     assert (clf.budget, clf.threshold) == (0.5, None)
+    assert clf.long_texts == "head_tail"
     capsys.readouterr()
     assert main(["predict", str(model), str(new)]) == 0
     rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))

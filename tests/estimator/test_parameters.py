@@ -103,9 +103,13 @@ EXITS = [
     ({"min_exit": -1}, ValueError, "min_exit must be at least 0, got -1"),
     ({"min_exit": 1.0}, TypeError, f"min_exit {WHOLE} 1.0"),
 ]
+LONG = [
+    ({"long_texts": "tail"}, ValueError, "long_texts must be one of 'cut', 'head_tai"),
+]
 RAEE: list[tuple[dict[str, Any], type[Exception], str]] = [
     *KEPT,
     *EXITS,
+    *LONG,
     ({"n_jobs": 0}, ValueError, "n_jobs must be a number of threads, .* got 0"),
     ({"n_jobs": 1.5}, TypeError, f"n_jobs {WHOLE} 1.5"),
     ({"encoder": 0}, ValueError, "encoder=0 names no depth"),
@@ -137,6 +141,7 @@ BAD: dict[Any, list[tuple[dict[str, Any], type[Exception], str]]] = {
     EarlyExitClassifier: [
         *KEPT,
         *EXITS,
+        *LONG,
         ({"threshold": -0.1}, ValueError, "threshold must lie between 0 and 1, got"),
         ({"threshold": "0.9"}, TypeError, "threshold must be a number, got '0.9'"),
         ({"budget": 30}, ValueError, "budget must lie between 0 and 1, got 30"),

@@ -146,6 +146,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "numpy": {"k": np.int64(3), "tau": np.float32(0.7), "encoder": np.int64(1)},
     "types": {"dtype": torch.float32, "device": torch.device("cpu")},
     "cut": {"max_length": 9, "min_exit": 1, "below_tau": "skip", "verbose": 0},
+    "windows": {"max_length": 9, "long_texts": "mean"},
     "seed": {"random_state": 7, "n_jobs": 2},
     "list": {"label_words": ["terrible", "great"]},
     "tuple": {"label_words": ("terrible", "great")},
@@ -613,6 +614,20 @@ def test_a_manifest_that_makes_no_sense_is_damage(
         RAEEClassifier.load(path)
 
 
+@pytest.mark.filterwarnings("ignore::skraee.exceptions.TruncationWarning")
+@pytest.mark.filterwarnings("ignore::skraee.exceptions.UndecidedWarning")
+def test_file_that_says_nothing_of_long_texts_cuts_them(path: Path) -> None:
+    clf = raee(max_length=9).fit(X, Y)
+    clf.save(path)
+    manifest = manifest_of(path)
+    for entry in ("sweep", "parameters"):
+        del manifest[entry]["long_texts"]
+        change_manifest(path, **{entry: manifest[entry]})
+    loaded = RAEEClassifier.load(path)
+    assert loaded.long_texts == "cut"
+    assert_same_answers(clf, loaded)
+
+
 def test_layout_is_that_of_the_format(path: Path) -> None:
     """Where this fails the format changes: `persistence/model_file.py` says how."""
     raee(database="correct", encoder=1).fit(X, Y).save(path)
@@ -641,7 +656,7 @@ def test_layout_is_that_of_the_format(path: Path) -> None:
         "attributes": {"n_layers_", "n_samples_fit_"},
         "backbone": {"name", "revision", "local_files_only", "dtype", *hashes},
         "sweep": {
-            *("template", "max_length", "encoder", "token_ids"),
+            *("template", "max_length", "long_texts", "encoder", "token_ids"),
             *("by_states", "by_keys"),
         },
         "database": {"metric", "method", "n_jobs", "seed", "shared"},
@@ -659,7 +674,7 @@ def test_layout_is_that_of_the_format(path: Path) -> None:
     }
     assert {field.name for field in fields(SweepSettings)} == {
         *("backbone", "template", "max_length", "dtype", "encoder", "provenance"),
-        *("by_states", "by_keys", "state_kinds"),
+        *("by_states", "by_keys", "state_kinds", "long_texts"),
     }
 
 

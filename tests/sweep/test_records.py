@@ -82,6 +82,43 @@ def test_name_of_a_key_is_what_it_was(encoder: Any, name: str) -> None:
     assert names_in(kept) == {name}
 
 
+def test_names_say_what_was_done_with_a_text_only_where_it_is_long() -> None:
+    samples = [("a film", "so good"), ("a film " * 9, "so good")]
+    names = {}
+    for how in ("cut", "head_tail", "mean"):
+        kept = records(by_states=True, long_texts=how)
+        prompts: Any = kept.prompts
+        prompts.are_long = lambda some: [len(first) > 9 for first, _ in some]
+        names[how] = kept.names_of_states(samples)
+    assert len({short for short, _ in names.values()}) == 1
+    assert len({long for _, long in names.values()}) == 3
+    assert names["cut"] == records(by_states=True).names_of_states(samples)
+
+
+def test_length_of_a_text_is_asked_once_for_a_chunk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("skraee.sweep.chunks.CHUNK_SIZE", 2)
+    monkeypatch.setattr("skraee.sweep.records.CHUNK_SIZE", 2)
+    kept, asked = records(by_states=True, long_texts="mean"), []
+    prompts: Any = kept.prompts
+
+    def are_long(samples: Any) -> list[bool]:
+        asked.extend(samples)
+        return [len(first) > 2 for first, _ in samples]
+
+    prompts.are_long = are_long
+    samples = [("a" * n, "b") for n in range(7)]
+    for start in range(0, 7, 2):
+        some = samples[start : start + 2]
+        names = [kept.names_of_states(some) for _ in range(3)]
+        assert names[0] == names[1] == names[2]
+        plain = records(by_states=True).names_of_states(some)
+        same = [a == b for a, b in zip(names[0], plain, strict=True)]
+        assert same == [len(first) <= 2 for first, _ in some]
+    assert asked == samples
+
+
 def test_keys_of_code_that_may_do_anything_are_not_kept() -> None:
     kept = records(encoder=len)
     kept.write_keys(SAMPLES, np.zeros((1, 4), np.float32))
