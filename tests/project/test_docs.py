@@ -27,7 +27,7 @@ def test_docstring_examples_run(name):
     assert doctest.testmod(import_module(name)).failed == 0
 
 
-@pytest.mark.parametrize("page", ["index.md", "api.md"])
+@pytest.mark.parametrize("page", ["index.md", "long-texts.md", "api.md"])
 def test_examples_of_the_pages_run(page):
     assert doctest.testfile(str(DOCS / page), module_relative=False).failed == 0
 
