@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import argparse
 import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from torch.utils.flop_counter import FlopCounterMode
@@ -22,7 +24,7 @@ from benchmarks.pages import DOCS, between_marks, table
 from benchmarks.timing import alternate, ratio
 from skraee import EarlyExitClassifier
 
-WAYS = ("cut", "head_tail", "mean")
+WAYS: tuple[Literal["cut", "head_tail", "mean"], ...] = ("cut", "head_tail", "mean")
 WHERE = ("beginning", "anywhere", "end")
 BUDGET = 0.3
 
@@ -39,7 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
             for where in args.where:
                 values = (name, max_length, where, args.train, args.test)
                 line = dict(zip(_NAMING, values, strict=True))
-                lines.once(line, lambda line=line: measured(line, args.rounds))
+                lines.once(line, partial(measured, line, args.rounds))
     between_marks(args.docs / "long-texts.md", "figures", page(lines))
 
 
@@ -49,7 +51,7 @@ def measured(line: Line, n_rounds: int) -> Line:
     texts, labels = long_texts("test", line["where"], line["n_test"])
     fitted = {
         way: EarlyExitClassifier(
-            backbone_folder(line["backbone"]),
+            str(backbone_folder(line["backbone"])),
             max_length=line["max_length"],
             long_texts=way,
             budget=BUDGET,
@@ -58,7 +60,8 @@ def measured(line: Line, n_rounds: int) -> Line:
         for way in WAYS
     }
     some = texts[:64]
-    runs = {way: lambda clf=clf: clf.predict(some) for way, clf in fitted.items()}
+    runs: dict[str, Callable[[], Any]]
+    runs = {way: partial(clf.predict, some) for way, clf in fitted.items()}
     seconds = alternate(runs, n_rounds)
     return {
         way: {
@@ -90,7 +93,8 @@ def long_texts(part: str, where: str, n_texts: int, seed: int = 0) -> Labelled:
     pools = [sentences[of == name] for name in names]
     rng = np.random.default_rng(seed)
     codes = np.arange(n_texts) % len(names)
-    return [_long_text(rng, pools, code, where) for code in codes], names[codes]
+    texts = [_long_text(rng, pools, code, where) for code in codes.tolist()]
+    return texts, names[codes]
 
 
 def _long_text(

@@ -7,7 +7,7 @@ from typing import Literal
 
 from skraee.text.truncation import levelled
 
-#: What is done with a text that is too long; None of it touches a shorter one.
+#: What is done with a text that is too long; no other is touched.
 LongTexts = Literal["cut", "head_tail", "mean"]
 
 #: Tokens of each field of a template.
