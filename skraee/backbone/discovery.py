@@ -243,7 +243,7 @@ def _inputs(model: PreTrainedModel, kind: Kind) -> dict[str, Any]:
     inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     if kind == "seq2seq":
         inputs["decoder_input_ids"] = torch.full_like(ids[:, :1], decoder_start(model))
-    if kind != "masked":
+    if "use_cache" in inspect.signature(model.forward).parameters:
         inputs["use_cache"] = False
     return inputs
 

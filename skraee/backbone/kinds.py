@@ -88,7 +88,8 @@ def kind_of(model: PreTrainedModel) -> Kind:
     Parameters
     ----------
     model : PreTrainedModel
-        With its head or without one.
+        With its head or without one. One of a class that the library does not know
+        counts as causal, until it is seen to look ahead.
     """
     names = {parent.__name__ for parent in type(model).mro()}
     if _is_encoder_alone(model.config, names):
@@ -96,6 +97,9 @@ def kind_of(model: PreTrainedModel) -> Kind:
     for kind, table in _TABLES.items():
         if names & _class_names(table, model.config):
             return kind
+    if not type(model.config).__module__.startswith("transformers."):
+        beside_encoder = getattr(model.config, "is_encoder_decoder", False)
+        return "seq2seq" if beside_encoder else "causal"
     return model_class_of(model.config).kind
 
 
@@ -131,7 +135,7 @@ def _class_names(table: str, config: Any) -> set[str]:
 
 def _is_encoder_alone(config: Any, named: set[str]) -> bool:
     """Whether a checkpoint holds the encoder of an encoder-decoder (T5EncoderModel)."""
-    if not getattr(config, "is_encoder_decoder", False):
+    if not _class_names(_TABLES["seq2seq"], config):
         return False
     return bool(named & _class_names("MODEL_FOR_TEXT_ENCODING_MAPPING", config))
 

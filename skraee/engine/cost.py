@@ -28,6 +28,7 @@ def depth_costs(backbone: LoadedBackbone) -> npt.NDArray[np.float64]:
     -------
     costs : ndarray of shape (m + 1,)
         From 0 at depth 0 to 1 at depth m, of the layers' matrix products. Counted once.
+        Where torch counts none, as in some fused kernels, all layers cost the same.
     """
     return backbone.derived("costs", lambda: _counted(backbone))
 
@@ -44,5 +45,7 @@ def _counted(backbone: LoadedBackbone) -> npt.NDArray[np.float64]:
 
         engine.visit([prompt], visit)
     counted -= counted[0]
+    if counted[-1] == 0:
+        counted = np.arange(len(counted), dtype=np.float64)
     shares: npt.NDArray[np.float64] = counted / counted[-1]
     return shares
