@@ -243,9 +243,15 @@ def _inputs(model: PreTrainedModel, kind: Kind) -> dict[str, Any]:
     inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     if kind == "seq2seq":
         inputs["decoder_input_ids"] = torch.full_like(ids[:, :1], decoder_start(model))
-    if "use_cache" in inspect.signature(model.forward).parameters:
+    # Those of the library take it with what they pass on, if not by name.
+    if kind != "masked" and _takes(model, "use_cache"):
         inputs["use_cache"] = False
     return inputs
+
+
+def _takes(model: PreTrainedModel, option: str) -> bool:
+    taken = inspect.signature(model.forward).parameters.values()
+    return any(p.name == option or p.kind is p.VAR_KEYWORD for p in taken)
 
 
 def _is_equal(a: Tensor | None, b: Tensor | None) -> bool:
