@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks import speed
 from benchmarks.lines import RESULTS, Lines, show
 from benchmarks.speed.engine import engine, lengths, single, usual
+from benchmarks.speed.loading import loading
 from benchmarks.speed.memory import memory
 from benchmarks.speed.options import Options
 from benchmarks.speed.pipelines import pipelines
@@ -25,6 +26,7 @@ FIGURES: dict[str, Callable[[Options], None]] = {
     "forward": forward,
     "pipeline": pipelines,
     "memory": memory,
+    "loading": loading,
     "agreement": agreement,
 }
 

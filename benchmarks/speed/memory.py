@@ -108,7 +108,7 @@ def toy_predict(size: int) -> tuple[Callable[[list[str]], np.ndarray], list[str]
 
 
 def resident(what: str) -> float:
-    """Return resident memory in MiB: VmRSS now, VmHWM at its highest."""
+    """Return memory in MiB: VmRSS and RssAnon (its own) now, VmHWM at its highest."""
     lines = Path("/proc/self/status").read_text().splitlines()
     (line,) = [line for line in lines if line.startswith(what)]
     return int(line.split()[1]) / 2**10

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Self
 from skraee.backbone.fingerprint import fingerprint_of
 from skraee.backbone.sentence_folder import SentenceSettings
 from skraee.backbone.settings_hash import settings_hash_of
-from skraee.text.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+    from transformers import PreTrainedModel
+
+    from skraee.text.tokenizer import TextTokenizer
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,13 @@ class Identity:
     def of(
         cls,
         model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerFast,
+        tokenizer: TextTokenizer,
         sentence: SentenceSettings | None = None,
     ) -> Self:
         """Return what a model, its tokenizer and the use that a folder makes are."""
         return cls(
             fingerprint_of(model),
-            TextTokenizer.from_hf(tokenizer).fingerprint,
+            tokenizer.fingerprint,
             settings_with_pooling(model, sentence),
         )
 

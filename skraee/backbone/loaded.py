@@ -24,7 +24,7 @@ from skraee.backbone.sight import as_it_sees
 from skraee.text.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+    from transformers import PreTrainedModel
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ class LoadedBackbone:
     def of(
         cls,
         model: PreTrainedModel,
-        hf_tokenizer: PreTrainedTokenizerFast,
+        tokenizer: TextTokenizer,
         family: Family,
         sentence: SentenceSettings | None = None,
     ) -> Self:
@@ -74,7 +74,6 @@ class LoadedBackbone:
         ValueError
             If the tokenizer makes ids that the model has no embedding for.
         """
-        tokenizer = TextTokenizer.from_hf(hf_tokenizer)
         refuse_tokens_without_embedding(model, tokenizer)
         return cls(
             model=model,

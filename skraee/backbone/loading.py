@@ -26,10 +26,13 @@ from skraee.backbone.gaps import (
     lacks_just_its_head,
     refuse_gaps,
 )
+from skraee.backbone.heap import give_back_free_memory
 from skraee.backbone.kinds import ModelClass, model_class_of
 from skraee.backbone.output_flags import reset_output_flags
 from skraee.backbone.precision import refuse_overflow
 from skraee.backbone.quiet import quiet_loading
+from skraee.backbone.weights import read_model
+from skraee.text.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -38,8 +41,11 @@ _VOCABULARIES = ("tokenizer.json", "vocab.*", "*.model")
 
 
 def read_folder(
-    folder: Path, dtype: torch.dtype
-) -> tuple[PreTrainedModel, PreTrainedTokenizerFast, Family]:
+    folder: Path,
+    dtype: torch.dtype,
+    *,
+    lower_case: bool = False,
+) -> tuple[PreTrainedModel, TextTokenizer, Family]:
     """Load the model with its language-model head, and the tokenizer.
 
     Parameters
@@ -48,13 +54,15 @@ def read_folder(
         As `save_pretrained` writes it, or a hub snapshot.
     dtype : torch.dtype
         What the weights become.
+    lower_case : bool, default=False
+        Whether the tokenizer is made to lower all letters of a text.
 
     Returns
     -------
     model : PreTrainedModel
         In evaluation mode, on the CPU; without a head where the checkpoint has none,
         as those of sentence encoders and of ElasticBERT.
-    tokenizer : PreTrainedTokenizerFast
+    tokenizer : TextTokenizer
     family : Family
 
     Raises
@@ -70,7 +78,8 @@ def read_folder(
     reads = model_class_of(config)
     refuse_overflow(config.model_type, dtype)
     reset_output_flags(config)
-    tokenizer = _read_tokenizer(folder, config)
+    tokenizer = _text_tokenizer(folder, config, lower_case=lower_case)
+    give_back_free_memory()
     with quiet_loading(), refusing_what_is_no_weight(folder):
         if settings["model_type"] == "elasticbert":
             model = _read_elasticbert(folder, config, dtype)
@@ -116,11 +125,26 @@ def _read_config(folder: Path, settings: dict[str, Any]) -> Any:
         ) from error
 
 
+def _text_tokenizer(folder: Path, config: Any, *, lower_case: bool) -> TextTokenizer:
+    """Read a tokenizer; what the library made is dropped before weights are read.
+
+    For Gemma that holds 180 MB, and what is kept 85.
+    """
+    tokenizer = _read_tokenizer(folder, config)
+    if lower_case:
+        lower_letters(tokenizer)
+    return TextTokenizer.from_hf(tokenizer)
+
+
+def _has_tokenizer(folder: Path) -> bool:
+    return any(any(folder.glob(pattern)) for pattern in _VOCABULARIES)
+
+
 def _read_tokenizer(folder: Path, config: Any) -> PreTrainedTokenizerFast:
     from transformers import AutoTokenizer
 
     # The library makes an empty tokenizer where it finds no file.
-    if not any(any(folder.glob(pattern)) for pattern in _VOCABULARIES):
+    if not _has_tokenizer(folder):
         raise OSError(
             f"backbone folder {str(folder)!r} has no tokenizer; save it there with "
             "tokenizer.save_pretrained."
@@ -145,17 +169,8 @@ def _read_model(
     if config.model_type == "deberta-v2":
         config.legacy = not holds(folder, "lm_predictions.lm_head")
     with torch.random.fork_rng(devices=[]):  # a head that is lacking is drawn first
-        model, report = getattr(transformers, reads.auto).from_pretrained(
-            folder,
-            config=config,
-            dtype=dtype,
-            use_safetensors=prefers_safetensors(folder),
-            weights_only=True,
-            trust_remote_code=False,
-            local_files_only=True,
-            ignore_mismatched_sizes=True,  # refused here, with their names
-            output_loading_info=True,
-        )
+        auto = getattr(transformers, reads.auto)
+        model, report = read_model(auto, folder, config, dtype)
     if not reads.has_head:
         drop_random_pooler(model, report)
     elif lacks_just_its_head(model, report):
@@ -187,3 +202,18 @@ def _read_elasticbert(folder: Path, config: Any, dtype: torch.dtype) -> PreTrain
     refuse_gaps(folder, report)
     model.config.model_type = "elasticbert"
     return model
+
+
+def lower_letters(tokenizer: PreTrainedTokenizerFast) -> None:
+    """Make a tokenizer lower all letters of a text before anything else.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerFast
+        Changed in place. Special tokens are found before it, as they are written.
+    """
+    from tokenizers import normalizers
+
+    rust = tokenizer.backend_tokenizer
+    steps = [normalizers.Lowercase(), *([rust.normalizer] if rust.normalizer else [])]
+    rust.normalizer = normalizers.Sequence(steps)

@@ -19,13 +19,12 @@ from skraee.backbone.sentence_folder import (
     transformer_folder,
 )
 from skraee.backbone.task_head import warn_of_task_head
+from skraee.text.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-    Parts = tuple[
-        PreTrainedModel, PreTrainedTokenizerFast, Family, SentenceSettings | None
-    ]
+    Parts = tuple[PreTrainedModel, TextTokenizer, Family, SentenceSettings | None]
 
 
 def read_named(
@@ -50,18 +49,26 @@ def read_named(
         If it was saved with a head for a task, which is left aside.
     """
     if tiny.is_tiny(name):
-        return (*tiny.read(name, dtype), None)
-    path = Path(name)
-    if path.is_file() and path.suffix.lower() == ".gguf":
-        path = gguf.unpacked(path)
-    elif not path.is_dir():
-        path = hub.snapshot(name, revision, local_files_only=local_files_only)
+        model, tokenizer, family = tiny.read(name, dtype)
+        return model, TextTokenizer.from_hf(tokenizer), family, None
+    path = _folder_of(name, revision, local_files_only)
     sentence = sentence_settings(path)
-    model, tokenizer, family = loading.read_folder(transformer_folder(path), dtype)
-    if sentence is not None and sentence.lower_case:
-        lower_letters(tokenizer)
+    model, tokenizer, family = loading.read_folder(
+        transformer_folder(path),
+        dtype,
+        lower_case=sentence is not None and sentence.lower_case,
+    )
     warn_of_task_head(path, model)
     return model, tokenizer, family, sentence
+
+
+def _folder_of(name: str, revision: str | None, local_files_only: bool) -> Path:
+    path = Path(name)
+    if path.is_file() and path.suffix.lower() == ".gguf":
+        return gguf.unpacked(path)
+    if path.is_dir():
+        return path
+    return hub.snapshot(name, revision, local_files_only=local_files_only)
 
 
 def named_prompts(
@@ -92,21 +99,6 @@ def named_prompts(
     return {name: sentence.prompts[name] for name in first}
 
 
-def lower_letters(tokenizer: PreTrainedTokenizerFast) -> None:
-    """Make a tokenizer lower all letters of a text before anything else.
-
-    Parameters
-    ----------
-    tokenizer : PreTrainedTokenizerFast
-        Changed in place. Special tokens are found before it, as they are written.
-    """
-    from tokenizers import normalizers
-
-    rust = tokenizer.backend_tokenizer
-    steps = [normalizers.Lowercase(), *([rust.normalizer] if rust.normalizer else [])]
-    rust.normalizer = normalizers.Sequence(steps)
-
-
 def take_objects(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, dtype: torch.dtype
 ) -> Parts:
@@ -125,4 +117,5 @@ def take_objects(
     # What was read from a folder is used as the folder says.
     name = getattr(model, "name_or_path", "")
     sentence = sentence_settings(Path(name)) if name else None
-    return model, tokenizer, family_in(model, kind), sentence
+    words = TextTokenizer.from_hf(tokenizer)
+    return model, words, family_in(model, kind), sentence

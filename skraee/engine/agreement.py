@@ -152,11 +152,10 @@ def _ends(
         closed = final_norms(backbone)[stack](_real(states[depth], lengths).float())
         yield depth, closed, _real(own.closed[stack], lengths)
     if own.logits is not None:
-        whole = _read(prompts, own.logits)
-        ids = np.linspace(0, whole.shape[1] - 1, _N_SCORED).astype(int).tolist()
+        ids = np.linspace(0, own.logits.shape[1] - 1, _N_SCORED).astype(int).tolist()
         head = LabelHead(backbone.model, backbone.family, ids)
         scores = head(_read(prompts, states[last]), len(own.closed) - 1)
-        yield last, scores, whole[:, ids]
+        yield last, scores, own.logits[:, ids]
 
 
 def _leaving(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -28,7 +29,8 @@ class OwnPass:
         Of every depth, before what closes a stack; of a decoder T is 1.
     closed : list of Tensor of shape (n, T, H)
         For each stack its output.
-    logits : Tensor of shape (n, T, V) or None
+    logits : Tensor of shape (n, V) or None
+        At the read positions.
     """
 
     states: list[Tensor]
@@ -53,7 +55,8 @@ def own_pass(backbone: LoadedBackbone, prompts: Sequence[Prompt]) -> OwnPass:
     model, family = twin_of(backbone.model), backbone.family
     lasts = [_Output(layers_of(model, family, stack)[-1]) for stack in family.stacks]
     stacks = [_Output(model.get_submodule(stack)) for stack in family.stacks]
-    out = model(**_inputs(backbone, prompts))
+    reads = _Reads(model, prompts)
+    out = model(**_inputs(backbone, prompts), **reads.option)
     if family.kind == "seq2seq":  # a decoder's embedding is no depth of its own
         listed = [out.encoder_hidden_states, out.decoder_hidden_states[1:]]
     else:
@@ -63,7 +66,36 @@ def own_pass(backbone: LoadedBackbone, prompts: Sequence[Prompt]) -> OwnPass:
         # The library's last one is that behind the final norm.
         states += [*of_stack[:-1], last.tensor]
     closed = [stack.tensor for stack in stacks]
-    return OwnPass(states, closed, out.logits if backbone.has_head else None)
+    logits = reads.of(out.logits) if backbone.has_head else None
+    return OwnPass(states, closed, logits)
+
+
+class _Reads:
+    """The read positions: of no other need there be logits, which are large.
+
+    Those of 65 tokens are 68 MB for Gemma's 262,144 words, in float32.
+    """
+
+    def __init__(self, model: nn.Module, prompts: Sequence[Prompt]) -> None:
+        self._positions = [prompt.read for prompt in prompts]
+        self._kept = sorted(set(self._positions))
+        self._is_asked_for = "logits_to_keep" in signature(model.forward).parameters
+
+    @property
+    def option(self) -> dict[str, Any]:
+        """What a forward is given to make these only, where it takes that."""
+        if not self._is_asked_for:
+            return {}
+        return {"logits_to_keep": torch.tensor(self._kept)}
+
+    def of(self, logits: Tensor) -> Tensor:
+        """Take them (n, V) from a forward's logits (n, T, V); of a decoder T is 1."""
+        width = logits.shape[1]
+        if self._is_asked_for:
+            places = [self._kept.index(position) for position in self._positions]
+        else:
+            places = [min(position, width - 1) for position in self._positions]
+        return logits[range(len(places)), places]
 
 
 class _Output:

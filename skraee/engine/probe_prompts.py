@@ -24,7 +24,8 @@ def probes_for(backbone: LoadedBackbone) -> list[Prompt]:
     marks = backbone.tokenizer.control_ids | {
         getattr(backbone.model.config, "pad_token_id", None)
     }
-    plain = np.array(sorted(set(range(backbone.n_token_ids)) - marks))
+    apart = [mark for mark in marks if mark is not None]
+    plain = np.setdiff1d(np.arange(backbone.n_token_ids), apart)
     rng = np.random.default_rng(0)
     ids = [rng.choice(plain, size=length) for length in _lengths(backbone)]
     return [_probe((*ids[0][:_N_SHARED], *own[_N_SHARED:])) for own in ids]

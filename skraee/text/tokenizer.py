@@ -47,6 +47,8 @@ class TextTokenizer:
         The special tokens that the tokenizer puts around one sequence.
     control_ids : frozenset of int
         Ids of all special tokens.
+    largest_id : int
+        The largest id that a text, or what stands around it, can have.
     fingerprint : str
         SHA-256 of everything above.
 
@@ -74,6 +76,7 @@ class TextTokenizer:
         self.fingerprint = self._hash()
         self._forbidden = self.control_ids - {self.unk_id}
         self._anchors = anchors(self._plain, self.control_ids)
+        self.largest_id = self._largest_id()
 
     @classmethod
     def from_hf(cls, hf_tokenizer: Any) -> Self:
@@ -145,9 +148,7 @@ class TextTokenizer:
         """Return the token of an id, as the vocabulary spells it."""
         return str(self._special.id_to_token(token_id))
 
-    @property
-    def largest_id(self) -> int:
-        """The largest id that a text, or what stands around it, can have."""
+    def _largest_id(self) -> int:
         ids = set(self._plain.get_vocab(with_added_tokens=True).values())
         around = (*self.prefix_ids, *self.suffix_ids, self.mask_id, self.unk_id)
         return max(ids - self.control_ids | {i for i in around if i is not None})

@@ -41,9 +41,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[torch.dtype]:
     dtypes: list[torch.dtype] = []
     read_folder = loading.read_folder
 
-    def counted(folder: Path, dtype: torch.dtype) -> Any:
+    def counted(folder: Path, dtype: torch.dtype, **options: Any) -> Any:
         dtypes.append(dtype)
-        return read_folder(folder, dtype)
+        return read_folder(folder, dtype, **options)
 
     monkeypatch.setattr(loading, "read_folder", counted)
     return dtypes

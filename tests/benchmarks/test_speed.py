@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.speed import memory, pipelines, predict, texts
+from benchmarks.speed import loading, memory, pipelines, predict, texts
 from benchmarks.speed.__main__ import main
 from benchmarks.speed.shapes import SHAPES, Shape, exits_with_mean
 from benchmarks.speed.tokenizer import learnt_tokenizer
@@ -146,6 +146,15 @@ def test_memory_of_predict_is_at_its_highest_within_it() -> None:
 def test_memory_of_a_process_is_at_its_highest_within_predict() -> None:
     highest, kept = memory.peak_of_process(200)
     assert highest >= kept
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_of_loading_is_told_beside_the_weights(tmp_path: Path) -> None:
+    save_tiny("bert", tmp_path)
+    found = loading.memory_of_loading(str(tmp_path), "float32")
+    model = Backbone(tmp_path).load("float32", "cpu").model
+    assert found["weights"] * memory.MIB == 4 * model.num_parameters()
+    assert found["looked"] >= found["after"]
 
 
 def test_exits_of_the_paper_have_its_mean() -> None:
