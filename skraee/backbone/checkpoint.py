@@ -19,6 +19,8 @@ _FORMS = (
     ("model.safetensors", "model.safetensors.index.json"),
     ("pytorch_model.bin", "pytorch_model.bin.index.json"),
 )
+#: The same for an adapter.
+ADAPTER_FILES = ("adapter_model.safetensors", "adapter_model.bin")
 
 
 def has_safetensors(folder: Path) -> bool:
@@ -42,13 +44,17 @@ def prefers_safetensors(folder: Path) -> bool:
     weight_files(folder)
     if has_safetensors(folder):
         return True
+    _warn_of_old_form(folder, _FORMS[1][0])
+    return False
+
+
+def _warn_of_old_form(folder: Path, name: str) -> None:
     warn_user(
-        f"{str(folder)!r} holds its weights in pytorch_model.bin only; they are read "
+        f"{str(folder)!r} holds its weights in {name} only; they are read "
         "without running code (weights_only=True), but safetensors is the better "
         "form: save the model again with save_pretrained.",
         UserWarning,
     )
-    return False
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -102,15 +108,42 @@ def _names(file: Path) -> list[str]:
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
     """Read all weights of a folder under their names in the file."""
-    from safetensors.torch import load_file
-
     weights: dict[str, Tensor] = {}
     for file in weight_files(folder):
-        if file.suffix == ".safetensors":
-            weights |= load_file(file)
-        else:
-            weights |= torch.load(file, map_location="cpu", weights_only=True)
+        weights |= _tensors(file)
     return weights
+
+
+def read_adapter(folder: Path) -> dict[str, Tensor]:
+    """Read the weights of an adapter under their names in the file.
+
+    Raises
+    ------
+    OSError
+        If it has none.
+    ValueError
+        If they are damaged, or would run code.
+    """
+    for file in (folder / name for name in ADAPTER_FILES):
+        if file.is_file():
+            if file.suffix == ".bin":
+                _warn_of_old_form(folder, file.name)
+            with refusing_what_is_no_weight(folder):
+                return _tensors(file)
+    raise OSError(
+        f"adapter folder {str(folder)!r} holds no weights ({ADAPTER_FILES[0]} or "
+        f"{ADAPTER_FILES[1]}); save the adapter there with save_pretrained."
+    )
+
+
+def _tensors(file: Path) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    if file.suffix == ".safetensors":
+        return load_file(file)
+    tensors: dict[str, Tensor]
+    tensors = torch.load(file, map_location="cpu", weights_only=True)
+    return tensors
 
 
 @contextmanager

@@ -42,10 +42,11 @@ class Backbone(FrozenModel[LoadedBackbone]):
     Parameters
     ----------
     name_or_model : str, Path or PreTrainedModel
-        Hub name (``org/name`` or ``org/name@revision``), a local folder, a ``.gguf``
-        file, the name of a toy (``toy:masked:0``, see `skraee.toy`), or a model of the
-        transformers library with its language-model head; ``torch.compile`` and
-        ``DataParallel`` are taken off. Of other wrappers give the model inside.
+        Hub name (``org/name`` or ``org/name@revision``), a local folder (also of a
+        PEFT adapter, which is merged into its base), a ``.gguf`` file, the name of a
+        toy (``toy:masked:0``, see `skraee.toy`), or a model of the transformers library
+        with its language-model head; ``torch.compile`` and ``DataParallel`` are taken
+        off. Of other wrappers give the model inside.
     tokenizer : PreTrainedTokenizerFast, optional
         Needed with a model object, and only then.
     revision : str, optional

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from skraee.backbone.checkpoint import has_safetensors
+from skraee.backbone.checkpoint import ADAPTER_FILES, has_safetensors
 from skraee.backbone.sentence_folder import transformer_folder
 
 _SETTINGS = ("*.json", "*.txt", "*.model")
@@ -14,12 +14,16 @@ _SAFETENSORS = (
     "model-*-of-*.safetensors",
     "[0-9]_*/model.safetensors",
     "[0-9]_*/model-*-of-*.safetensors",
+    ADAPTER_FILES[0],
+    f"[0-9]_*/{ADAPTER_FILES[0]}",
 )
 _PYTORCH = (
     "pytorch_model.bin",
     "pytorch_model-*-of-*.bin",
     "[0-9]_*/pytorch_model.bin",
     "[0-9]_*/pytorch_model-*-of-*.bin",
+    ADAPTER_FILES[1],
+    f"[0-9]_*/{ADAPTER_FILES[1]}",
 )
 
 # The patterns of the hub match across folders, and what lies in folders is the same
@@ -54,7 +58,8 @@ def snapshot(name: str, revision: str | None, *, local_files_only: bool) -> Path
         If it is a sentence encoder without a transformer.
     """
     folder = _found(name, revision, local_files_only, _SETTINGS + _SAFETENSORS)
-    if not has_safetensors(transformer_folder(folder)):
+    inner = transformer_folder(folder)
+    if not (has_safetensors(inner) or (inner / ADAPTER_FILES[0]).is_file()):
         folder = _found(name, revision, local_files_only, _SETTINGS + _PYTORCH)
     return folder
 

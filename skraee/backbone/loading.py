@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from skraee.backbone.adapter import merge
 from skraee.backbone.checkpoint import (
     holds,
     prefers_safetensors,
@@ -45,6 +46,7 @@ def read_folder(
     dtype: torch.dtype,
     *,
     lower_case: bool = False,
+    adapter: Path | None = None,
 ) -> tuple[PreTrainedModel, TextTokenizer, Family]:
     """Load the model with its language-model head, and the tokenizer.
 
@@ -56,6 +58,8 @@ def read_folder(
         What the weights become.
     lower_case : bool, default=False
         Whether the tokenizer is made to lower all letters of a text.
+    adapter : Path, optional
+        Folder of an adapter to merge into it; its tokenizer counts where it has one.
 
     Returns
     -------
@@ -78,7 +82,8 @@ def read_folder(
     reads = model_class_of(config)
     refuse_overflow(config.model_type, dtype)
     reset_output_flags(config)
-    tokenizer = _text_tokenizer(folder, config, lower_case=lower_case)
+    words = adapter if adapter and _has_tokenizer(adapter) else folder
+    tokenizer = _text_tokenizer(words, config, lower_case=lower_case)
     give_back_free_memory()
     with quiet_loading(), refusing_what_is_no_weight(folder):
         if settings["model_type"] == "elasticbert":
@@ -86,6 +91,8 @@ def read_folder(
         else:
             model = _read_model(folder, reads, config, dtype)
     model = model.eval()
+    if adapter:
+        model = merge(model, adapter)
     return model, tokenizer, family_in(model, reads.kind)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from skraee.backbone.adapter import base_of, is_adapter
 from skraee.backbone.fingerprint import fingerprint_of
 from skraee.backbone.sentence_folder import module_folders
 from skraee.backbone.settings_hash import settings_hash_of
@@ -82,7 +83,7 @@ def state_of_files(source: Path) -> tuple[tuple[str, int, int, int], ...] | None
     Parameters
     ----------
     source : Path
-        A file, or a folder with a model.
+        A file, or a folder with a model or an adapter, whose base counts as well.
 
     Returns
     -------
@@ -91,7 +92,10 @@ def state_of_files(source: Path) -> tuple[tuple[str, int, int, int], ...] | None
     """
     if not source.is_absolute():  # a hub's name; paths are made absolute
         return None
-    found = [(file, file.stat()) for file in sorted(_files(source))]
+    files = set(_files(source))
+    for adapter in filter(is_adapter, (source, *module_folders(source))):
+        files |= set(_files(Path(base_of(adapter)[0])))
+    found = [(file, file.stat()) for file in sorted(files)]
     return tuple((str(f), s.st_size, s.st_mtime_ns, s.st_ino) for f, s in found) or None
 
 

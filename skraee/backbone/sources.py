@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from skraee.backbone import gguf, hub, loading, tiny
+from skraee.backbone.adapter import base_of, is_adapter, require_peft
 from skraee.backbone.discovery import family_in
 from skraee.backbone.families import Family
 from skraee.backbone.kinds import kind_of
@@ -51,14 +52,19 @@ def read_named(
     if tiny.is_tiny(name):
         model, tokenizer, family = tiny.read(name, dtype)
         return model, TextTokenizer.from_hf(tokenizer), family, None
-    path = _folder_of(name, revision, local_files_only)
-    sentence = sentence_settings(path)
+    path = base = _folder_of(name, revision, local_files_only)
+    adapter = None
+    if is_adapter(folder := transformer_folder(path)):
+        require_peft(folder)
+        adapter, base = folder, _folder_of(*base_of(folder), local_files_only)
+    sentence = sentence_settings(path) or sentence_settings(base)
     model, tokenizer, family = loading.read_folder(
-        transformer_folder(path),
+        transformer_folder(base),
         dtype,
         lower_case=sentence is not None and sentence.lower_case,
+        adapter=adapter,
     )
-    warn_of_task_head(path, model)
+    warn_of_task_head(base, model)
     return model, tokenizer, family, sentence
 
 

@@ -32,11 +32,16 @@ def warn_of_task_head(folder: Path, model: PreTrainedModel) -> None:
         Read from it.
     """
     if (head := _task_head(folder, model)) is not None:
-        warn_user(
-            f"{str(folder)!r} was saved with a head for a task ({head}), which is left "
-            "aside: fit solves readouts of its own on the layers below it.",
-            UserWarning,
-        )
+        warn_of_head(folder, head)
+
+
+def warn_of_head(folder: Path, head: str) -> None:
+    """Warn of a head by its name."""
+    warn_user(
+        f"{str(folder)!r} was saved with a head for a task ({head}), which is left "
+        "aside: fit solves readouts of its own on the layers below it.",
+        UserWarning,
+    )
 
 
 def _task_head(folder: Path, model: PreTrainedModel) -> str | None:
