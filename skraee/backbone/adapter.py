@@ -135,7 +135,7 @@ def _merged(
         raise ValueError("it puts tokens before each text and changes no weights")
     n_weights, weights = len(weights), _as_named_in(model, weights)
     if len(weights) < n_weights:
-        warn_of_head(folder, config.task_type or "of its own")
+        warn_of_head(repr(str(folder)), config.task_type or "of its own")
     config.task_type = None  # whose head peft would look for
     config.base_model_name_or_path = None  # which peft would compare
     saved = getattr(config, "modules_to_save", None) or []

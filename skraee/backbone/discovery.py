@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from skraee.backbone.ambient import own_torch_state
 from skraee.backbone.families import FAMILIES, Family, Kind
 from skraee.backbone.kinds import decoder_start
-from skraee.backbone.output_flags import twin_of
+from skraee.backbone.output_flags import takes_option, twin_of
 from skraee.backbone.trace import Call, Trace, is_within, tracing
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def family_in(model: PreTrainedModel, kind: Kind) -> Family:
     row = FAMILIES.get(model.config.model_type)
     if row is not None and row.kind == kind:
         return _as_in(model, row)
+    _refuse_block_sparse(model)
     try:
         return discovered(model, kind)
     except (MemoryError, torch.OutOfMemoryError):
@@ -62,10 +63,21 @@ def family_in(model: PreTrainedModel, kind: Kind) -> Family:
     except Exception as error:
         reason = str(error) if isinstance(error, UndiscoveredError) else repr(error)
         raise ValueError(
-            f"backbones of type {model.config.model_type!r} are not supported: in this "
-            f"{type(model).__name__} {reason}; choose a model of one of the types in "
+            f"backbones like this {type(model).__name__} (type "
+            f"{model.config.model_type!r}) are not supported: {reason}; choose a plain "
+            "model of the transformers library, of one of the types in "
             "docs/model-types.md."
         ) from error
+
+
+def _refuse_block_sparse(model: PreTrainedModel) -> None:
+    if getattr(model.config, "attention_type", None) == "block_sparse":
+        raise ValueError(
+            f"this {type(model).__name__} has attention_type='block_sparse', with "
+            "which a text's answer hangs on the length of its batch; set it to "
+            "'original_full' in its configuration (config.json), of which block_sparse "
+            "is an approximation."
+        )
 
 
 def _as_in(model: PreTrainedModel, row: Family) -> Family:
@@ -243,15 +255,9 @@ def _inputs(model: PreTrainedModel, kind: Kind) -> dict[str, Any]:
     inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     if kind == "seq2seq":
         inputs["decoder_input_ids"] = torch.full_like(ids[:, :1], decoder_start(model))
-    # Those of the library take it with what they pass on, if not by name.
-    if kind != "masked" and _takes(model, "use_cache"):
+    if kind != "masked" and takes_option(model.forward, "use_cache"):
         inputs["use_cache"] = False
     return inputs
-
-
-def _takes(model: PreTrainedModel, option: str) -> bool:
-    taken = inspect.signature(model.forward).parameters.values()
-    return any(p.name == option or p.kind is p.VAR_KEYWORD for p in taken)
 
 
 def _is_equal(a: Tensor | None, b: Tensor | None) -> bool:

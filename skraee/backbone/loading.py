@@ -7,7 +7,6 @@ weights, no remote code runs, and a checkpoint with missing weights is an error.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +31,7 @@ from skraee.backbone.kinds import ModelClass, model_class_of
 from skraee.backbone.output_flags import reset_output_flags
 from skraee.backbone.precision import refuse_overflow
 from skraee.backbone.quiet import quiet_loading
+from skraee.backbone.settings_files import damaged, read_mapping
 from skraee.backbone.weights import read_model
 from skraee.text.tokenizer import TextTokenizer
 
@@ -103,14 +103,16 @@ def _read_settings(folder: Path) -> dict[str, Any]:
             f"backbone folder {str(folder)!r} has no config.json; give a folder made "
             "with save_pretrained, a .gguf file or a hub name."
         )
-    settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    settings = read_mapping(path)
+    if not settings.get("model_type"):
+        raise damaged(path, "it names no model_type")
     return settings
 
 
 def _read_config(folder: Path, settings: dict[str, Any]) -> Any:
     import transformers
 
-    model_type = settings.get("model_type", "")
+    model_type = settings["model_type"]
     if model_type not in {*transformers.CONFIG_MAPPING, "elasticbert"}:
         raise ValueError(
             f"backbones of type {model_type!r} are not supported: the installed "

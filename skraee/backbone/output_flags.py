@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +51,18 @@ def without_output_flags(model: PreTrainedModel) -> PreTrainedModel:
     for config in _configs(twin):
         reset_output_flags(config)
     return twin
+
+
+def takes_option(forward: Callable[..., Any], option: str) -> bool:
+    """Whether a forward takes an option, by name or with others that it passes on.
+
+    Parameters
+    ----------
+    forward : callable
+    option : str
+    """
+    taken = inspect.signature(forward).parameters.values()
+    return any(p.name == option or p.kind is p.VAR_KEYWORD for p in taken)
 
 
 def twin_of(model: PreTrainedModel) -> PreTrainedModel:

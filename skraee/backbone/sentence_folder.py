@@ -9,10 +9,11 @@ normalisation are left aside, as every depth has a readout of its own.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
+
+from skraee.backbone.settings_files import damaged, read_json, read_mapping
 
 #: How the states of a text's tokens become one: the first token's, their mean, the
 #: largest of each feature, the last token's.
@@ -20,6 +21,7 @@ Pooling = Literal["cls", "mean", "max", "last"]
 
 _LIST = "modules.json"
 
+# Tokenizers have 1e30 for no length.
 _NO_LENGTH = 10**9
 
 # Older folders have a flag for each pooling, newer ones name it. Poolings by weights of
@@ -86,20 +88,37 @@ def sentence_settings(folder: Path) -> SentenceSettings | None:
     if modules is None:
         return None
     transformer = transformer_folder(folder)
-    own: dict[str, Any] = {}
-    for file in sorted(transformer.glob("sentence_*_config.json")):
-        own = _mapping(file) | own
-    whole = _mapping(folder / "config_sentence_transformers.json")
-    # Newer folders leave the length to the tokenizer, which has 1e30 for none.
-    of_tokenizer = _mapping(transformer / "tokenizer_config.json")
-    length = own.get("max_seq_length") or of_tokenizer.get("model_max_length")
+    files = sorted(transformer.glob("sentence_*_config.json"))
+    prompts, default_prompt = _prompts(folder / "config_sentence_transformers.json")
+    # Newer folders leave the length to the tokenizer.
+    lengths = [_length(file, "max_seq_length") for file in files]
+    lengths += [_length(transformer / "tokenizer_config.json", "model_max_length")]
     return SentenceSettings(
         pooling=_pooling(modules),
-        max_seq_length=int(length) if length and length < _NO_LENGTH else None,
-        lower_case=bool(own.get("do_lower_case")),
-        prompts={str(k): str(v or "") for k, v in (whole.get("prompts") or {}).items()},
-        default_prompt=whole.get("default_prompt_name"),
+        max_seq_length=next((n for n in lengths if n is not None), None),
+        lower_case=any(bool(_mapping(file).get("do_lower_case")) for file in files),
+        prompts=prompts,
+        default_prompt=default_prompt,
     )
+
+
+def _length(file: Path, name: str) -> int | None:
+    length = _mapping(file).get(name)
+    if length is None or length == 0:
+        return None
+    if not isinstance(length, (int, float)) or length < 0:
+        raise damaged(file, f"{name} is {length!r}, no number of tokens")
+    return int(length) if length < _NO_LENGTH else None
+
+
+def _prompts(file: Path) -> tuple[dict[str, str], str | None]:
+    """Return a folder's prompts, and the name of that before every text."""
+    whole = _mapping(file)
+    prompts = whole.get("prompts") or {}
+    if not isinstance(prompts, dict):
+        raise damaged(file, f"prompts is {prompts!r}, no names with words")
+    named = {str(name): str(words or "") for name, words in prompts.items()}
+    return named, whole.get("default_prompt_name")
 
 
 def transformer_folder(folder: Path) -> Path:
@@ -142,14 +161,16 @@ def _modules(folder: Path) -> list[tuple[str, Path]] | None:
     file = folder / _LIST
     if not file.is_file():
         return None
-    listed = _json(file)
+    listed = read_json(file)
+    if not isinstance(listed, list):
+        raise damaged(file, f"a {type(listed).__name__} where modules are listed")
     try:
         modules = [(str(module["type"]), str(module["path"])) for module in listed]
     except (TypeError, KeyError) as error:
-        raise _damaged(file, error) from error
+        raise damaged(file, f"{type(error).__name__}: {error}") from error
     for _, path in modules:
         if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-            raise _damaged(file, ValueError(f"a module lies at {path!r}"))
+            raise damaged(file, f"a module lies at {path!r}")
     return [(kind.rpartition(".")[2], folder / path) for kind, path in modules]
 
 
@@ -162,7 +183,9 @@ def _pooling(modules: list[tuple[str, Path]]) -> tuple[Pooling, ...]:
     # The library's own default, too, is the mean.
     flagged = [mode for flag, mode in _FLAGS.items() if config.get(flag)]
     named = config.get("pooling_mode") or flagged or "mean"
-    modes = [named] if isinstance(named, str) else list(named)
+    modes = named if isinstance(named, list) else [named]
+    if not all(isinstance(mode, str) for mode in modes):
+        raise damaged(file, f"pooling_mode is {named!r}, no name of a pooling")
     # Where a prompt is left out of the pooling it is not that of all tokens.
     known = all(mode in _POOLINGS for mode in modes)
     if not known or config.get("include_prompt") is False:
@@ -172,21 +195,4 @@ def _pooling(modules: list[tuple[str, Path]]) -> tuple[Pooling, ...]:
 
 def _mapping(file: Path) -> dict[str, Any]:
     """Return what a file of settings holds; a missing one holds none."""
-    found = _json(file) if file.is_file() else {}
-    if not isinstance(found, dict):
-        raise _damaged(file, TypeError(f"{type(found).__name__} at the top"))
-    return found
-
-
-def _json(file: Path) -> Any:
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:  # of JSON, or of its letters
-        raise _damaged(file, error) from error
-
-
-def _damaged(file: Path, error: Exception) -> ValueError:
-    return ValueError(
-        f"{file.name} in {str(file.parent)!r} cannot be read ({type(error).__name__}: "
-        f"{error}); fetch it again, as sentence-transformers writes it."
-    )
+    return read_mapping(file) if file.is_file() else {}

@@ -7,7 +7,6 @@ the states of the first?
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from skraee.backbone.ambient import own_torch_state
 from skraee.backbone.embeddings import n_token_ids
 from skraee.backbone.families import Family
-from skraee.backbone.output_flags import twin_of
+from skraee.backbone.output_flags import takes_option, twin_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -77,8 +76,9 @@ def looks_ahead(
 
 def _first_state(stack: nn.Module, ids: tuple[int, ...]) -> Tensor:
     device = next(stack.parameters()).device
-    takes = inspect.signature(stack.forward).parameters
-    options: dict[str, Any] = {"use_cache": False} if "use_cache" in takes else {}
+    options: dict[str, Any] = {}
+    if takes_option(stack.forward, "use_cache"):
+        options["use_cache"] = False
     out = stack(input_ids=torch.tensor([ids], device=device), **options)
     state: Tensor = out.last_hidden_state[0, 0].float()
     return state

@@ -19,7 +19,11 @@ from skraee.backbone.sentence_folder import (
     sentence_settings,
     transformer_folder,
 )
-from skraee.backbone.task_head import warn_of_task_head
+from skraee.backbone.task_head import (
+    has_task_head,
+    warn_of_head,
+    warn_of_task_head,
+)
 from skraee.text.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
@@ -116,9 +120,17 @@ def take_objects(
     tokenizer : PreTrainedTokenizerFast
     dtype : torch.dtype
         What the weights of a copy will become.
+
+    Warns
+    -----
+    UserWarning
+        If it has a head for a task, which is left aside.
     """
     kind = kind_of(model)
     refuse_overflow(model.config.model_type, dtype)
+    if has_task_head(model):
+        warn_of_head(f"the {type(model).__name__}", type(model).__name__)
+        model = model.base_model
     model = without_output_flags(model)
     # What was read from a folder is used as the folder says.
     name = getattr(model, "name_or_path", "")

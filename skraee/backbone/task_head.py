@@ -32,16 +32,21 @@ def warn_of_task_head(folder: Path, model: PreTrainedModel) -> None:
         Read from it.
     """
     if (head := _task_head(folder, model)) is not None:
-        warn_of_head(folder, head)
+        warn_of_head(repr(str(folder)), head)
 
 
-def warn_of_head(folder: Path, head: str) -> None:
+def warn_of_head(whose: str, head: str) -> None:
     """Warn of a head by its name."""
     warn_user(
-        f"{str(folder)!r} was saved with a head for a task ({head}), which is left "
-        "aside: fit solves readouts of its own on the layers below it.",
+        f"{whose} comes with a head for a task ({head}), which is left aside: fit "
+        "solves readouts of its own on the layers below it.",
         UserWarning,
     )
+
+
+def has_task_head(model: PreTrainedModel) -> bool:
+    """Whether a model has something around its layers that is no language model's."""
+    return model.base_model is not model and model.get_output_embeddings() is None
 
 
 def _task_head(folder: Path, model: PreTrainedModel) -> str | None:

@@ -3,8 +3,10 @@
 What skraee runs is a view of a model, whose layers stand behind gates. At load a few
 prompts go through the view, and through the model's own forward with
 ``output_hidden_states=True``: they must agree at every position of every depth, where
-rows leave on the way, and at the head. So an odd model, or a wrong row in
-:mod:`skraee.backbone.families`, is an error and never a wrong answer.
+rows leave on the way, and at the head. What the model says of a prompt in a batch must
+be what it says of it alone, and none of its settings may change on the way. So an odd
+model, or a wrong row in :mod:`skraee.backbone.families`, is an error and never a wrong
+answer.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import torch
 from torch import Tensor
 
 from skraee.backbone.ambient import own_torch_state
+from skraee.backbone.settings_hash import settings_hash_of
 from skraee.engine.engine import Engine
 from skraee.engine.exit_policy import AtGivenDepths
 from skraee.engine.head import LabelHead, final_norms
@@ -41,6 +44,8 @@ _N_SCORED = 64
 _TOLERANCE = {torch.float32: 1e-5, torch.float16: 2e-2, torch.bfloat16: 1e-1}
 # The names of torch for products of fewer bits within float32.
 _PRODUCTS = {"high": torch.float16, "medium": torch.bfloat16}
+
+_IN_A_BATCH = "in a batch, whose padding it sees"
 
 _WAY_OUT = (
     "so its answers would be wrong; give the plain model of the transformers library, "
@@ -70,6 +75,7 @@ def check_agreement(backbone: LoadedBackbone) -> None:
         If its view and its own forward disagree; the message names the first depth.
     """
     backbone = replace(backbone, _derived={})  # of probes nothing is kept
+    settings = settings_hash_of(backbone.model)
     with _telling(backbone, "cannot be run layer by layer"):
         prompts = probes_for(backbone)
     with _telling(backbone, "cannot be run"):
@@ -77,9 +83,28 @@ def check_agreement(backbone: LoadedBackbone) -> None:
     # Where a model overflows its dtype, the engine runs a text again in float32.
     finite = [row for row in range(len(prompts)) if own.is_finite(row)]
     if finite:
-        prompts = [prompts[row] for row in finite]
+        prompts, own = [prompts[row] for row in finite], own.take(finite)
+        with _telling(backbone, "cannot be run"):
+            _compare_with_alone(backbone, prompts, own)
         with _telling(backbone, "cannot be run layer by layer"):
-            _compare(backbone, prompts, own.take(finite))
+            _compare(backbone, prompts, own)
+    if settings_hash_of(backbone.model) != settings:
+        raise BackboneMismatchError(
+            f"{_name(backbone)} changes its own settings while it runs, {_WAY_OUT}"
+        )
+
+
+def _compare_with_alone(
+    backbone: LoadedBackbone, prompts: Sequence[Prompt], own: OwnPass
+) -> None:
+    """Refuse a model whose answer for a text hangs on the texts beside it."""
+    for row in sorted({len(prompts) - 1, len(prompts) // 2} - {0}):
+        n = len(prompts[row].ids)
+        alone = own_pass(backbone, [prompts[row]])
+        pairs = zip(alone.states, own.states, strict=True)
+        for depth, (found, batched) in enumerate(pairs):
+            what = f"of a text alone and beside longer ones the states of depth {depth}"
+            _refuse_gap(backbone, what, batched[row][:n], found[0][:n], _IN_A_BATCH)
 
 
 def _compare(backbone: LoadedBackbone, prompts: Sequence[Prompt], own: OwnPass) -> None:
@@ -101,7 +126,11 @@ def _compare(backbone: LoadedBackbone, prompts: Sequence[Prompt], own: OwnPass) 
 
 
 def _refuse_gap(
-    backbone: LoadedBackbone, what: str, found: Tensor, expected: Tensor
+    backbone: LoadedBackbone,
+    what: str,
+    found: Tensor,
+    expected: Tensor,
+    when: str = "when its layers are run one by one",
 ) -> None:
     """Refuse rows (n, width) that are further apart than rounding explains."""
     gap = torch.linalg.vector_norm(found.float() - expected.float(), dim=-1)
@@ -110,7 +139,7 @@ def _refuse_gap(
     tolerance = _tolerance(backbone.dtype)
     if not worst <= tolerance:  # also where it is not a number
         raise BackboneMismatchError(
-            f"{_name(backbone)} answers otherwise when its layers are run one by one: "
+            f"{_name(backbone)} answers otherwise {when}: "
             f"{what} are off by {worst:.2g} of their length, where rounding explains "
             f"{tolerance:g}, {_WAY_OUT}"
         )

@@ -55,7 +55,7 @@ def own_pass(backbone: LoadedBackbone, prompts: Sequence[Prompt]) -> OwnPass:
     model, family = twin_of(backbone.model), backbone.family
     lasts = [_Output(layers_of(model, family, stack)[-1]) for stack in family.stacks]
     stacks = [_Output(model.get_submodule(stack)) for stack in family.stacks]
-    reads = _Reads(model, prompts)
+    reads = _Reads(model, prompts, in_decoder=family.kind == "seq2seq")
     out = model(**_inputs(backbone, prompts), **reads.option)
     if family.kind == "seq2seq":  # a decoder's embedding is no depth of its own
         listed = [out.encoder_hidden_states, out.decoder_hidden_states[1:]]
@@ -76,10 +76,13 @@ class _Reads:
     Those of 65 tokens are 68 MB for Gemma's 262,144 words, in float32.
     """
 
-    def __init__(self, model: nn.Module, prompts: Sequence[Prompt]) -> None:
+    def __init__(
+        self, model: nn.Module, prompts: Sequence[Prompt], *, in_decoder: bool
+    ) -> None:
         self._positions = [prompt.read for prompt in prompts]
         self._kept = sorted(set(self._positions))
-        self._is_asked_for = "logits_to_keep" in signature(model.forward).parameters
+        takes = signature(model.forward).parameters
+        self._is_asked_for = "logits_to_keep" in takes and not in_decoder
 
     @property
     def option(self) -> dict[str, Any]:

@@ -136,7 +136,7 @@ def test_layers_that_run_in_another_order_are_refused() -> None:
     model = own_model(order=-1)
     with pytest.raises(UndiscoveredError, match="no list of 3 layers"):
         discovered(model, "masked")
-    with pytest.raises(ValueError, match=r"'own' are not supported: in this OwnModel"):
+    with pytest.raises(ValueError, match=r"this OwnModel \(type 'own'\) are not supp"):
         Backbone(model, toy_objects()[1]).load()
 
 

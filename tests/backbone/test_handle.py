@@ -218,7 +218,9 @@ def test_object_that_is_no_model_is_a_type_error() -> None:
 def test_unsupported_model_object_is_a_clear_error() -> None:
     config = tf.XLNetConfig(vocab_size=64, d_model=16, n_layer=2, n_head=2, d_inner=24)
     model = tf.XLNetLMHeadModel(config).eval()
-    with pytest.raises(ValueError, match=r"'xlnet' are not .*no list of 2 layers"):
+    with pytest.raises(
+        ValueError, match=r"\(type 'xlnet'\) are not .*no list of 2 layers"
+    ):
         Backbone(model, small_tokenizer()).load()
 
 

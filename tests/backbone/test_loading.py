@@ -27,6 +27,7 @@ from skraee.backbone.families import FAMILIES
 from skraee.backbone.handle import Backbone
 from skraee.backbone.loaded import LoadedBackbone
 from skraee.backbone.quiet import quiet_loading
+from skraee.engine.agreement import check_agreement
 from skraee.engine.cost import depth_costs
 from skraee.engine.engine import Engine
 from skraee.engine.head import label_head
@@ -41,6 +42,7 @@ from tests.support.checkpoints import (
 from tests.support.models import MODELS, loaded, tiny_model
 from tests.support.prompts import prompts_for
 from tests.support.runs import label_proba
+from tests.support.walk import tiny_text_model
 
 pytestmark = pytest.mark.usefixtures("fresh_backbones")
 
@@ -241,6 +243,22 @@ def test_body_of_a_sequence_classifier_is_read_and_its_head_left_aside(
     expected = dict(task.base_model.named_parameters())
     for weight, tensor in found.model.named_parameters():
         assert torch.equal(tensor, expected[weight])
+
+
+@pytest.mark.parametrize("name", ["bert", "llama", "bart"])
+def test_body_of_a_task_model_in_memory_is_taken_and_its_head_left_aside(
+    name: str,
+) -> None:
+    from transformers import AutoModelForSequenceClassification
+
+    whole = tiny_model(name) if name in MODELS else tiny_text_model(name)[0]
+    config = whole.config
+    task = AutoModelForSequenceClassification.from_config(config).eval()
+    with pytest.warns(UserWarning, match=r"the \w+ForSeq\w+ comes with a head") as told:
+        found = Backbone(task, small_tokenizer()).load()
+    assert len(told) == 1
+    assert found.model is task.base_model
+    check_agreement(found)
 
 
 def test_checkpoint_with_a_part_of_its_head_is_a_clear_error(tmp_path: Path) -> None:

@@ -101,7 +101,15 @@ def test_letters_are_lowered_where_the_folder_says_so(tmp_path: Path) -> None:
             r"a module lies at '\.\./other'",
         ),
         ("1_Pooling/config.json", "[]", r"config\.json in .* list at the top"),
+        ("1_Pooling/config.json", '{"pooling_mode": 7}', "pooling_mode is 7, no name"),
+        ("modules.json", "{}", r"modules\.json in .* \(a dict where modules"),
         ("sentence_bert_config.json", "{", r"sentence_bert_config\.json in .* cannot"),
+        ("sentence_bert_config.json", '{"max_seq_length": "9"}', "is '9', no number"),
+        ("sentence_bert_config.json", '{"max_seq_length": -3}', "is -3, no number"),
+        ("config_sentence_transformers.json", '{"prompts": ["a"]}', "no names with"),
+        ("config.json", "[]", r"config\.json in .* \(a list at the top\); fetch"),
+        ("config.json", "{", r"config\.json in .* cannot be read \(JSONDecodeError"),
+        ("config.json", "{}", r"config\.json in .* \(it names no model_type\)"),
     ],
 )
 def test_damaged_file_is_one_clear_error(

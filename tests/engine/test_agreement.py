@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import transformers as tf
 from torch import nn
 
 from skraee import toy
@@ -259,6 +261,95 @@ def test_look_refuses_a_discovered_type_that_is_run_otherwise(
     check_agreement(backbone)
     with pytest.raises(BackboneMismatchError, match=message):
         check_agreement(break_it(monkeypatch, backbone))
+
+
+class MeanOfAll(nn.Module):
+    """A part of a layer that sees every place of its batch, padding too."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, hidden: torch.Tensor, *rest: Any) -> Any:
+        return self.inner(hidden + hidden.mean(1, keepdim=True), *rest)
+
+
+@pytest.mark.parametrize("model_type", ["convbert", "nystromformer", "yoso"])
+def test_look_refuses_types_whose_answer_hangs_on_padding(model_type: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model, _ = tiny_text_model(model_type)
+    backbone = Backbone(model, small_tokenizer()).load()
+    with pytest.raises(
+        BackboneMismatchError, match="of a text alone and beside longer"
+    ):
+        check_agreement(backbone)
+
+
+def test_look_refuses_a_layer_that_sees_padding() -> None:
+    backbone = looked_at("bert")
+    layer = backbone.model.bert.encoder.layer[1]
+    layer.intermediate = MeanOfAll(layer.intermediate)
+    family = replace(backbone.family, feed_forward=(), attention=())
+    with pytest.raises(BackboneMismatchError, match=r"padding it sees.* of depth 2"):
+        check_agreement(replace(backbone, family=family))
+
+
+class Counting(nn.Module):
+    """A part that keeps a number of its own while it runs."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+        self.n_calls = 0
+
+    def forward(self, *args: Any) -> Any:
+        self.n_calls += 1
+        return self.inner(*args)
+
+
+def test_look_refuses_a_model_that_changes_its_settings() -> None:
+    backbone = looked_at("llama")
+    mlp = backbone.model.model.layers[0].mlp
+    backbone.model.model.layers[0].mlp = Counting(mlp)
+    with pytest.raises(BackboneMismatchError, match="changes its own settings"):
+        check_agreement(backbone)
+
+
+@pytest.mark.parametrize("name", ["BigBird", "BigBirdPegasus"])
+def test_attention_in_random_blocks_is_refused_and_the_model_left(name: str) -> None:
+    config = getattr(tf, f"{name}Config")(**TINY[name])
+    model = getattr(tf, f"{name}Model")(config).eval()
+    assert config.attention_type == "block_sparse"
+    with pytest.raises(ValueError, match=r"set it to 'original_full' in its config"):
+        Backbone(model, small_tokenizer()).load()
+    config.attention_type = "original_full"
+    model = getattr(tf, f"{name}Model")(config).eval()
+    check_agreement(Backbone(model, small_tokenizer()).load())
+
+
+_OF_LAYERS = {"vocab_size": 64, "max_position_embeddings": 160, "pad_token_id": 1}
+TINY: dict[str, dict[str, Any]] = {
+    "BigBird": {
+        **_OF_LAYERS,
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 24,
+        "block_size": 8,
+    },
+    "BigBirdPegasus": {
+        **_OF_LAYERS,
+        "d_model": 16,
+        "encoder_layers": 2,
+        "decoder_layers": 2,
+        "encoder_attention_heads": 2,
+        "decoder_attention_heads": 2,
+        "encoder_ffn_dim": 24,
+        "decoder_ffn_dim": 24,
+        "block_size": 8,
+    },
+}
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

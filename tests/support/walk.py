@@ -16,6 +16,7 @@ from skraee.backbone.kinds import ModelClass, model_class_of
 from skraee.backbone.loaded import LoadedBackbone
 from skraee.engine.agreement import check_agreement
 from skraee.exceptions import BackboneMismatchError
+from skraee.text.tokenizer import TextTokenizer
 from tests.support.checkpoints import small_tokenizer
 from tests.support.models import with_weights_drawn
 
@@ -138,7 +139,8 @@ def outcome_of(model_type: str) -> Outcome:
         return Outcome(model_type, not_tried=str(reason).partition("\n")[0])
     try:
         family = family_in(model, reads.kind)
-        check_agreement(LoadedBackbone.of(model, small_tokenizer(), family))
+        words = TextTokenizer.from_hf(small_tokenizer())
+        check_agreement(LoadedBackbone.of(model, words, family))
     except (ValueError, BackboneMismatchError) as error:
         return Outcome(model_type, reads.kind, fault=_reason(error))
     has_row = family.layers == getattr(FAMILIES.get(model_type), "layers", None)
