@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -28,10 +29,35 @@ def fingerprint_of(model: torch.nn.Module) -> str:
         SHA-256, in hexadecimal.
     """
     digest = hashlib.sha256(type(model).__name__.encode())
-    for name, weight in sorted(model.named_parameters(), key=lambda item: item[0]):
-        digest.update(f"{name} {tuple(weight.shape)} {weight.dtype} ".encode())
-        digest.update(bits_of(weight))
+    weights = dict(model.named_parameters()) | _beside(model)
+    for name, weight in sorted(weights.items()):
+        for path, part in _plain_parts(name, weight):
+            digest.update(f"{path} {tuple(part.shape)} {part.dtype} ".encode())
+            digest.update(bits_of(part))
     return digest.hexdigest()
+
+
+def _beside(model: torch.nn.Module) -> dict[str, Tensor]:
+    """Return what belongs to quantised weights and stands in no parameter."""
+    if not getattr(model, "is_quantized", False):
+        return {}
+    named = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    named |= {name for name, _ in model.named_buffers(remove_duplicate=False)}
+    saved = model.state_dict()
+    return {
+        name: saved[name]
+        for name in saved.keys() - named
+        if isinstance(saved[name], Tensor)
+    }
+
+
+def _plain_parts(name: str, weight: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """Yield the tensors that a weight is made of: of most, itself."""
+    if not hasattr(weight, "__tensor_flatten__"):
+        yield name, weight
+        return
+    for part in weight.__tensor_flatten__()[0]:
+        yield from _plain_parts(f"{name}:{part}", getattr(weight, part))
 
 
 def config_hash_of(model: Any) -> str:

@@ -192,14 +192,14 @@ class Backbone(FrozenModel[LoadedBackbone]):
     def _read(self, dtype: DType, device: torch.device) -> LoadedBackbone:
         assert dtype is not None
         warn_where_slow(dtype, device)
-        model, tokenizer, family, sentence = self._parts(dtype)
+        model, tokenizer, family, sentence = self._parts(dtype, device)
         if model.dtype != dtype or model.device != device:
             if self._objects:  # the user's own model stays as it is
                 model = deepcopy(model)
             model = moved(model, dtype, device)
         return LoadedBackbone.of(model, tokenizer, family, sentence)
 
-    def _parts(self, dtype: torch.dtype) -> sources.Parts:
+    def _parts(self, dtype: torch.dtype, device: torch.device) -> sources.Parts:
         if self._objects:
             model, tokenizer = self._objects
             return sources.take_objects(model, tokenizer, dtype)
@@ -207,6 +207,7 @@ class Backbone(FrozenModel[LoadedBackbone]):
             self._name,
             self._revision,
             dtype,
+            device,
             local_files_only=self._local_files_only,
         )
 
@@ -215,7 +216,7 @@ class Backbone(FrozenModel[LoadedBackbone]):
         return state_of_objects(*self._objects)
 
     def _holds(self, loaded: LoadedBackbone) -> bool:
-        model, tokenizer, _, sentence = self._parts(loaded.dtype)
+        model, tokenizer, _, sentence = self._parts(loaded.dtype, loaded.device)
         return Identity.of(model, tokenizer, sentence) == loaded.identity
 
     def _options(self) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from skraee.backbone.embeddings import (
 from skraee.backbone.families import Family
 from skraee.backbone.fingerprint import config_hash_of, fingerprint_of
 from skraee.backbone.identity import Identity, settings_with_pooling
+from skraee.backbone.precision import name_of
+from skraee.backbone.quantized import is_quantized
 from skraee.backbone.sentence_folder import Pooling, SentenceSettings
 from skraee.backbone.sight import as_it_sees
 from skraee.text.tokenizer import TextTokenizer
@@ -103,7 +105,18 @@ class LoadedBackbone:
     @cached_property
     @own_torch_state()
     def in_float32(self) -> LoadedBackbone:
-        """The same model in float32, for the rare text that overflows its dtype."""
+        """The same model in float32, for the rare text that overflows its dtype.
+
+        Raises
+        ------
+        ValueError
+            If its weights are quantised.
+        """
+        if is_quantized(self.model):
+            raise ValueError(
+                f"a text overflows {name_of(self.dtype)}, and a quantised model cannot "
+                "be run in float32 instead; give the checkpoint as it was before."
+            )
         model = moved(deepcopy(self.model), torch.float32, self.device)
         return replace(self, model=model, dtype=torch.float32, _derived={})
 
@@ -166,6 +179,8 @@ def moved(
     """
     # Not .to(dtype), which would round the rotary frequencies, float32 in any model.
     for weight in model.parameters():
-        if weight.is_floating_point():
+        # What a quantised weight computes in was decided when it was read.
+        is_plain = not hasattr(weight, "__tensor_flatten__")
+        if is_plain and weight.is_floating_point():
             weight.data = weight.data.to(dtype)
     return model.to(device)

@@ -30,9 +30,10 @@ from skraee.backbone.heap import give_back_free_memory
 from skraee.backbone.kinds import ModelClass, model_class_of
 from skraee.backbone.output_flags import reset_output_flags
 from skraee.backbone.precision import refuse_overflow
+from skraee.backbone.quantized import refuse_unreadable
 from skraee.backbone.quiet import quiet_loading
 from skraee.backbone.settings_files import damaged, read_mapping
-from skraee.backbone.weights import read_model
+from skraee.backbone.weights import CPU, read_model
 from skraee.text.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def read_folder(
     *,
     lower_case: bool = False,
     adapter: Path | None = None,
+    device: torch.device = CPU,
 ) -> tuple[PreTrainedModel, TextTokenizer, Family]:
     """Load the model with its language-model head, and the tokenizer.
 
@@ -60,6 +62,8 @@ def read_folder(
         Whether the tokenizer is made to lower all letters of a text.
     adapter : Path, optional
         Folder of an adapter to merge into it; its tokenizer counts where it has one.
+    device : torch.device, optional
+        Where it will run. Only quantised weights are read to it.
 
     Returns
     -------
@@ -81,6 +85,7 @@ def read_folder(
     config = _read_config(folder, settings)
     reads = model_class_of(config)
     refuse_overflow(config.model_type, dtype)
+    refuse_unreadable(folder, settings, device, adapter)
     reset_output_flags(config)
     words = adapter if adapter and _has_tokenizer(adapter) else folder
     tokenizer = _text_tokenizer(words, config, lower_case=lower_case)
@@ -89,7 +94,7 @@ def read_folder(
         if settings["model_type"] == "elasticbert":
             model = _read_elasticbert(folder, config, dtype)
         else:
-            model = _read_model(folder, reads, config, dtype)
+            model = _read_model(folder, reads, config, dtype, device)
     model = model.eval()
     if adapter:
         model = merge(model, adapter)
@@ -171,7 +176,11 @@ def _read_tokenizer(folder: Path, config: Any) -> PreTrainedTokenizerFast:
 
 
 def _read_model(
-    folder: Path, reads: ModelClass, config: Any, dtype: torch.dtype
+    folder: Path,
+    reads: ModelClass,
+    config: Any,
+    dtype: torch.dtype,
+    device: torch.device,
 ) -> PreTrainedModel:
     import transformers
 
@@ -179,7 +188,7 @@ def _read_model(
         config.legacy = not holds(folder, "lm_predictions.lm_head")
     with torch.random.fork_rng(devices=[]):  # a head that is lacking is drawn first
         auto = getattr(transformers, reads.auto)
-        model, report = read_model(auto, folder, config, dtype)
+        model, report = read_model(auto, folder, config, dtype, device)
     if not reads.has_head:
         drop_random_pooler(model, report)
     elif lacks_just_its_head(model, report):

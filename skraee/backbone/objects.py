@@ -116,6 +116,12 @@ def _fault(module: nn.Module) -> str | None:
             "whole batch; give the model as it was before, in dtype='bfloat16' where "
             "memory is short"
         )
+    if type(module).__module__.startswith("bitsandbytes."):
+        return (
+            "is quantised by bitsandbytes, which rewrites its numbers when it first "
+            "runs, so that no change of the model could be told; save it "
+            "(save_pretrained) and give the folder"
+        )
     if _wrapped(module) is not None:
         return f"is a {type(module).__name__} around another module; give that one"
     if (name := _replaced_method(module)) is not None:
@@ -133,7 +139,11 @@ def _fault(module: nn.Module) -> str | None:
 
 def _replaced_method(module: nn.Module) -> str | None:
     """Return a method of the class that stands in the object, too."""
-    own = (name for name, value in vars(module).items() if inspect.isroutine(value))
+    own = (
+        name
+        for name, value in vars(module).items()
+        if inspect.isroutine(value) and name != "extra_repr"  # torchao's, shown only
+    )
     return next((n for n in own if inspect.isroutine(_of_class(module, n))), None)
 
 

@@ -33,7 +33,12 @@ if TYPE_CHECKING:
 
 
 def read_named(
-    name: str, revision: str | None, dtype: torch.dtype, *, local_files_only: bool
+    name: str,
+    revision: str | None,
+    dtype: torch.dtype,
+    device: torch.device,
+    *,
+    local_files_only: bool,
 ) -> Parts:
     """Read what a name leads to: a toy, a ``.gguf`` file, a folder, or the hub.
 
@@ -45,6 +50,8 @@ def read_named(
         On the hub.
     dtype : torch.dtype
         What the weights become.
+    device : torch.device
+        Where it will run. Only quantised weights are read to it.
     local_files_only : bool
         Do not ask the hub, use what its cache has.
 
@@ -67,6 +74,7 @@ def read_named(
         dtype,
         lower_case=sentence is not None and sentence.lower_case,
         adapter=adapter,
+        device=device,
     )
     warn_of_task_head(base, model)
     return model, tokenizer, family, sentence

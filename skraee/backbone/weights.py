@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from textwrap import shorten
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +21,12 @@ import torch
 from torch import Tensor
 
 from skraee.backbone.checkpoint import prefers_safetensors, weight_files
+from skraee.backbone.quantized import make_dense
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+CPU = torch.device("cpu")
 
 # Numbers read at once; the library reads up to 16 weights at a time.
 _PIECE = 1 << 20
@@ -34,7 +38,11 @@ _DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 
 def read_model(
-    auto: Any, folder: Path, config: Any, dtype: torch.dtype
+    auto: Any,
+    folder: Path,
+    config: Any,
+    dtype: torch.dtype,
+    device: torch.device = CPU,
 ) -> tuple[PreTrainedModel, dict[str, Any]]:
     """Read a model, and what its checkpoint lacks of it.
 
@@ -48,11 +56,13 @@ def read_model(
         The folder's.
     dtype : torch.dtype
         What the weights become.
+    device : torch.device, optional
+        Where quantised weights go, which may not be movable. Others are read to the
+        CPU.
 
     Returns
     -------
     model : PreTrainedModel
-        On the CPU.
     report : dict
         As ``from_pretrained(output_loading_info=True)`` returns it; weights of other
         shapes are in it and no error.
@@ -66,8 +76,13 @@ def read_model(
         "ignore_mismatched_sizes": True,
         "output_loading_info": True,
     }
+    read: tuple[PreTrainedModel, dict[str, Any]]
+    if getattr(config, "quantization_config", None):
+        make_dense(config, device)
+        with _refusing_quantized(folder, device):
+            read = auto.from_pretrained(folder, device_map={"": device}, **options)
+        return read
     if not prefers_safetensors(folder):
-        read: tuple[PreTrainedModel, dict[str, Any]]
         read = auto.from_pretrained(folder, use_safetensors=False, **options)
         return read
     with torch.device("meta"):  # an auto class tells the model's own by making one
@@ -76,6 +91,19 @@ def read_model(
         read = own.from_pretrained(None, state_dict=weights, **options)
     read[0].name_or_path = read[0].config.name_or_path = str(folder)
     return read
+
+
+@contextmanager
+def _refusing_quantized(folder: Path, device: torch.device) -> Iterator[None]:
+    """Turn what readers of quantised weights raise into one error."""
+    try:
+        yield
+    except (ImportError, RuntimeError, ValueError, NotImplementedError) as error:
+        raise ValueError(
+            f"the quantised weights in {str(folder)!r} cannot be read to {device} "
+            f"({type(error).__name__}: {shorten(str(error), 200)}); "
+            "give the checkpoint as it was before, in dtype='bfloat16'."
+        ) from error
 
 
 @contextmanager

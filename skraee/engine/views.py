@@ -37,7 +37,9 @@ def view_of(module: nn.Module, replaced: Mapping[str, nn.Module | None]) -> nn.M
 
 def float32_copy(module: nn.Module) -> nn.Module:
     """Return a whole copy in float32: of a part that is small, weights and all."""
-    return deepcopy(module).float().eval().requires_grad_(False)
+    # The library forbids it of a quantised model, of which this is a plain part.
+    copy = nn.Module.float(deepcopy(module))
+    return copy.eval().requires_grad_(False)
 
 
 def _shallow_copy(module: nn.Module) -> nn.Module:
