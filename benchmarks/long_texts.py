@@ -137,7 +137,9 @@ def _table(name: str, max_length: int, found: dict[str, Line]) -> str:
         of_way = [line[way] for line in found.values()]
         cells = [f"{one[c]:.1f}" for one in of_way for c in ("accuracy", "full")]
         for cost in ("operations", "full_operations", "time"):
-            cells.append(f"{np.mean([one[cost] for one in of_way]):.2f}")
+            # The first lines were made beside other work, and have no time.
+            costs = [one[cost] for one in of_way if cost in one]
+            cells.append(f"{np.mean(costs):.2f}" if costs else "")
         rows.append([f"`{way}`", *cells])
     some = next(iter(found.values()))
     told = (
