@@ -34,9 +34,6 @@ def test_folder_that_the_library_writes_today_says_the_same(tmp_path: Path) -> N
         change_settings(folder, "sentence_bert_config.json", max_seq_length=50)
         again = tmp_path / f"{name} again"
         library.SentenceTransformer(str(folder), device="cpu").save(str(again))
-        assert (
-            "sentence_transformers.models" not in (again / "modules.json").read_text()
-        )
         found, expected = load(again), load(folder)
         assert (found.pooling, found.usual_length) == (expected.pooling, 50)
         assert found.sentence.prompts.items() >= expected.sentence.prompts.items()
