@@ -565,7 +565,8 @@ def unread(*words: str) -> subprocess.CompletedProcess[bytes]:
 def test_a_reader_that_leaves_ends_the_command_quietly(words):
     done = unread(*words)
     assert done.stderr == b""
-    assert done.returncode == (141 if words == ["versions"] else 0)
+    # Since Python 3.11.4 argparse does not say that nobody reads its help.
+    assert done.returncode in ({141} if words == ["versions"] else {0, 141})
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes of Windows break otherwise")
