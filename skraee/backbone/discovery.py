@@ -118,6 +118,7 @@ def discovered(model: PreTrainedModel, kind: Kind) -> Family:
         first.final_norms,
         positions=lambda config: _least(limit, _limit_that_is_said(config)),
         between=first.between,
+        is_discovered=True,
     )
 
 

@@ -60,6 +60,8 @@ class Family:
         follows the attention. Not what makes queries and keys in one.
     cycles_layers : bool
         Whether the layer list holds groups that are run several times (ALBERT).
+    is_discovered : bool
+        Whether it was found out from a model, and is no row of the table.
     """
 
     kind: Kind
@@ -73,6 +75,7 @@ class Family:
     feed_forward: tuple[str, ...] = ()
     attention: tuple[str, ...] = ()
     cycles_layers: bool = False
+    is_discovered: bool = False
 
 
 def _bert_like(stack: str, **changes: Any) -> Family:
@@ -98,6 +101,15 @@ def _llama_like(
 
 
 _ROBERTA = _bert_like("roberta")
+_BLOOM = Family(
+    "causal",
+    ("transformer",),
+    "h",
+    ("ln_f",),
+    args_by_head=frozenset({"alibi"}),
+    feed_forward=("mlp",),
+    attention=("self_attention.dense",),
+)
 _T5 = Family(
     "seq2seq",
     ("encoder", "decoder"),
@@ -160,24 +172,8 @@ FAMILIES: dict[str, Family] = {
         feed_forward=("mlp",),
         attention=("attn.c_proj",),
     ),
-    "bloom": Family(
-        "causal",
-        ("transformer",),
-        "h",
-        ("ln_f",),
-        args_by_head=frozenset({"alibi"}),
-        feed_forward=("mlp",),
-        attention=("self_attention.dense",),
-    ),
-    "falcon": Family(
-        "causal",
-        ("transformer",),
-        "h",
-        ("ln_f",),
-        args_by_head=frozenset({"alibi"}),
-        feed_forward=("mlp",),
-        attention=("self_attention.dense",),
-    ),
+    "bloom": _BLOOM,
+    "falcon": _BLOOM,
     "gpt_neox": Family(
         "causal",
         ("gpt_neox",),

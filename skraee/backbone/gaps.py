@@ -27,8 +27,7 @@ def refuse_gaps(source: Path, report: dict[str, Any]) -> None:
     if missing := sorted(report["missing_keys"]):
         raise ValueError(
             f"the checkpoint in {str(source)!r} lacks weights that its model needs "
-            f"({_first(missing)}); choose a checkpoint that was saved whole, with its "
-            "language-model head."
+            f"({_first(missing)}); choose one that was saved whole (save_pretrained)."
         )
     if others := sorted(report["mismatched_keys"]):
         shapes = [

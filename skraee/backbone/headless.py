@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from skraee.backbone.checkpoint import prefers_safetensors
+from skraee.backbone.gaps import drop_random_pooler, refuse_gaps
 from skraee.backbone.output_flags import reset_output_flags
 from skraee.backbone.quiet import quiet_loading
 
@@ -54,19 +54,6 @@ def read_headless(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFas
             **safely,
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, **safely)
-    _drop_random_weights(model, folder, report["missing_keys"])
+    drop_random_pooler(model, report)
+    refuse_gaps(folder, report)
     return model.eval(), tokenizer
-
-
-def _drop_random_weights(
-    model: PreTrainedModel, folder: Path, missing: Iterable[str]
-) -> None:
-    """Drop a pooler that the folder lacks: it is random, and would be no use."""
-    others = [name for name in missing if not name.startswith("pooler.")]
-    if others:
-        raise ValueError(
-            f"the checkpoint of encoder {str(folder)!r} lacks weights, among them "
-            f"{others[0]!r}; save the whole model with save_pretrained."
-        )
-    if missing:
-        model.pooler = None

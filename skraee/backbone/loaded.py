@@ -38,7 +38,7 @@ class LoadedBackbone:
     Attributes
     ----------
     model : PreTrainedModel
-        With its language-model head, in evaluation mode.
+        With its language-model head where it has one, in evaluation mode.
     tokenizer : TextTokenizer
     family : Family
     dtype : torch.dtype

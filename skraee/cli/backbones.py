@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from skraee.backbone.loaded import LoadedBackbone
+from typing import Any
 
 _N_WORDS = 20
 _N_FIT, _N_WARM, _N_MOST = 16, 8, 1_000
@@ -162,13 +159,13 @@ def report_on(name: str, dtype: str = "auto") -> BackboneReport:
         model=type(model).__name__,
         model_type=model.config.model_type,
         kind=family.kind,
-        found_by=_found_by(loaded),
+        found_by="discovery" if family.is_discovered else "row",
         n_layers=engine.n_layers,
         n_encoder_layers=engine.n_encoder_layers,
         width=width,
         final_norms=list(family.final_norms),
         has_head=loaded.has_head,
-        pooling=[] if loaded.sentence is None else list(loaded.sentence.pooling),
+        pooling=list(loaded.pooling),
         positions=loaded.position_limit,
         usual_length=loaded.usual_length,
         n_token_ids=loaded.n_token_ids,
@@ -180,14 +177,6 @@ def report_on(name: str, dtype: str = "auto") -> BackboneReport:
         seconds_per_1000_texts=round(1_000 * seconds / n_timed, 3),
         n_timed_texts=n_timed,
     )
-
-
-def _found_by(loaded: LoadedBackbone) -> str:
-    from skraee.backbone.families import FAMILIES
-
-    row = FAMILIES.get(loaded.model.config.model_type)
-    has_row = row is not None and row.kind == loaded.family.kind
-    return "row" if has_row else "discovery"
 
 
 def _measured(name: str, dtype: str) -> tuple[int, float, int]:

@@ -27,6 +27,7 @@ class SweepSettings:
     backbone : Backbone
     template : Template
     max_length : int or None
+        Once the backbone has been loaded that of its folder, where none was given.
     dtype : str
         "auto" until the backbone has been loaded once.
     encoder : object
@@ -72,12 +73,11 @@ class SweepSettings:
 
     def prompt_encoder(self, backbone: LoadedBackbone) -> PromptEncoder:
         """Return what makes prompts for a backbone that the template fits."""
-        length = self.max_length
         return PromptEncoder(
             self.template,
             backbone.tokenizer,
             kind=backbone.family.kind,
-            max_length=backbone.usual_length if length is None else length,
+            max_length=self._longest_prompt(backbone),
             position_limit=backbone.position_limit,
             needs_mask=not self.by_states,
             reads_end=self.by_states and "last" in backbone.pooling,
@@ -92,5 +92,12 @@ class SweepSettings:
             self,
             backbone=self.backbone.pinned_to(backbone),
             dtype=name_of(backbone.dtype),
+            max_length=self._longest_prompt(backbone),
             encoder=encoder,
         )
+
+    def _longest_prompt(self, backbone: LoadedBackbone) -> int | None:
+        """Return the user's limit, else what a sentence encoder's folder says."""
+        if self.max_length is not None:
+            return self.max_length
+        return backbone.usual_length

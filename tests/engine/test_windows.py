@@ -138,15 +138,13 @@ def test_confidence_stops_the_windows_of_a_text_at_one_depth() -> None:
     assert sum(rows.values()) == int(run.exits @ np.array(N_WINDOWS))
 
 
+def batch_of(texts: list[Prompt]) -> Batch:
+    numbers, cpu = np.arange(len(texts)), torch.device("cpu")
+    return Batch(texts, numbers, device=cpu, sees_padding=True, first_stack=3)
+
+
 def test_what_rounding_makes_of_equal_rows_does_not_part_them() -> None:
-    texts = texts_for("masked")[:3]
-    batch = Batch(
-        texts,
-        np.arange(3),
-        device=torch.device("cpu"),
-        sees_padding=True,
-        first_stack=3,
-    )
+    batch = batch_of(texts_for("masked")[:3])
     assert batch.numbers.tolist() == [0, 1, 1, 1, 2, 2]
     running = np.array([4, 5, 1, 2, 3])
     decided = np.array([False, True, True, False, False])
@@ -156,14 +154,7 @@ def test_what_rounding_makes_of_equal_rows_does_not_part_them() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_mean_of_windows_keeps_other_rows_to_the_last_bit(dtype: torch.dtype) -> None:
-    texts = texts_for("masked")[:3]
-    batch = Batch(
-        texts,
-        np.arange(3),
-        device=torch.device("cpu"),
-        sees_padding=True,
-        first_stack=3,
-    )
+    batch = batch_of(texts_for("masked")[:3])
     read = torch.randn(6, 2, 5, generator=torch.Generator().manual_seed(0)).to(dtype)
     read[4] = torch.nan
     found = batch.together(read, batch.rows)

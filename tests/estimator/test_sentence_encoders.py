@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from packaging.version import Version
+from sklearn.base import clone
 
 from skraee import Backbone, EarlyExitClassifier, RAEEClassifier, templates, toy
 from skraee.engine import depth_states
@@ -252,6 +253,22 @@ def test_a_text_is_read_as_far_as_the_encoder_was_trained_to(tmp_path: Path) -> 
     assert (len(usual.ids), len(whole.ids)) == (64, 102)
     with pytest.raises(ValueError, match="max_length must be at most 160"):
         sweeper_of(folder, max_length=161)
+
+
+@pytest.mark.filterwarnings("ignore::skraee.exceptions.TruncationWarning")
+def test_the_length_at_fit_holds_where_a_folder_says_another_one_later(
+    tmp_path: Path,
+) -> None:
+    folder = sentence_folder(tmp_path / "folder", "all-MiniLM-L6-v2")
+    clf = EarlyExitClassifier(folder, threshold=0.9, dtype="float32", memory=None)
+    clf.fit(X, Y).save(tmp_path / "file")
+    long = ["film " * 70 + X[0]]
+    expected = clf.predict_proba(long)
+    change_settings(folder, "sentence_bert_config.json", max_seq_length=128)
+    again = EarlyExitClassifier.load(tmp_path / "file")
+    np.testing.assert_array_equal(again.predict_proba(long), expected)
+    anew = clone(clf).fit(X, Y).predict_proba(long)
+    assert not np.array_equal(anew, expected)
 
 
 def test_label_words_of_a_last_token_encoder_are_read_of_an_open_prompt(

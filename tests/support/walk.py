@@ -11,7 +11,7 @@ import transformers as tf
 from transformers.models.auto import modeling_auto
 
 from skraee.backbone.discovery import family_in
-from skraee.backbone.families import FAMILIES, Kind
+from skraee.backbone.families import Kind
 from skraee.backbone.kinds import ModelClass, model_class_of
 from skraee.backbone.loaded import LoadedBackbone
 from skraee.engine.agreement import check_agreement
@@ -143,7 +143,7 @@ def outcome_of(model_type: str) -> Outcome:
         check_agreement(LoadedBackbone.of(model, words, family))
     except (ValueError, BackboneMismatchError) as error:
         return Outcome(model_type, reads.kind, fault=_reason(error))
-    has_row = family.layers == getattr(FAMILIES.get(model_type), "layers", None)
+    has_row = not family.is_discovered
     return Outcome(model_type, reads.kind, reads.has_head, has_row)
 
 
