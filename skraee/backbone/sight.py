@@ -7,6 +7,7 @@ the states of the first?
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from skraee.backbone.ambient import own_torch_state
 from skraee.backbone.embeddings import n_token_ids
 from skraee.backbone.families import Family
-from skraee.backbone.output_flags import takes_option, twin_of
+from skraee.backbone.output_flags import takes_option
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -57,7 +58,7 @@ def looks_ahead(
     Parameters
     ----------
     model : PreTrainedModel
-        Never changed; it runs twice, on two tokens.
+        It runs once, on two texts of two tokens.
     family : Family
         Its row.
     tokenizer : TextTokenizer
@@ -65,8 +66,8 @@ def looks_ahead(
     """
     first, *lasts = _ordinary_tokens(n_token_ids(model), tokenizer)
     try:
-        stack = twin_of(model).get_submodule(family.stacks[0])
-        one, other = (_first_state(stack, (first, last)) for last in lasts)
+        stack = model.get_submodule(family.stacks[0])
+        one, other = _first_states(stack, [(first, last) for last in lasts])
     except Exception:  # the look at its agreement says what is wrong with it
         return False
     moved = torch.linalg.vector_norm(one - other)
@@ -74,14 +75,14 @@ def looks_ahead(
     return bool(moved > rounding * torch.linalg.vector_norm(one))
 
 
-def _first_state(stack: nn.Module, ids: tuple[int, ...]) -> Tensor:
+def _first_states(stack: nn.Module, ids: Sequence[tuple[int, int]]) -> Tensor:
     device = next(stack.parameters()).device
     options: dict[str, Any] = {}
     if takes_option(stack.forward, "use_cache"):
         options["use_cache"] = False
-    out = stack(input_ids=torch.tensor([ids], device=device), **options)
-    state: Tensor = out.last_hidden_state[0, 0].float()
-    return state
+    out = stack(input_ids=torch.tensor(ids, device=device), **options)
+    states: Tensor = out.last_hidden_state[:, 0].float()
+    return states
 
 
 def _ordinary_tokens(n_ids: int, tokenizer: TextTokenizer, n: int = 3) -> list[int]:

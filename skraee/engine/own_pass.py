@@ -48,26 +48,44 @@ class OwnPass:
         return OwnPass(states, closed, logits)
 
 
-@torch.no_grad()
-def own_pass(backbone: LoadedBackbone, prompts: Sequence[Prompt]) -> OwnPass:
-    """Run prompts as one batch through the model itself, whole."""
-    # Hooks, ours and the library's, are put on a copy that shares the weights.
-    model, family = twin_of(backbone.model), backbone.family
-    lasts = [_Output(layers_of(model, family, stack)[-1]) for stack in family.stacks]
-    stacks = [_Output(model.get_submodule(stack)) for stack in family.stacks]
-    reads = _Reads(model, prompts, in_decoder=family.kind == "seq2seq")
-    out = model(**_inputs(backbone, prompts), **reads.option)
-    if family.kind == "seq2seq":  # a decoder's embedding is no depth of its own
-        listed = [out.encoder_hidden_states, out.decoder_hidden_states[1:]]
-    else:
-        listed = [out.hidden_states]
-    states: list[Tensor] = []
-    for of_stack, last in zip(listed, lasts, strict=True):
-        # The library's last one is that behind the final norm.
-        states += [*of_stack[:-1], last.tensor]
-    closed = [stack.tensor for stack in stacks]
-    logits = reads.of(out.logits) if backbone.has_head else None
-    return OwnPass(states, closed, logits)
+class OwnForward:
+    """A model as it is, ready to be run whole.
+
+    Parameters
+    ----------
+    backbone : LoadedBackbone
+        Left as it is: hooks, ours and the library's, are put on a copy of its modules
+        that shares the weights.
+    """
+
+    def __init__(self, backbone: LoadedBackbone) -> None:
+        self._backbone = backbone
+        self._model, family = twin_of(backbone.model), backbone.family
+        stacks = [self._model.get_submodule(stack) for stack in family.stacks]
+        lasts = [layers_of(self._model, family, stack)[-1] for stack in family.stacks]
+        self._stacks, self._lasts = ([*map(_Output, some)] for some in (stacks, lasts))
+
+    @torch.no_grad()
+    def __call__(self, prompts: Sequence[Prompt]) -> OwnPass:
+        """Run prompts as one batch."""
+        is_seq2seq = self._backbone.family.kind == "seq2seq"
+        reads = _Reads(self._model, prompts, in_decoder=is_seq2seq)
+        out = self._model(**_inputs(self._backbone, prompts), **reads.option)
+        listed = (
+            [out.hidden_states]
+            if not is_seq2seq
+            else [
+                out.encoder_hidden_states,
+                out.decoder_hidden_states[1:],  # its embedding is no depth of its own
+            ]
+        )
+        states: list[Tensor] = []
+        for of_stack, last in zip(listed, self._lasts, strict=True):
+            # The library's last one is that behind the final norm.
+            states += [*of_stack[:-1], last.tensor]
+        closed = [stack.tensor for stack in self._stacks]
+        logits = reads.of(out.logits) if self._backbone.has_head else None
+        return OwnPass(states, closed, logits)
 
 
 class _Reads:
