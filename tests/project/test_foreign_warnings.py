@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 from textwrap import dedent, indent
+from typing import Any
 
 import pytest
 
@@ -105,9 +107,9 @@ NOBODYS = {
 }
 
 
-@pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What pytest says of all the cases, run once under the plugin."""
+@pytest.fixture(scope="module", params=[0, 2])
+def told(request: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What pytest says of all cases, run once under the plugin, by so many workers."""
     checkout = tmp_path_factory.mktemp("checkout")
     packages = checkout / ".venv" / "site-packages"
     for name, text in PACKAGES.items():
@@ -116,18 +118,20 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> str:
     cases = (OURS | THEIRS | NOBODYS).items()
     tests = [f"def test_{name}():\n{indent(body, '    ')}" for name, body in cases]
     write(checkout / "tests" / "test_it.py", "\n\n".join([dedent(HEAD), *tests]))
-    return pytest_says(checkout, [packages, ROOT])
+    return pytest_says(checkout, [packages, ROOT], request.param)
 
 
-def pytest_says(checkout: Path, paths: list[Path]) -> str:
+def pytest_says(checkout: Path, paths: list[Path], n_workers: int) -> str:
     code = (
         f"import sys; sys.path[:0] = {[str(path) for path in paths]!r}\n"
         "import pytest; sys.exit(pytest.main(sys.argv[1:]))"
     )
-    options = ["-v", "-p", "tests.support.foreign_warnings", "-p", "no:cacheprovider"]
+    options = ["-rA", "-n", str(n_workers), "-p", "no:cacheprovider"]
+    outer = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
     done = subprocess.run(
         [sys.executable, "-c", code, *options],
         cwd=checkout,
+        env={**outer, "PYTEST_PLUGINS": "tests.support.foreign_warnings"},
         capture_output=True,
         text=True,
         check=False,
@@ -142,17 +146,17 @@ def write(path: Path, text: str) -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_warning_that_we_cause_is_an_error(name: str, told: str) -> None:
-    assert re.search(rf"::test_{name} FAILED", told), told
+    assert re.search(rf"FAILED .*::test_{name}\b", told), told
 
 
 @pytest.mark.parametrize("name", THEIRS)
 def test_warning_of_others_about_themselves_is_no_error(name: str, told: str) -> None:
-    assert re.search(rf"::test_{name} PASSED", told), told
+    assert re.search(rf"PASSED .*::test_{name}\b", told), told
 
 
 @pytest.mark.parametrize("name", NOBODYS)
 def test_warning_that_a_test_takes_care_of_is_no_error(name: str, told: str) -> None:
-    assert re.search(rf"::test_{name} PASSED", told), told
+    assert re.search(rf"PASSED .*::test_{name}\b", told), told
 
 
 def test_warnings_of_others_are_counted_and_shown(told: str) -> None:

@@ -1,9 +1,10 @@
 """A pytest plugin: warnings are errors, but those of other packages about themselves.
 
-`python -m pytest -p tests.support.foreign_warnings` is for releases that nobody has
-pinned. There a package may warn of what only its own next release can mend; such a
-warning is counted and shown at the end. What a call of this project caused is an error
-as ever.
+`PYTEST_PLUGINS=tests.support.foreign_warnings python -m pytest` is for releases that
+nobody has pinned. There a package may warn of what only its own next release can mend;
+such a warning is counted and shown at the end. What a call of this project caused is an
+error as ever. (The variable also reaches the workers of pytest-xdist before they import
+the tests, which the option `-p` does not.)
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))
 
 # Where torch hands a call on to the module or function of another package.
 HANDS_ON = ("torch/nn/modules/module.py", "torch/utils/_contextlib.py")
+
+
+_COUNTED = "foreign-warnings"
 
 
 class ForeignWarnings:
@@ -103,6 +107,17 @@ class ForeignWarnings:
         """Judge what a test warns of, within the filters that pytest sets for it."""
         with self.at_work():
             return (yield)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Hand on what this worker counted, where it is one."""
+        if hasattr(session.config, "workeroutput"):
+            session.config.workeroutput[_COUNTED] = [*self.counted.items()]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Add what a worker counted."""
+        for warning, times in getattr(node, "workeroutput", {}).get(_COUNTED, ()):
+            self.counted[tuple(warning)] += times
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Show what was counted, the most frequent first."""

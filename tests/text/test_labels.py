@@ -224,7 +224,6 @@ def test_labels_of_odd_types_are_taken_one_by_one(y, values):
         ([Decimal(1), Decimal("inf")], ValueError, "no missing .* at position 1"),
         ([float("nan"), 1j], ValueError, "Complex data not supported"),
     ],
-    ids=repr,
 )
 def test_labels_of_odd_types_are_refused_by_name(y, error, match):
     with pytest.raises(error, match=match):
