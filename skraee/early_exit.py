@@ -90,8 +90,9 @@ class EarlyExitClassifier(SavingMixin, EarlyExitBase):
         matters may stand anywhere; each window costs what a text costs.
     batch_tokens : int or "auto", default="auto"
         Padded tokens per batch. Halved when memory runs out.
-    device : str or torch.device, default="auto"
-        "auto" is the first GPU, else the CPU.
+    device : str, torch.device or list of these, default="auto"
+        Of several, each takes the layers that the ones before it have no room for:
+        for a model larger than one GPU. "auto" is all GPUs, else the CPU.
     dtype : {"auto", "bfloat16", "float16", "float32"}, default="auto"
         Numbers that the backbone computes in. "auto" is bfloat16 where the device has
         instructions for it, else float32. Resolved by fit, used by every predict.

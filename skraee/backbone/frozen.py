@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 import torch
 
 from skraee.backbone.ambient import own_torch_state
+from skraee.backbone.precision import Devices
 from skraee.backbone.registry import loaded_models
 from skraee.backbone.source_state import state_of_files
 from skraee.exceptions import BackboneChangedError
@@ -95,7 +96,7 @@ class FrozenModel(Uncopied, ABC, Generic[Loaded]):
         """Load the model, or find it where this process has loaded it before."""
 
     @abstractmethod
-    def _read(self, dtype: DType, device: torch.device) -> Loaded:
+    def _read(self, dtype: DType, devices: Devices) -> Loaded:
         """Read the model from its source."""
 
     @abstractmethod
@@ -110,11 +111,11 @@ class FrozenModel(Uncopied, ABC, Generic[Loaded]):
     def _options(self) -> dict[str, Any]:
         """Return how the name is read: parameters of the constructor, for JSON."""
 
-    def _load(self, dtype: DType, device: torch.device) -> Loaded:
+    def _load(self, dtype: DType, devices: Devices) -> Loaded:
         """Find the model in the registry, or read it, and check what it is."""
         loaded = loaded_models.get(
-            (self._what, *self._source(), dtype, device),
-            lambda: self._read(dtype, device),
+            (self._what, *self._source(), dtype, devices),
+            lambda: self._read(dtype, devices),
             state=self._state(),
             objects=self._objects,
         )

@@ -13,15 +13,18 @@ from skraee.backbone import sources, tiny
 from skraee.backbone.ambient import own_torch_state
 from skraee.backbone.frozen import DType, FrozenModel
 from skraee.backbone.identity import Identity
-from skraee.backbone.loaded import LoadedBackbone, moved
+from skraee.backbone.loaded import LoadedBackbone, in_dtype
 from skraee.backbone.naming import parse_name
 from skraee.backbone.objects import plain_model, refuse_changed
+from skraee.backbone.placement import place
 from skraee.backbone.precision import (
     Device,
-    resolve_device,
+    Devices,
+    resolve_devices,
     resolve_dtype,
     warn_where_slow,
 )
+from skraee.backbone.quantized import is_quantized
 from skraee.backbone.source_state import state_of_objects
 
 if TYPE_CHECKING:
@@ -94,8 +97,10 @@ class Backbone(FrozenModel[LoadedBackbone]):
         dtype : {"auto", "bfloat16", "float16", "float32"}, default="auto"
             "auto" is bfloat16 where the device has instructions for it, else
             float32; for a model object its own dtype, for a toy float32.
-        device : str or torch.device, default="auto"
-            "auto" is the first GPU, else the CPU; for a model object its own device.
+        device : str, torch.device or sequence of these, default="auto"
+            Of several devices the first takes as many layers as it has room for, the
+            next one the layers after these, and so on. "auto" is all GPUs, else the
+            CPU; for a model object its own device.
 
         Returns
         -------
@@ -114,11 +119,11 @@ class Backbone(FrozenModel[LoadedBackbone]):
             If it is not what this object was pickled with.
         """
         if isinstance(device, str) and device == "auto" and self._objects:
-            device = torch.device(self._objects[0].device)
+            device = self._objects[0].device
         if isinstance(dtype, str) and dtype == "auto":
             dtype = self._own_dtype() or dtype
-        device = resolve_device(device)
-        return self._load(resolve_dtype(dtype, device), device)
+        devices = resolve_devices(device)
+        return self._load(resolve_dtype(dtype, devices[0]), devices)
 
     def prompts(self) -> dict[str, str]:
         """Return the prompts that a sentence-transformers folder names; none loads.
@@ -189,14 +194,16 @@ class Backbone(FrozenModel[LoadedBackbone]):
             return own
         return torch.float32 if tiny.is_tiny(self._name) else None
 
-    def _read(self, dtype: DType, device: torch.device) -> LoadedBackbone:
+    def _read(self, dtype: DType, devices: Devices) -> LoadedBackbone:
         assert dtype is not None
-        warn_where_slow(dtype, device)
-        model, tokenizer, family, sentence = self._parts(dtype, device)
-        if model.dtype != dtype or model.device != device:
+        warn_where_slow(dtype, devices[0])
+        model, tokenizer, family, sentence = self._parts(dtype, devices[0])
+        if is_quantized(model):  # which the library has brought where it runs
+            devices = devices[:1]
+        if model.dtype != dtype or (model.device,) != devices:
             if self._objects:  # the user's own model stays as it is
                 model = deepcopy(model)
-            model = moved(model, dtype, device)
+            model = place(in_dtype(model, dtype), family, devices)
         return LoadedBackbone.of(model, tokenizer, family, sentence)
 
     def _parts(self, dtype: torch.dtype, device: torch.device) -> sources.Parts:

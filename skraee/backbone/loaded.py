@@ -117,7 +117,7 @@ class LoadedBackbone:
                 f"a text overflows {name_of(self.dtype)}, and a quantised model cannot "
                 "be run in float32 instead; give the checkpoint as it was before."
             )
-        model = moved(deepcopy(self.model), torch.float32, self.device)
+        model = in_dtype(deepcopy(self.model), torch.float32)
         return replace(self, model=model, dtype=torch.float32, _derived={})
 
     @property
@@ -165,17 +165,14 @@ class LoadedBackbone:
         return self.model.get_output_embeddings() is not None
 
 
-def moved(
-    model: PreTrainedModel, dtype: torch.dtype, device: torch.device
-) -> PreTrainedModel:
-    """Bring a model's weights to a dtype, and all of it to a device.
+def in_dtype(model: PreTrainedModel, dtype: torch.dtype) -> PreTrainedModel:
+    """Bring a model's weights to a dtype, where they are.
 
     Parameters
     ----------
     model : PreTrainedModel
         Changed in place.
     dtype : torch.dtype
-    device : torch.device
     """
     # Not .to(dtype), which would round the rotary frequencies, float32 in any model.
     for weight in model.parameters():
@@ -183,4 +180,4 @@ def moved(
         is_plain = not hasattr(weight, "__tensor_flatten__")
         if is_plain and weight.is_floating_point():
             weight.data = weight.data.to(dtype)
-    return model.to(device)
+    return model

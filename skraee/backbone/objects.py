@@ -87,6 +87,12 @@ def refuse_changed(model: nn.Module) -> None:
     ValueError
         The message names the module and what is wrong with it.
     """
+    if len(set(getattr(model, "hf_device_map", {}).values())) > 1:
+        raise ValueError(
+            "accelerate has spread the model over several devices, which works for "
+            "whole passes; give its name or folder and device=['cuda:0', 'cuda:1', ...]"
+            ", and its layers are spread so that texts can leave between them."
+        )
     refuse_patched(model)
     if model.training or any(_drops(module) for module in model.modules()):
         raise ValueError(

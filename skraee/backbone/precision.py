@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from skraee.exceptions import warn_user
 
-Device = str | torch.device
+#: Devices in order: a model's home, and where else its layers may go.
+Devices = tuple[torch.device, ...]
+#: One device, or several over which a model's layers are spread.
+Device = str | torch.device | Sequence[str | torch.device]
 
 _DTYPES = {
     "bfloat16": torch.bfloat16,
@@ -17,7 +22,34 @@ _DTYPES = {
 _OVERFLOWING = {"t5", "mt5", "umt5", "longt5", "switch_transformers"}
 
 
-def resolve_device(device: Device) -> torch.device:
+def resolve_devices(device: Device) -> Devices:
+    """Return where a model's layers go, in order; the first is its home.
+
+    Parameters
+    ----------
+    device : str, torch.device or sequence of these
+        "auto" is all GPUs, of which the first is enough for most models, else the CPU.
+
+    Raises
+    ------
+    ValueError
+        If one is not to be had or is named twice.
+    """
+    if isinstance(device, (str, torch.device)) or not isinstance(device, Sequence):
+        n_gpus = torch.cuda.device_count() if device == "auto" else 0
+        if n_gpus > 1:
+            return tuple(torch.device("cuda", number) for number in range(n_gpus))
+        return (resolve_device(device),)
+    devices = tuple(map(resolve_device, device))
+    if not devices or len(set(devices)) < len(devices):
+        raise ValueError(
+            f"device must name each of several devices once, got {device!r}; "
+            "use device='auto' for all GPUs."
+        )
+    return devices
+
+
+def resolve_device(device: str | torch.device) -> torch.device:
     """Return the device; "auto" is the first GPU, else the CPU.
 
     Parameters

@@ -48,7 +48,7 @@ class Ending:
         """Return the needed tokens of states (n, T, H) as rows (N, H)."""
         whole = states[: self.n_going_on].flatten(0, 1)
         ending = states[self.n_going_on :]
-        return torch.cat([whole, ending[self._rows(), self.read_at]])
+        return torch.cat([whole, ending[self._ends(states.device)]])
 
     def unpack(self, tokens: Tensor, width: int) -> Tensor:
         """Return rows (N, H) to their places (n, T, H); the rest is 0."""
@@ -57,11 +57,12 @@ class Ending:
         states = tokens.new_zeros(n_rows, width, tokens.shape[-1])
         whole = tokens[:n_whole].view(self.n_going_on, width, tokens.shape[-1])
         states[: self.n_going_on] = whole
-        states[self.n_going_on :][self._rows(), self.read_at] = tokens[n_whole:]
+        states[self.n_going_on :][self._ends(tokens.device)] = tokens[n_whole:]
         return states
 
-    def _rows(self) -> Tensor:
-        return torch.arange(len(self.read_at), device=self.read_at.device)
+    def _ends(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        rows = torch.arange(len(self.read_at), device=device)
+        return rows, self.read_at.to(device)  # the layer may live elsewhere
 
 
 def trimmed(layer: nn.Module, family: Family, needed: Needed, width: int) -> nn.Module:

@@ -17,7 +17,7 @@ import torch
 from sklearn.base import BaseEstimator
 
 from skraee.backbone.handle import Backbone
-from skraee.backbone.precision import Device, resolve_device
+from skraee.backbone.precision import Device, resolve_devices
 from skraee.engine.batching import BatchTokens
 from skraee.engine.clock import Clock, Timings
 from skraee.engine.exit_policy import ExitPolicy
@@ -284,7 +284,7 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
             layers and head, and the texts that were undecided or repeated.
         """
         self._check_fitted()
-        device = resolve_device(self.device)
+        device = resolve_devices(self.device)[0]
         clock = Clock(torch.cuda.synchronize if device.type == "cuda" else None)
         samples = self._texts(X)
         fitted = self._fitted.unshared()

@@ -15,7 +15,7 @@ from skraee.backbone import hub
 from skraee.backbone.ambient import own_torch_state
 from skraee.backbone.frozen import DType, FrozenModel
 from skraee.backbone.naming import parse_name
-from skraee.backbone.precision import Device, resolve_device
+from skraee.backbone.precision import Devices, resolve_device
 from skraee.exceptions import BackboneMissingError
 from skraee.retrieval.encoder_identity import EncoderIdentity, state_of
 from skraee.retrieval.loaded_encoder import LoadedEncoder
@@ -63,7 +63,7 @@ class Encoder(FrozenModel[LoadedEncoder]):
         name_or_model: str | os.PathLike[str] | Any,
         revision: str | None = None,
         *,
-        device: Device = "auto",
+        device: str | torch.device = "auto",
     ) -> None:
         if isinstance(name_or_model, (str, os.PathLike)):
             super().__init__(*parse_name(name_or_model, revision))
@@ -125,7 +125,7 @@ class Encoder(FrozenModel[LoadedEncoder]):
         BackboneChangedError
             If it is not what this object was pickled or saved with.
         """
-        return self._load(None, resolve_device(self._device))
+        return self._load(None, (resolve_device(self._device),))
 
     def pinned(self) -> Self:
         """Return a handle on this encoder that refuses it once it has changed."""
@@ -175,7 +175,7 @@ class Encoder(FrozenModel[LoadedEncoder]):
         pin = self._pins.get(None)
         return pin if isinstance(pin, EncoderIdentity) else self.load().identity
 
-    def _read(self, dtype: DType, device: torch.device) -> LoadedEncoder:
+    def _read(self, dtype: DType, devices: Devices) -> LoadedEncoder:
         if self._objects:
             (model,) = self._objects
             refuse_long_texts(model)
@@ -183,7 +183,7 @@ class Encoder(FrozenModel[LoadedEncoder]):
         folder = self._folder()
         is_of_modules = (folder / "modules.json").is_file()
         read = read_sentence_transformer if is_of_modules else MeanPooled
-        return LoadedEncoder.of(read(folder, device))
+        return LoadedEncoder.of(read(folder, devices[0]))
 
     def _folder(self) -> Path:
         if (folder := Path(self._name)).is_dir():

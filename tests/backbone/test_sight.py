@@ -11,7 +11,7 @@ import torch
 from skraee import Backbone
 from skraee.backbone.discovery import family_in
 from skraee.backbone.families import FAMILIES
-from skraee.backbone.loaded import moved
+from skraee.backbone.loaded import in_dtype
 from skraee.backbone.sight import looks_ahead
 from skraee.engine.agreement import believed
 from skraee.engine.prefix import takes_prefix
@@ -28,7 +28,7 @@ CAUSAL = [
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("name", CAUSAL)
 def test_causal_models_do_not_look_ahead(name: str, dtype: torch.dtype) -> None:
-    model = moved(tiny_model(name), dtype, torch.device("cpu"))
+    model = in_dtype(tiny_model(name), dtype)
     tokenizer = TextTokenizer.from_hf(small_tokenizer())
     family = family_in(model, "causal")
     assert not looks_ahead(model, family, tokenizer)

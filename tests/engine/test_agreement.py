@@ -24,6 +24,7 @@ from skraee.engine.agreement import believed, check_agreement
 from skraee.engine.batch import Batch
 from skraee.engine.engine import Engine
 from skraee.engine.head import label_head
+from skraee.engine.probe_prompts import probes_for
 from skraee.exceptions import BackboneMismatchError
 from skraee.text.tokenizer import TextTokenizer
 from tests.support.checkpoints import small_tokenizer
@@ -51,6 +52,25 @@ def looked_at(name: str, dtype: torch.dtype = torch.float32) -> LoadedBackbone:
         weight.data = weight.data.to(dtype)
     tokenizer = TextTokenizer.from_hf(small_tokenizer())
     return replace(backbone, tokenizer=tokenizer, dtype=dtype)
+
+
+def test_the_longest_and_the_shortest_text_go_deepest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Short ones see most of what is kept of the first tokens."""
+    deepest: set[int] = set()
+    run = Engine.run
+
+    def noted(self: Engine, prompts: Any, policy: Any, *args: Any, **kw: Any) -> Any:
+        depths = policy.depths(np.zeros((len(prompts), 0)), self.n_layers).depths
+        deepest.add(len(prompts[int(depths.argmax())].ids))
+        return run(self, prompts, policy, *args, **kw)
+
+    monkeypatch.setattr(Engine, "run", noted)
+    backbone = looked_at("gpt2")
+    check_agreement(backbone)
+    lengths = {len(prompt.ids) for prompt in probes_for(backbone)}
+    assert deepest == {min(lengths), max(lengths)}
 
 
 # What is right passes

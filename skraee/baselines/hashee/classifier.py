@@ -75,8 +75,9 @@ class HashEEClassifier(BaselineClassifier):
         the time for long texts.
     batch_tokens : int or "auto", default="auto"
         Padded tokens per batch. Lower it where other programs need memory.
-    device : str or torch.device, default="auto"
-        "auto" is the first GPU, else the CPU. Set it where there are several.
+    device : str, torch.device or list of these, default="auto"
+        Of several, each takes the layers that the ones before it have no room for:
+        for a model larger than one GPU. "auto" is all GPUs, else the CPU.
     dtype : {"auto", "bfloat16", "float16", "float32"}, default="auto"
         Numbers that the backbone computes in. "float32" for comparisons to the digit.
     random_state : int, RandomState instance or None, default=None

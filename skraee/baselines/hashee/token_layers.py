@@ -160,10 +160,10 @@ class RunningTokens:
 
     def pack(self, states: Tensor) -> Tensor:
         """Return the running tokens of states (n, T, H) as rows (N, H)."""
-        return states.flatten(0, 1)[self.at]
+        return states.flatten(0, 1)[self.at.to(states.device)]
 
     def unpack(self, tokens: Tensor, width: int) -> Tensor:
         """Return rows (N, H) to their places (n, T, H); the rest is 0."""
         states = tokens.new_zeros(self.n_rows * width, tokens.shape[-1])
-        states[self.at] = tokens
+        states[self.at.to(tokens.device)] = tokens
         return states.view(self.n_rows, width, -1)
