@@ -79,11 +79,10 @@ class OwnForward:
                 out.decoder_hidden_states[1:],  # its embedding is no depth of its own
             ]
         )
-        home = self._backbone.device  # a layer may be elsewhere
         states: list[Tensor] = []
         for of_stack, last in zip(listed, self._lasts, strict=True):
             # The library's last one is that behind the final norm.
-            states += [state.to(home) for state in (*of_stack[:-1], last.tensor)]
+            states += [*of_stack[:-1], last.tensor]
         closed = [stack.tensor for stack in self._stacks]
         logits = reads.of(out.logits) if self._backbone.has_head else None
         return OwnPass(states, closed, logits)
