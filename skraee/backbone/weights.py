@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 CPU = torch.device("cpu")
 
 # Numbers read at once; the library reads up to 16 weights at a time.
-_PIECE = 1 << 20
+_PIECE = 1 << 18
 
 # On Windows a mapped file counts as memory of the process.
 _BACKEND = "pread" if sys.platform == "win32" else "mmap"
