@@ -71,14 +71,10 @@ class OwnForward:
         is_seq2seq = self._backbone.family.kind == "seq2seq"
         reads = _Reads(self._model, prompts, in_decoder=is_seq2seq)
         out = self._model(**_inputs(self._backbone, prompts), **reads.option)
-        listed = (
-            [out.hidden_states]
-            if not is_seq2seq
-            else [
-                out.encoder_hidden_states,
-                out.decoder_hidden_states[1:],  # its embedding is no depth of its own
-            ]
-        )
+        if is_seq2seq:  # a decoder's embedding is no depth of its own
+            listed = [out.encoder_hidden_states, out.decoder_hidden_states[1:]]
+        else:
+            listed = [out.hidden_states]
         states: list[Tensor] = []
         for of_stack, last in zip(listed, self._lasts, strict=True):
             # The library's last one is that behind the final norm.

@@ -18,6 +18,8 @@ from skraee.backbone.loaded import LoadedBackbone
 from skraee.backbone.placement import place, spread
 from skraee.engine import agreement, head, head_view
 from skraee.engine.engine import Engine
+from skraee.engine.prefix import kept_prefixes
+from skraee.text.prompt import Prompt
 from skraee.text.tokenizer import TextTokenizer
 from tests.support.checkpoints import small_tokenizer
 from tests.support.models import MODELS, loaded, loaded_as, tiny_model, toy_objects
@@ -111,6 +113,42 @@ def test_layers_on_two_devices_answer_as_on_one(
         found, expected = way(on_two, prompts, exits), way(on_one, prompts, exits)
         for answer, values in expected.items():
             np.testing.assert_array_equal(found[answer], values, err_msg=answer)
+
+
+@pytest.mark.usefixtures("pretended")
+def test_pretended_devices_do_not_meet() -> None:
+    one, other = (torch.ones(2, device=card) for card in CARDS)
+    assert (one.device, (one + one).device, one.cpu().device) == (*CARDS[:1] * 2, CPU)
+    for meeting in (
+        lambda: one + other,
+        lambda: one + torch.ones(2),
+        lambda: one[other.long()],
+        lambda: torch.cat([one, other]),
+        lambda: one.numpy(),
+    ):
+        with pytest.raises(RuntimeError, match="tensor"):
+            meeting()
+    assert (one + other.to(one.device)).device == CARDS[0]
+
+
+@pytest.mark.usefixtures("pretended")
+def test_first_tokens_that_are_kept_lie_where_their_layers_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    backbone = on_cards("gemma3_text", 1, monkeypatch)
+    first, on_one = (7, 8, 9, 10, 11, 12), Engine(loaded("gemma3_text"))
+    prompts = [
+        Prompt(first + p.ids, p.read + len(first), p.spans, n_prefix=len(first))
+        for p in prompts_for("causal", LENGTHS)
+    ]
+    depths = np.arange(len(prompts)) % (on_one.n_layers + 1)
+    found, expected = (
+        WAYS["given"](engine, prompts, depths) for engine in (Engine(backbone), on_one)
+    )
+    np.testing.assert_array_equal(found["scores"], expected["scores"])
+    (kept,) = kept_prefixes(backbone).names()
+    layers = kept_prefixes(backbone).get(kept, list).layers
+    assert {device_of(layer.keys) for layer in layers} == {*CARDS}
 
 
 @pytest.mark.usefixtures("pretended")

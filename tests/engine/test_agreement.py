@@ -54,6 +54,9 @@ def looked_at(name: str, dtype: torch.dtype = torch.float32) -> LoadedBackbone:
     return replace(backbone, tokenizer=tokenizer, dtype=dtype)
 
 
+# What is right passes
+
+
 def test_the_longest_and_the_shortest_text_go_deepest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -71,9 +74,6 @@ def test_the_longest_and_the_shortest_text_go_deepest(
     check_agreement(backbone)
     lengths = {len(prompt.ids) for prompt in probes_for(backbone)}
     assert deepest == {min(lengths), max(lengths)}
-
-
-# What is right passes
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])

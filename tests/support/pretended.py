@@ -17,6 +17,7 @@ CARDS = (torch.device("cpu", 1), torch.device("cpu", 2))
 CPU = torch.device("cpu")
 
 _DEVICE_OF: Any = torch.Tensor.device
+_MOVING = (Tensor.to, Tensor.cpu)
 _INDEXING = (Tensor.__getitem__, Tensor.__setitem__)
 
 
@@ -45,9 +46,10 @@ class PretendedDevices(TorchFunctionMode):
             wanted = _common(func, [*_tensors((args, kwargs))])
         else:
             wanted = torch.device(wanted)
-        if func in (Tensor.to, Tensor.cpu) and wanted != device_of(args[0]):
+        if func in _MOVING and wanted != device_of(args[0]):
             args = (args[0].clone(), *args[1:])
-        made = func(*args, **kwargs) if len(args) > 1 or kwargs else _call(func, args)
+        is_only_moved = func in _MOVING and len(args) == 1 and not kwargs
+        made = args[0] if is_only_moved else func(*args, **kwargs)
         for tensor in _tensors(made):
             tensor._pretended = wanted
         return made
@@ -62,10 +64,6 @@ def bring(part: torch.nn.Module, device: torch.device) -> None:
     """Bring what a module holds itself to a device."""
     for tensor in (*part.parameters(recurse=False), *part.buffers(recurse=False)):
         tensor._pretended = device  # type: ignore[attr-defined]
-
-
-def _call(func: Any, args: Any) -> Any:
-    return args[0] if func in (Tensor.to, Tensor.cpu) else func(*args)
 
 
 def _common(func: Any, tensors: list[Tensor]) -> torch.device | None:

@@ -89,8 +89,9 @@ class CALMClassifier(BaselineClassifier):
         Longest prompt in tokens. Lower it to bound the time for long texts.
     batch_tokens : int or "auto", default="auto"
         Padded tokens per batch. Change it where memory is short.
-    device : str or torch.device, default="auto"
-        Change it where the first GPU is not the one to use.
+    device : str, torch.device or list of these, default="auto"
+        Of several, each takes the layers that the ones before it have no room for:
+        for a model larger than one GPU. "auto" is all GPUs, else the CPU.
     dtype : {"auto", "bfloat16", "float16", "float32"}, default="auto"
         Numbers that the backbone computes in. "float32" where rounding matters more
         than time.

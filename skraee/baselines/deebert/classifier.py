@@ -79,9 +79,10 @@ class DeeBERTClassifier(BaselineClassifier):
         Longest text in tokens. Raise it for long texts whose end matters.
     batch_tokens : int or "auto", default="auto"
         Padded tokens per batch of the backbone. Change it where memory is short.
-    device : str or torch.device, default="auto"
-        Of the backbone and of training. Change it where the first GPU is not the one
-        to use.
+    device : str, torch.device or list of these, default="auto"
+        Of several, each takes the layers that the ones before it have no room for:
+        for a model larger than one GPU. "auto" is all GPUs, else the CPU.
+        The first one trains.
     dtype : {"auto", "bfloat16", "float16", "float32"}, default="auto"
         Numbers that the backbone computes in; ramps are float32. "float32" where
         rounding matters more than time.
