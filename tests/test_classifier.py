@@ -149,8 +149,10 @@ def test_predict_runs_each_text_through_its_exit_layers_only(
 
     def counting(self: Any, hidden: Any, *args: Any, **kwargs: Any) -> Any:
         nonlocal rows
+        is_passed_by = self.way.running.have_run_layer(self.depth)
         out = forward(self, hidden, *args, **kwargs)
-        rows += len(out if not isinstance(out, tuple) else out[0])
+        if not is_passed_by:
+            rows += len(out if not isinstance(out, tuple) else out[0])
         return out
 
     monkeypatch.setattr(gates.Gate, "forward", counting)

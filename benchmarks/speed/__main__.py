@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks import speed
 from benchmarks.lines import RESULTS, Lines, show
+from benchmarks.speed.depth import alone, depth, many, mixed
 from benchmarks.speed.engine import engine, lengths, single, usual
 from benchmarks.speed.loading import loading
 from benchmarks.speed.memory import memory
@@ -28,6 +29,10 @@ FIGURES: dict[str, Callable[[Options], None]] = {
     "memory": memory,
     "loading": loading,
     "agreement": agreement,
+    "depth": depth,
+    "alone": alone,
+    "many": many,
+    "mixed": mixed,
 }
 
 

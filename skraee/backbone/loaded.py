@@ -137,7 +137,7 @@ class LoadedBackbone:
         """Number of token ids that the model has an embedding for."""
         return n_token_ids(self.model)
 
-    @property
+    @cached_property
     def position_limit(self) -> int | None:
         """Number of tokens that the model has positions for."""
         limits = [self.family.positions(self.model.config), n_positions(self.model)]

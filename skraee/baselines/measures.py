@@ -89,8 +89,8 @@ class _Measuring(RunningScoring):
     def __init__(self, scorer: MeasuredScorer, batch: Batch) -> None:
         self._scorer = scorer
         self._batch = batch
-        self._previous: Tensor | None = None
-        self._was_in_decoder = False
+        self._previous: Tensor | None = None  # of all rows
+        self._was_in_decoder = torch.zeros(len(batch.numbers), dtype=torch.bool)
 
     def read(self, depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
         scorer = self._scorer
@@ -111,13 +111,13 @@ class _Measuring(RunningScoring):
     def _likeness(self, states: Tensor, rows: Tensor, *, in_decoder: bool) -> Tensor:
         """Return the cosine with the state before: (n, 1); 0 where there is none."""
         states = states.float()
-        found = states.new_zeros(len(rows))
-        if self._previous is not None and self._was_in_decoder == in_decoder:
-            found = torch.cosine_similarity(states, self._previous[rows])
         if self._previous is None:
             self._previous = states.new_zeros(len(self._batch.numbers), states.shape[1])
+            self._was_in_decoder = self._was_in_decoder.to(states.device)
+        found = torch.cosine_similarity(states, self._previous[rows])
+        found = found.where(self._was_in_decoder[rows] == in_decoder, 0.0)
         self._previous[rows] = states
-        self._was_in_decoder = in_decoder
+        self._was_in_decoder[rows] = in_decoder
         return found[:, None]
 
 

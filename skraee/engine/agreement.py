@@ -199,15 +199,27 @@ def _ends(
 def _leaving(
     backbone: LoadedBackbone, prompts: Sequence[Prompt], states: Sequence[Tensor]
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """Yield what is read of texts that leave one after the other."""
+    """Yield what is read of texts that leave one after the other.
+
+    Long ones go deepest, then short ones, which see most of the first tokens; then each
+    beside copies, of which half leave first: those that go on are packed again.
+    """
     last = len(states) - 1
     falling = np.linspace(last, 0, len(prompts)).astype(int)
     as_they_are = LabelScorer(lambda states, stack: states.float())
-    # Long ones go deepest, then short ones, which see most of the first tokens.
-    for depths in (falling, falling[::-1]):
-        run = Engine(backbone).run(prompts, AtGivenDepths(depths), as_they_are)
+    together = Engine(backbone)
+    fours = Engine(backbone, batch_tokens=4 * max(len(p.ids) for p in prompts))
+    rising = np.linspace(0, last, 4 * len(prompts)).astype(int)
+    for engine, depths in (
+        (together, falling),
+        (together, falling[::-1]),
+        (fours, rising),
+    ):
+        n_times = len(depths) // len(prompts)
+        policy = AtGivenDepths(depths)
+        run = engine.run([*prompts] * n_times, policy, as_they_are)
         for row, depth in enumerate(depths):
-            expected = _read(prompts, states[depth])[row]
+            expected = _read(prompts, states[depth])[row % len(prompts)]
             yield int(depth), torch.from_numpy(run.scores[row]), expected.float().cpu()
 
 

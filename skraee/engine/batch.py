@@ -1,4 +1,6 @@
-"""Batches: prompts of like length as tensors, and what is read at their tokens.
+"""Prompts that go down together as rows, and what is read at their tokens.
+
+Any rows of a batch may run at once: their inputs are filled up to the longest of them.
 
 A text that is read in windows has a row for each. These rows come together, and are
 given the mean of what is read of them (`Batch.together`), so that they score alike,
@@ -48,6 +50,14 @@ class Batch:
     ----------
     numbers : ndarray of shape (b,), int
         Of each row the number of its text.
+    texts : ndarray of shape (b,), int
+        Of each row the place of its text among those of the batch.
+    n_windows : ndarray, int
+        Of each text the number of its rows.
+    n_tokens_of_texts : list of int
+        Of each text the tokens of its first window.
+    n_tokens : ndarray of shape (b,), int
+        Tokens of each row.
     first_rows : ndarray of shape (b,), int, or None
         Of each row the first one of its text; None where each text has but one.
     """
@@ -62,27 +72,21 @@ class Batch:
         first_stack: int,
         prefix: tuple[int, ...] = (),
     ) -> None:
-        n_windows = [len(prompt.windows) for prompt in prompts]
+        self.n_windows: IntArray = np.array([len(p.windows) for p in prompts])
+        self.n_tokens_of_texts = [len(prompt.ids) for prompt in prompts]
         prompts = [window for prompt in prompts for window in prompt.windows]
-        self.numbers: IntArray = np.repeat(numbers, n_windows)
+        self.numbers: IntArray = np.repeat(numbers, self.n_windows)
+        self.texts: IntArray = np.repeat(np.arange(len(numbers)), self.n_windows)
         self.first_rows: IntArray | None = None
-        if len(prompts) > len(n_windows):
-            firsts = np.cumsum(n_windows) - n_windows
-            self.first_rows = np.repeat(firsts, n_windows)
+        if len(prompts) > len(numbers):
+            self.first_rows = self._first_rows_of_texts()[self.texts]
         self.prefix = prefix
         self._prompts = prompts
+        self._device = device
+        self._sees_padding = sees_padding
         self.first_stack = first_stack
-        lengths = torch.tensor([len(prompt.ids) for prompt in prompts])
-        self.lengths = lengths.to(device)
-        width = int(lengths.max())
-        # Filled up with the last token: a real id, so that no model takes it for a
-        # mark of its own. Causal models never look to the right; others are told by
-        # the mask.
-        ids = [p.ids + p.ids[-1:] * (width - len(p.ids)) for p in prompts]
-        self.ids = torch.tensor(ids, device=device)
-        self.mask: Tensor | None = None
-        if sees_padding and int(lengths.min()) < width:
-            self.mask = (torch.arange(width) < lengths[:, None]).long().to(device)
+        self.n_tokens: IntArray = np.array([len(prompt.ids) for prompt in prompts])
+        self.lengths = torch.from_numpy(self.n_tokens).to(device)
         self.rows = torch.arange(len(prompts), device=device)
         self._read_at = torch.tensor([p.read for p in prompts], device=device)
         self._texts: Tensor | None = None
@@ -90,6 +94,44 @@ class Batch:
             self._texts = torch.from_numpy(self.first_rows).to(device)
         self._is_causal = not sees_padding
         self._shares: Tensor | None = None
+
+    def inputs(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the token ids (n, T) of rows, and a mask where they need one.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (n,), int
+        """
+        chosen = rows.cpu().numpy()
+        lengths = self.n_tokens[chosen]
+        width = int(lengths.max())
+        # Filled up with the last token: a real id, so that no model takes it for a
+        # mark of its own. Causal models never look to the right; others are told by
+        # the mask.
+        texts = [self._prompts[row].ids for row in chosen]
+        ids = [text + text[-1:] * (width - len(text)) for text in texts]
+        mask: Tensor | None = None
+        if self._sees_padding and lengths.min() < width:
+            is_real = np.arange(width) < lengths[:, None]
+            mask = torch.from_numpy(is_real).long().to(self._device)
+        return torch.tensor(ids, device=self._device), mask
+
+    def rows_of_texts(self, texts: IntArray) -> IntArray:
+        """Return the rows of some texts, which are named by their place in the batch.
+
+        Parameters
+        ----------
+        texts : ndarray of shape (n,), int
+        """
+        n_rows = self.n_windows[texts]
+        before = n_rows.cumsum() - n_rows
+        within = np.arange(n_rows.sum()) - np.repeat(before, n_rows)
+        rows: IntArray = np.repeat(self._first_rows_of_texts()[texts], n_rows) + within
+        return rows
+
+    def _first_rows_of_texts(self) -> IntArray:
+        first: IntArray = self.n_windows.cumsum() - self.n_windows
+        return first
 
     def in_decoder(self, depth: int) -> bool:
         """Whether a depth lies in the second of two stacks."""
@@ -184,22 +226,33 @@ class Batch:
             self._shares = self._share_of_each_token().to(hidden.device)
         length = torch.linalg.vector_norm(hidden, dim=-1, dtype=torch.float32)
         scale = hidden.shape[-1] ** 0.5 / length.clamp(min=1e-6)
-        weights = self._shares[rows] * scale[:, None]
+        weights = self._shares[:, :, : hidden.shape[1]][rows] * scale[:, None]
         return torch.bmm(weights.to(hidden.dtype), hidden)
 
     def _share_of_each_token(self) -> Tensor:
         """Return what a token counts for in each of the two means: (b, 2, T)."""
         own = self._own_tokens(torch.float32)
-        others = torch.zeros_like(own)
-        for row, prompt in enumerate(self._prompts):
-            others[row, prompt.n_prefix if self._is_causal else 0 : len(prompt.ids)] = 1
-        both = torch.stack([own, others * (1 - own)], dim=1)
+        starts = np.array([prompt.n_prefix for prompt in self._prompts])
+        first = starts if self._is_causal else np.zeros_like(starts)
+        others = _between(first, self.n_tokens, own.shape[1])
+        both = torch.stack([own, torch.from_numpy(others) * (1 - own)], dim=1)
         return both / both.sum(2, keepdim=True).clamp(min=1)
 
     def _own_tokens(self, dtype: torch.dtype) -> Tensor:
         """Return 1 at the texts' own tokens, 0 elsewhere: (b, T)."""
-        chosen = torch.zeros(self.ids.shape, dtype=dtype)
-        for row, prompt in enumerate(self._prompts):
-            for start, stop in prompt.spans:
-                chosen[row, start:stop] = 1
-        return chosen
+        n_spans = [len(prompt.spans) for prompt in self._prompts]
+        spans = [span for prompt in self._prompts for span in prompt.spans]
+        starts, stops = np.array(spans, dtype=np.int64).reshape(-1, 2).T
+        chosen = np.zeros((len(n_spans), self.n_tokens.max()), dtype=bool)
+        rows = np.repeat(np.arange(len(n_spans)), n_spans)
+        np.logical_or.at(chosen, rows, _between(starts, stops, chosen.shape[1]))
+        return torch.from_numpy(chosen).to(dtype)
+
+
+def _between(starts: IntArray, stops: IntArray, width: int) -> npt.NDArray[np.bool_]:
+    """Say which of `width` places are from a start on and before a stop: (n, width)."""
+    places = np.arange(width)
+    found: npt.NDArray[np.bool_] = (places >= starts[:, None]) & (
+        places < stops[:, None]
+    )
+    return found

@@ -50,14 +50,12 @@ def check_batch_tokens(batch_tokens: BatchTokens, device: torch.device) -> int:
 
 
 def run_batches(
-    lengths: Sequence[int],
+    cutter: Cutter,
     batch_tokens: int,
     run: Callable[[np.ndarray], None],
-    on_progress: Callable[[int], None] | None = None,
+    on_progress: OnProgress | None = None,
     *,
-    same_length: bool = False,
-    sides: Sequence[Hashable] | None = None,
-    n_windows: Sequence[int] | None = None,
+    on_out_of_memory: Callable[[], None] | None = None,
 ) -> None:
     """Run all texts, those of like length together, longest first.
 
@@ -66,8 +64,7 @@ def run_batches(
 
     Parameters
     ----------
-    lengths : sequence of n int
-        Tokens of each text, or of one of its windows.
+    cutter : Cutter
     batch_tokens : int
         Padded tokens per batch; a longer text makes a batch of its own.
     run : callable
@@ -75,6 +72,68 @@ def run_batches(
         keeps what it finds. After a lack of memory it sees these texts again.
     on_progress : callable, optional
         Told how many texts each finished batch had.
+    on_out_of_memory : callable, optional
+        Called whenever the budget is halved.
+
+    Raises
+    ------
+    MemoryError
+        If a single text does not fit.
+    """
+    start = 0
+    while start < len(cutter.order):
+        texts = cutter.first_batch(cutter.order[start:], batch_tokens)
+        longest, n_rows = cutter.size(texts)
+        if _fits(texts, run):
+            start += len(texts)
+            if on_progress is not None:
+                on_progress(len(texts))
+        elif len(texts) > 1:
+            batch_tokens = n_rows * longest // 2
+            if on_out_of_memory is not None:
+                on_out_of_memory()
+        else:
+            raise _too_large(longest, n_rows)
+
+
+class Progress:
+    """Tells of each text once, where some may be run again.
+
+    Parameters
+    ----------
+    on_progress : callable or None
+        Told how many more texts are done.
+    """
+
+    def __init__(self, on_progress: OnProgress | None) -> None:
+        self._on_progress = on_progress
+        self._n_kept = 0  # texts that will not run again
+        self._n_done = 0
+        self._n_told = 0
+
+    def tell(self, n_texts: int) -> None:
+        """Hear that so many more texts are done."""
+        self._n_done += n_texts
+        if self._on_progress is not None and self._n_done > self._n_told:
+            self._on_progress(self._n_done - self._n_told)
+            self._n_told = self._n_done
+
+    def keep(self) -> None:
+        """Hear that what is done will not run again."""
+        self._n_kept = self._n_done
+
+    def drop(self) -> None:
+        """Hear that what was done since then will."""
+        self._n_done = self._n_kept
+
+
+class Cutter:
+    """Cuts texts into batches, longest first.
+
+    Parameters
+    ----------
+    lengths : sequence of n int
+        Tokens of each text, or of one of its windows.
     same_length : bool, default=False
         Whether batches of one length are worth smaller batches: they need no mask
         and no filling up.
@@ -84,31 +143,54 @@ def run_batches(
     n_windows : sequence of n int, optional
         Rows of each text, which are never divided; 1 by default.
 
-    Raises
-    ------
-    MemoryError
-        If a single text does not fit.
+    Attributes
+    ----------
+    order : ndarray of shape (n,), int
+        All texts, longest first.
     """
-    widths = np.asarray(lengths, dtype=np.int64)
-    n_rows = np.ones_like(widths) if n_windows is None else np.asarray(n_windows)
-    order = np.argsort(-widths, kind="stable")
-    start = 0
-    while start < len(order):
-        longest = max(1, int(widths[order[start]]))
-        texts = _within(batch_tokens // longest, order[start:], n_rows)
-        if sides is not None:
-            texts = _of_one_side(texts, sides)
-        if same_length:
+
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        *,
+        same_length: bool = False,
+        sides: Sequence[Hashable] | None = None,
+        n_windows: Sequence[int] | None = None,
+    ) -> None:
+        self._widths = np.asarray(lengths, dtype=np.int64)
+        ones = np.ones_like(self._widths)
+        self._n_rows = ones if n_windows is None else np.asarray(n_windows)
+        self._same_length = same_length
+        self._sides = sides
+        self.order = np.argsort(-self._widths, kind="stable")
+
+    def sorted(self, texts: np.ndarray) -> np.ndarray:
+        """Return texts, longest first."""
+        return texts[np.argsort(-self._widths[texts], kind="stable")]
+
+    def size(self, texts: np.ndarray) -> tuple[int, int]:
+        """Return the tokens of the first of the texts, and the rows of all."""
+        longest = max(1, int(self._widths[texts[0]]))
+        return longest, int(self._n_rows[texts].sum())
+
+    def first_batch(self, texts: np.ndarray, batch_tokens: int) -> np.ndarray:
+        """Return the texts of the first batch.
+
+        Parameters
+        ----------
+        texts : ndarray of int
+            Longest first.
+        batch_tokens : int
+            Padded tokens per batch.
+        """
+        longest, _ = self.size(texts)
+        texts = _within(batch_tokens // longest, texts, self._n_rows)
+        if self._sides is not None:
+            texts = _of_one_side(texts, self._sides)
+        if self._same_length:
             enough = batch_tokens // _ENOUGH
-            texts = _of_one_length(texts, widths, n_rows, enough)
-        if _fits(texts, run):
-            start += len(texts)
-            if on_progress is not None:
-                on_progress(len(texts))
-        elif len(texts) > 1:
-            batch_tokens = int(n_rows[texts].sum()) * longest // 2
-        else:
-            raise _too_large(longest, int(n_rows[texts[0]]))
+            texts = _of_one_length(texts, self._widths, self._n_rows, enough)
+        return texts
 
 
 def _within(most: int, texts: np.ndarray, n_rows: np.ndarray) -> np.ndarray:

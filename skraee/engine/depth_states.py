@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 import torch
@@ -51,15 +51,18 @@ class DepthStates:
         """
         in_decoder = self.batch.in_decoder(depth)
         if not in_decoder or not self._of_tokens:
-            self._keep(hidden, rows)
-        parts = {kind: kept[rows] for kind, kept in self._of_tokens.items()}
+            parts = self._of_all_tokens(hidden, rows)
+            if depth == self.batch.first_stack:
+                self._keep(parts, rows)
+        else:
+            parts = {kind: kept[rows] for kind, kept in self._of_tokens.items()}
         if "read" in self._kinds:
             read = self.batch.read(depth, hidden, rows).float()
             parts["read"] = _as_wide(self._final_norms[int(in_decoder)](read), hidden)
         states = torch.stack([parts[kind] for kind in self._kinds], dim=1)
         return self.batch.together(states, rows)
 
-    def _keep(self, hidden: Tensor, rows: Tensor) -> None:
+    def _of_all_tokens(self, hidden: Tensor, rows: Tensor) -> dict[StateKind, Tensor]:
         """Read what many tokens make at a depth."""
         found: dict[StateKind, Tensor] = {}
         if self._has_means:
@@ -70,14 +73,20 @@ class DepthStates:
             if how in self._kinds:
                 made = pooled(how, hidden, lengths, self._final_norms[0])
                 found[how] = _as_wide(made, hidden)
+        return found
+
+    def _keep(self, found: Mapping[StateKind, Tensor], rows: Tensor) -> None:
+        """Keep what the encoder's last depth has, for the decoder's."""
         for kind, states in found.items():
-            kept = hidden.new_zeros(len(self.batch.numbers), hidden.shape[-1])
-            kept[rows] = states
-            self._of_tokens[kind] = kept
+            if kind not in self._of_tokens:
+                n_rows = len(self.batch.numbers)
+                self._of_tokens[kind] = states.new_zeros(n_rows, states.shape[-1])
+            self._of_tokens[kind][rows] = states
 
 
 def _as_wide(states: Tensor, hidden: Tensor) -> Tensor:
     """Return float32 states as the model has its own."""
     # OPT 350M projects its last states to half of their width.
-    states = nn.functional.pad(states, (0, hidden.shape[-1] - states.shape[-1]))
+    if states.shape[-1] < hidden.shape[-1]:
+        states = nn.functional.pad(states, (0, hidden.shape[-1] - states.shape[-1]))
     return rounded(states, hidden.dtype)

@@ -18,7 +18,9 @@ from skraee.backbone.ambient import own_torch_state
 from skraee.engine.batch import Batch
 from skraee.engine.batching import (
     BatchTokens,
+    Cutter,
     OnProgress,
+    Progress,
     check_batch_tokens,
     run_batches,
 )
@@ -28,6 +30,7 @@ from skraee.engine.depth_states import DepthStates, StateKind
 from skraee.engine.exit_policy import ExitPolicy
 from skraee.engine.forward_pass import forward_pass
 from skraee.engine.head import LabelHead, final_norms
+from skraee.engine.packing import Descent
 from skraee.engine.prefix import prefix_worth_reusing, takes_prefix
 from skraee.engine.repair import read_finite
 from skraee.engine.rotation import rotations_of, sides_of
@@ -46,6 +49,10 @@ if TYPE_CHECKING:
 
 IntArray = npt.NDArray[np.int64]
 Float32Array = npt.NDArray[np.float32]
+
+# What the states of all texts of a chunk may take; half of it where half has left.
+_PARKED_BYTES = {"cpu": 1 << 28, "cuda": 1 << 31}
+_USUAL_WIDTH = 1024  # of states, where a configuration does not say it
 
 
 class Engine:
@@ -70,6 +77,9 @@ class Engine:
     n_repeated : int
         Prompts whose numbers were not finite and were computed again in float32.
     """
+
+    #: Whether rows that go on are gathered across batches.
+    packs_again = True
 
     def __init__(
         self,
@@ -142,7 +152,10 @@ class Engine:
             return RowExits(batch, policy, scoring, self.n_layers, exits, self.clock)
 
         depths = None if planned is None else planned.depths
-        return Run(**self._read(prompts, visitor_of, on_progress, depths=depths))
+        found = self._read(
+            prompts, visitor_of, on_progress, depths=depths, packs=self.packs_again
+        )
+        return Run(**found)
 
     def sweep(
         self,
@@ -281,10 +294,12 @@ class Engine:
         *,
         depths: IntArray | None = None,
         runs_layers: bool = True,
+        packs: bool = False,
     ) -> dict[str, States]:
         """Run prompts, each batch with a visitor, and return what these found.
 
-        Where depths are given, the rows of a batch stand deepest first.
+        Where depths are given, the rows of a batch stand deepest first. Where rows are
+        packed again, a batch holds a chunk of prompts, and visitors are `RowExits`.
         """
         if len(prompts) == 0:
             raise ValueError("there must be a prompt to run, got none.")
@@ -298,8 +313,28 @@ class Engine:
                 self._pass(backbone, batch, visitor.visit, visitor.ending_at, part)
                 found.put(batch.numbers, visitor.found())
 
+            def run_chunk(chunk: Batch, batch_tokens: int, progress: Progress) -> None:
+                exits = visitor_of(backbone, chunk)
+                assert isinstance(exits, RowExits)
+                cutter = _cutter(
+                    backbone,
+                    chunk.n_tokens_of_texts,
+                    chunk.n_windows.tolist(),
+                    len(chunk.prefix),
+                )
+                descent = Descent(
+                    backbone, chunk, exits, cutter, batch_tokens, self.clock
+                )
+                descent.run(progress)
+                found.put(chunk.numbers, exits.found())
+
             told = on_progress if backbone is self.backbone else None
-            self._in_batches(backbone, prompts, numbers, run, told, depths, runs_layers)
+            if packs:
+                self._in_chunks(backbone, prompts, numbers, run_chunk, told)
+            else:
+                self._in_batches(
+                    backbone, prompts, numbers, run, told, depths, runs_layers
+                )
             return found.arrays
 
         found, n_repeated = read_finite(self.backbone, len(prompts), read)
@@ -317,6 +352,42 @@ class Engine:
         with self.clock.part(part):
             forward_pass(backbone, batch, self.rows_of(batch, visit, ending_at))
 
+    def _in_chunks(
+        self,
+        backbone: LoadedBackbone,
+        prompts: Sequence[Prompt],
+        numbers: IntArray,
+        run: Callable[[Batch, int, Progress], None],
+        on_progress: OnProgress | None,
+    ) -> None:
+        """Make chunks of the prompts with these numbers, and run them.
+
+        ``run(chunk, batch_tokens, progress)`` does. Where memory runs out, both chunks
+        and batches are halved.
+        """
+        chosen, prefix = self._behind_prefix([prompts[number] for number in numbers])
+        batch_tokens = self._batch_tokens
+        progress = Progress(on_progress)
+
+        @own_torch_state()
+        def run_texts(texts: IntArray) -> None:
+            of_texts = [chosen[text] for text in texts]
+            chunk = self._batch(backbone, of_texts, numbers[texts], prefix)
+            run(chunk, batch_tokens, progress)
+            progress.keep()
+
+        def halve() -> None:
+            nonlocal batch_tokens
+            batch_tokens = max(1, batch_tokens // 2)
+            progress.drop()
+
+        run_batches(
+            Cutter([len(p.ids) for p in chosen], n_windows=_n_windows(chosen)),
+            max(self._batch_tokens, _chunk_tokens(backbone)),
+            run_texts,
+            on_out_of_memory=halve,
+        )
+
     def _in_batches(
         self,
         backbone: LoadedBackbone,
@@ -328,38 +399,73 @@ class Engine:
         runs_layers: bool = True,
     ) -> None:
         """Make batches of the prompts with these numbers, and run them."""
-        chosen = [prompts[number] for number in numbers]
-        reuse_prefix = runs_layers and self._reuse_prefix
-        windows = [window for prompt in chosen for window in prompt.windows]
-        prefix = prefix_worth_reusing(windows) if reuse_prefix else ()
-        if prefix:
-            chosen = [prompt.without_first(len(prefix)) for prompt in chosen]
-        model, family = backbone.model, backbone.family
+        chosen, prefix = self._behind_prefix(
+            [prompts[number] for number in numbers], runs_layers
+        )
 
         @own_torch_state()
-        def run_rows(rows: IntArray) -> None:
+        def run_texts(texts: IntArray) -> None:
             if depths is not None:
-                rows = rows[np.argsort(-depths[numbers[rows]], kind="stable")]
-            run(
-                Batch(
-                    [chosen[row] for row in rows],
-                    numbers[rows],
-                    device=backbone.device,
-                    sees_padding=family.kind != "causal",
-                    first_stack=self._stack_layers[0],
-                    prefix=prefix,
-                )
-            )
+                texts = texts[np.argsort(-depths[numbers[texts]], kind="stable")]
+            of_texts = [chosen[text] for text in texts]
+            run(self._batch(backbone, of_texts, numbers[texts], prefix))
 
-        # Of a token that is not run, a row holds keys and values, a small part.
-        held = len(prefix) // 4
-        lengths = [len(prompt.ids) for prompt in chosen]  # whole, where sides differ
-        run_batches(
-            [length + held for length in lengths],
-            self._batch_tokens,
-            run_rows,
-            on_progress,
-            same_length=family.kind != "causal",
-            sides=sides_of(rotations_of(model, family), lengths),
-            n_windows=[len(prompt.windows) for prompt in chosen],
+        lengths = [len(prompt.ids) for prompt in chosen]
+        cutter = _cutter(backbone, lengths, _n_windows(chosen), len(prefix))
+        run_batches(cutter, self._batch_tokens, run_texts, on_progress)
+
+    def _behind_prefix(
+        self, prompts: list[Prompt], runs_layers: bool = True
+    ) -> tuple[list[Prompt], tuple[int, ...]]:
+        """Return prompts without the tokens that are run apart, and these tokens."""
+        windows = [window for prompt in prompts for window in prompt.windows]
+        reuse_prefix = runs_layers and self._reuse_prefix
+        prefix = prefix_worth_reusing(windows) if reuse_prefix else ()
+        if prefix:
+            prompts = [prompt.without_first(len(prefix)) for prompt in prompts]
+        return prompts, prefix
+
+    def _batch(
+        self,
+        backbone: LoadedBackbone,
+        prompts: list[Prompt],
+        numbers: IntArray,
+        prefix: tuple[int, ...],
+    ) -> Batch:
+        return Batch(
+            prompts,
+            numbers,
+            device=backbone.device,
+            sees_padding=backbone.family.kind != "causal",
+            first_stack=self._stack_layers[0],
+            prefix=prefix,
         )
+
+
+def _cutter(
+    backbone: LoadedBackbone,
+    lengths: Sequence[int],
+    n_windows: Sequence[int],
+    n_prefix: int,
+) -> Cutter:
+    """Return what cuts texts of so many tokens behind a prefix into batches."""
+    # Of a token that is not run, a row holds keys and values, a small part.
+    held = n_prefix // 4
+    return Cutter(
+        [length + held for length in lengths],
+        same_length=backbone.family.kind != "causal",
+        # Texts are whole, where sides differ.
+        sides=sides_of(rotations_of(backbone.model, backbone.family), lengths),
+        n_windows=n_windows,
+    )
+
+
+def _chunk_tokens(backbone: LoadedBackbone) -> int:
+    """Return so many tokens that the states of all of them may be parked."""
+    width = int(getattr(backbone.model.config, "hidden_size", _USUAL_WIDTH))
+    room = _PARKED_BYTES.get(backbone.device.type, _PARKED_BYTES["cpu"])
+    return room // (width * backbone.dtype.itemsize)
+
+
+def _n_windows(prompts: Sequence[Prompt]) -> list[int]:
+    return [len(prompt.windows) for prompt in prompts]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,73 +12,121 @@ from torch import Tensor
 
 from skraee.backbone.kinds import decoder_start
 from skraee.engine.batch import Batch
-from skraee.engine.gates import gated_stack
+from skraee.engine.gates import GatedStack
 from skraee.engine.prefix import cache_argument, prefix_cache
-from skraee.engine.rows import AllRowsLeft, GoingOn, RunningRows
-from skraee.engine.stacks import run_stack
+from skraee.engine.rotation import rotations_of
+from skraee.engine.rows import GoingOn, PassIsOver, RunningRows
 
 if TYPE_CHECKING:
     from skraee.backbone.loaded import LoadedBackbone
 
 
 def forward_pass(backbone: LoadedBackbone, batch: Batch, running: RunningRows) -> None:
-    """Run a batch layer by layer, as long as one of its rows goes on.
+    """Run rows of a batch layer by layer, as long as one of them goes on.
 
     Parameters
     ----------
     backbone : LoadedBackbone
         Shared; never changed.
     batch : Batch
-        What enters the first stack.
     running : RunningRows
-        Visits every depth, and says which rows see the next layer.
+        The rows that enter. It visits every depth, and says which rows see the next
+        layer.
     """
-    with suppress(AllRowsLeft):
-        if len(backbone.family.stacks) == 1:
-            _through_one_stack(backbone, batch, running)
-        else:
-            _through_encoder_and_decoder(backbone, batch, running)
+    ids, mask = batch.inputs(running.rows)
+    with _stacks_of(backbone) as stacks:
+        try:
+            if len(stacks) == 1:
+                _through_one_stack(backbone, stacks[0], batch, ids, mask, running)
+            else:
+                _through_encoder_and_decoder(backbone, stacks, ids, mask, running)
+        except PassIsOver:
+            return
+
+
+@contextmanager
+def _stacks_of(backbone: LoadedBackbone) -> Iterator[list[GatedStack]]:
+    """Lend a model's stacks to one pass; they are made once for passes at a time."""
+    free: list[list[GatedStack]] = backbone.derived("gated stacks", list)
+    try:
+        stacks = free.pop()  # in one step, whatever other threads do
+    except IndexError:
+        stacks = gated_stacks(backbone)
+    try:
+        yield stacks
+    finally:
+        # One whose frequencies change with lengths is for a single pass.
+        if not rotations_of(backbone.model, backbone.family):
+            free.append(stacks)
+
+
+def gated_stacks(backbone: LoadedBackbone) -> list[GatedStack]:
+    """Return new views of all of a model's stacks, whose depths count on."""
+    stacks: list[GatedStack] = []
+    for stack in backbone.family.stacks:
+        first_depth = stacks[-1].last if stacks else 0
+        gated = GatedStack(backbone.model, backbone.family, stack, first_depth)
+        stacks.append(gated)
+    return stacks
 
 
 def _through_one_stack(
-    backbone: LoadedBackbone, batch: Batch, running: RunningRows
+    backbone: LoadedBackbone,
+    stack: GatedStack,
+    batch: Batch,
+    ids: Tensor,
+    mask: Tensor | None,
+    running: RunningRows,
 ) -> None:
     model, family = backbone.model, backbone.family
-    stack, last = gated_stack(model, family, family.stacks[0], running, 0)
     name = cache_argument(type(model.get_submodule(family.stacks[0])).forward)
     cache: dict[str, Any] = {} if name is None else {"use_cache": False}
     if batch.prefix:
         assert name is not None  # else there is no prefix
         cache[name] = prefix_cache(backbone, batch.prefix)
-    hidden = run_stack(stack, input_ids=batch.ids, attention_mask=batch.mask, **cache)
-    running.arrive(last, hidden)
+    hidden = stack.run(running, input_ids=ids, attention_mask=mask, **cache)
+    running.arrive(stack.last, hidden)
 
 
 def _through_encoder_and_decoder(
-    backbone: LoadedBackbone, batch: Batch, running: RunningRows
+    backbone: LoadedBackbone,
+    stacks: list[GatedStack],
+    ids: Tensor,
+    mask: Tensor | None,
+    running: RunningRows,
 ) -> None:
     model, family = backbone.model, backbone.family
-    encoder, decoder = family.stacks
+    encoder, decoder = stacks
 
-    stack, handover = gated_stack(model, family, encoder, running, 0)
-    hidden = run_stack(stack, input_ids=batch.ids, attention_mask=batch.mask)
-    hidden = running.arrive(handover, hidden)
-    for name in family.final_norms:
-        hidden = model.get_submodule(f"{encoder}.{name}")(hidden)
-    mask = running.align(batch.mask)
+    handover = encoder.last
+    if running.entry is None or running.entry.encoded is None:
+        hidden = torch.empty(0)  # of rows that waited there, which `arrive` has
+        if not running.have_run_layer(handover - 1):
+            hidden = encoder.run(running, input_ids=ids, attention_mask=mask)
+        encoded = running.arrive(handover, hidden)
+        for name in family.final_norms:
+            encoded = model.get_submodule(f"{family.stacks[0]}.{name}")(encoded)
+        mask = running.align(mask)
+        entry = None
+    else:
+        encoded, entry = running.entry.encoded, running.entry
 
     def visit(depth: int, hidden: Tensor, rows: Tensor) -> GoingOn:
         # The decoder's embedding is no depth of its own.
         return None if depth == handover else running.visit(depth, hidden, rows)
 
-    decoding = RunningRows(visit, running.rows)
-    stack, last = gated_stack(model, family, decoder, decoding, handover)
+    decoding = RunningRows(visit, running.rows, None, entry, running.waits)
     start = decoder_start(model)
-    hidden = run_stack(
-        stack,
-        input_ids=torch.full_like(decoding.rows[:, None], start),
-        encoder_hidden_states=hidden,
-        encoder_attention_mask=mask,
-        use_cache=False,
-    )
-    decoding.arrive(last, hidden)
+    try:
+        hidden = decoder.run(
+            decoding,
+            input_ids=torch.full_like(decoding.rows[:, None], start),
+            encoder_hidden_states=encoded,
+            encoder_attention_mask=mask,
+            use_cache=False,
+        )
+        decoding.arrive(decoder.last, hidden)
+    finally:
+        if decoding.parked is not None:
+            own = decoding.align(encoded)
+            running.parked = replace(decoding.parked, encoded=own)

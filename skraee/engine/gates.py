@@ -8,45 +8,100 @@ sees these rows alone.
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 from torch import Tensor, nn
 
 from skraee.backbone.families import Family
 from skraee.engine.last_layer import trimmed
 from skraee.engine.rows import RunningRows
-from skraee.engine.stacks import Front, layers_of, modules_between, open_stack
+from skraee.engine.stacks import (
+    Front,
+    layers_of,
+    modules_between,
+    open_stack,
+    run_stack,
+)
 
 
-def gated_stack(
-    model: nn.Module, family: Family, stack: str, running: RunningRows, first_depth: int
-) -> tuple[nn.Module, int]:
-    """Return a view of a stack that reports every depth but the last, and that depth.
-
-    The view's output is the state after the last layer, before the final norm.
+class GatedStack:
+    """A view of a stack whose layers stand behind gates; for one pass after another.
 
     Parameters
     ----------
     model, family, stack
         The model with its head, its row, and which of the family's stacks.
-    running : RunningRows
-        The batch that the view will be called with.
     first_depth : int
         Depth of the stack's embedding output.
+
+    Attributes
+    ----------
+    last : int
+        Depth behind its last layer.
     """
-    # Some configurations cut a layer's tokens into chunks themselves.
-    in_chunks = getattr(model.config, "chunk_size_feed_forward", 0)
-    trims = bool(family.feed_forward) and not in_chunks
-    gates = [
-        Gate(layer, first_depth + i, running, family, trims=trims)
-        for i, layer in enumerate(layers_of(model, family, stack))
-    ]
-    between = {
-        name: _Aligned(module, running)
-        for name, module in modules_between(model, family, stack).items()
-    }
-    view = open_stack(model, family, stack, gates, between)
-    return view, first_depth + len(gates)
+
+    def __init__(
+        self, model: nn.Module, family: Family, stack: str, first_depth: int
+    ) -> None:
+        gates = [
+            Gate(layer, first_depth + i, family)
+            for i, layer in enumerate(layers_of(model, family, stack))
+        ]
+        between = {
+            name: _Aligned(module)
+            for name, module in modules_between(model, family, stack).items()
+        }
+        self.last = first_depth + len(gates)
+        self._config = model.config
+        self._family = family
+        self._stops: list[Gate | _Aligned] = [*gates, *between.values()]
+        self._view = open_stack(model, family, stack, gates, between)
+
+    def run(self, running: RunningRows, **inputs: Any) -> Tensor:
+        """Run a batch, and report every depth but the last.
+
+        Parameters
+        ----------
+        running : RunningRows
+            Told of every arrival; says which rows go on.
+        **inputs : object
+            Of the stack's own forward.
+
+        Returns
+        -------
+        Tensor of shape (n, T, H)
+            The states after the last layer, before the final norm.
+        """
+        # Some configurations cut a layer's tokens into chunks themselves.
+        in_chunks = getattr(self._config, "chunk_size_feed_forward", 0)
+        trims = bool(self._family.feed_forward) and not in_chunks
+        way = _Way(running, trims=trims)
+        for stop in self._stops:
+            stop.way = way
+        try:
+            return run_stack(self._view, **inputs)
+        finally:
+            for stop in self._stops:
+                stop.way = None
+
+
+class _Way:
+    """One pass through a stack.
+
+    Attributes
+    ----------
+    running : RunningRows
+    trims : bool
+        Whether rows that end behind a layer run only what is read of them.
+    carried : tuple or None
+        What layers that the rows have run before return beside states, if anything.
+    """
+
+    def __init__(self, running: RunningRows, *, trims: bool) -> None:
+        self.running = running
+        self.trims = trims
+        self.carried: tuple[Any, ...] | None = None
 
 
 class Gate(Front):
@@ -58,32 +113,23 @@ class Gate(Front):
         The model's own.
     depth : int
         Depth of the states that enter it.
-    running : RunningRows
-        Told of every arrival; says which rows go on.
     family : Family
         The model's row.
-    trims : bool
-        Whether rows that end behind the layer run only what is read of them.
     """
 
-    def __init__(
-        self,
-        layer: nn.Module,
-        depth: int,
-        running: RunningRows,
-        family: Family,
-        *,
-        trims: bool,
-    ) -> None:
+    def __init__(self, layer: nn.Module, depth: int, family: Family) -> None:
         super().__init__(layer)
         self.depth = depth
-        self.running = running
         self.family = family
-        self.trims = trims
+        self.way: _Way | None = None
+        self._form: _Form | None = None  # of what the layer returned last
 
     def forward(self, hidden_states: Tensor, *args: Any, **kwargs: Any) -> Any:
         """Report the arrival and run the layer on the rows that go on."""
-        running = self.running
+        assert self.way is not None  # as GatedStack.run has set it
+        running = self.way.running
+        if running.have_run_layer(self.depth):
+            return self._passed_by(self.way, hidden_states, args, kwargs)
         hidden_states = running.arrive(self.depth, hidden_states)
         args = running.align(args)
         for name, value in kwargs.items():
@@ -91,28 +137,73 @@ class Gate(Front):
                 kwargs[name] = running.align_heads(value)
             elif name not in self.family.shared_args:
                 kwargs[name] = running.align(value)
-        made = self._trimmed(hidden_states)(hidden_states, *args, **kwargs)
+        layer = self._trimmed(self.way, hidden_states.shape[1])
+        made = layer(hidden_states, *args, **kwargs)
         running.note(made)
+        self._form = _Form.of(made)
         return made
 
-    def _trimmed(self, hidden_states: Tensor) -> nn.Module:
+    def _passed_by(
+        self, way: _Way, hidden_states: Tensor, args: Any, kwargs: Any
+    ) -> Any:
+        """Return what the layer would in form, and any states.
+
+        T5's first layer makes what the others are given beside states. It follows from
+        lengths alone, and is made anew of those of these rows.
+        """
+        form = self._form
+        if form is None or (form.carries and way.carried is None):
+            made = self.layer(hidden_states, *args, **kwargs)
+            way.running.note(made)
+            self._form = form = _Form.of(made)
+            if form.carries:
+                way.carried = made[1:]
+        beside = way.carried if form.carries else form.beside
+        return hidden_states if beside is None else (hidden_states, *beside)
+
+    def _trimmed(self, way: _Way, width: int) -> nn.Module:
         """Return the layer, or the part of it that rows which end here need."""
-        width = hidden_states.shape[1]
-        if self.running.ending_at is None or not self.trims or width == 1:
+        running = way.running
+        if running.ending_at is None or not way.trims or width == 1:
             return self.layer
-        ending = self.running.ending_at(self.depth + 1, self.running.rows)
+        ending = running.ending_at(self.depth + 1, running.rows)
         if ending is None:
             return self.layer
         return trimmed(self.layer, self.family, ending, width)
 
 
+@dataclass(frozen=True)
+class _Form:
+    """How a layer returns states.
+
+    Attributes
+    ----------
+    beside : tuple or None
+        What it returns beside them; None where states are all.
+    carries : bool
+        Whether that is tensors, which the layers after it are given.
+    """
+
+    beside: tuple[Any, ...] | None
+    carries: bool
+
+    @classmethod
+    def of(cls, made: Any) -> Self:
+        """Return the form of what a layer returned."""
+        if isinstance(made, Tensor):
+            return cls(None, carries=False)
+        carries = any(isinstance(part, Tensor) for part in made[1:])
+        return cls(() if carries else made[1:], carries)
+
+
 class _Aligned(nn.Module):
     """A module between two layers, called with the rows that run."""
 
-    def __init__(self, module: nn.Module, running: RunningRows) -> None:
+    def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = module
-        self.running = running
+        self.way: _Way | None = None
 
     def forward(self, *args: Any) -> Any:
-        return self.module(*self.running.align(args))
+        assert self.way is not None  # as GatedStack.run has set it
+        return self.module(*self.way.running.align(args))

@@ -25,7 +25,7 @@ class RowExits:
     Parameters
     ----------
     batch : Batch
-        Where exits are planned, its deepest rows stand first.
+        Of which some rows may run in a pass, and others in other passes.
     policy : ExitPolicy
     scoring : Scoring
         Of this batch.
@@ -58,10 +58,27 @@ class RowExits:
         self._last = last
         self._clock = clock
         self._decides_at = -1 if policy.decide_at is None else policy.decide_at
-        self._running = np.arange(n_rows)
+        self._running = np.arange(n_rows)  # of the pass that is on
         self._lost = np.zeros(n_rows, dtype=bool)
         self._passed: list[Tensor] = []  # what was read on the way to the decision
         self._noted: list[tuple[int, IntArray, Tensor]] = []
+
+    def enter(self, rows: IntArray) -> IntArray:
+        """Begin a pass of some of the rows.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n,), int
+
+        Returns
+        -------
+        rows : ndarray of shape (n,), int
+            In which order they have to run: the deepest first, as far as that is known.
+        """
+        deepest_first = np.argsort(-self.exits.depths[rows], kind="stable")
+        self._running = rows[deepest_first]
+        self._passed = []
+        return self._running
 
     def visit(self, depth: int, hidden: Tensor, rows: Tensor) -> GoingOn:
         """Read the rows that leave here, and say which go on."""
@@ -138,23 +155,27 @@ class RowExits:
         """Ask for the exits; note the rows whose exit was passed, deepest first."""
         states = self.batch.read(self._decides_at, hidden, rows).float()
         keys = self.batch.together(states, rows).cpu().numpy()
-        self._lost = ~np.isfinite(keys).all(axis=1)  # nothing can decide about them
-        if not self._lost.all():
+        running = self._running
+        lost = ~np.isfinite(keys).all(axis=1)  # nothing can decide about them
+        depths, undecided = self.exits.depths[running], self.exits.undecided[running]
+        if not lost.all():
             with self._clock.part("search"):
-                known = self._policy.depths(keys[~self._lost], self._last)
-            self.exits.depths[~self._lost] = known.depths
-            self.exits.undecided[~self._lost] = known.undecided
-        depths = self.batch.decided_together(self.exits.depths, self._running)
-        undecided = self.batch.decided_together(self.exits.undecided, self._running)
-        self.exits = Exits(depths, undecided)
-        depths[self._lost] = 0
+                known = self._policy.depths(keys[~lost], self._last)
+            depths[~lost], undecided[~lost] = known.depths, known.undecided
+        depths = self.batch.decided_together(depths, running)
+        depths[lost] = 0
+        self._lost[running] = lost
+        self.exits.depths[running] = depths
+        self.exits.undecided[running] = self.batch.decided_together(undecided, running)
         for passed, read in enumerate(self._passed):
             at = np.flatnonzero(depths == passed)
             if len(at):
-                self._note(passed, at, read[torch.from_numpy(at).to(read.device)])
+                there = torch.from_numpy(at).to(read.device)
+                self._note(passed, running[at], read[there])
         deeper = np.argsort(-depths, kind="stable")
-        self._running = deeper[depths[deeper] > self._decides_at]
-        return torch.from_numpy(self._running).to(hidden.device)
+        deeper = deeper[depths[deeper] > self._decides_at]
+        self._running = running[deeper]
+        return torch.from_numpy(deeper).to(hidden.device)
 
     def _note(self, depth: int, rows: IntArray, read: Tensor) -> None:
         self.exits.depths[rows] = depth

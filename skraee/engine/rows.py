@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,10 +16,33 @@ from skraee.engine.last_layer import Needed
 GoingOn = int | Tensor | None
 Visit = Callable[[int, Tensor, Tensor], GoingOn]
 EndingAt = Callable[[int, Tensor], Needed | None]
+#: ``waits(depth, n_rows)``: whether so many rows that go on wait there for others.
+Waits = Callable[[int, int], bool]
 
 
-class AllRowsLeft(Exception):
-    """No row of the batch wants a deeper layer: the pass is over."""
+@dataclass(frozen=True, eq=False)
+class Parked:
+    """Rows that wait at a depth which they have been read at.
+
+    Attributes
+    ----------
+    depth : int
+    rows : Tensor of shape (n,)
+        Their numbers.
+    hidden : Tensor of shape (n, T, H)
+        Their states; of a decoder T is 1.
+    encoded : Tensor of shape (n, T, H) or None
+        Of rows that wait in a decoder what its layers read of the encoder.
+    """
+
+    depth: int
+    rows: Tensor
+    hidden: Tensor
+    encoded: Tensor | None = None
+
+
+class PassIsOver(Exception):
+    """No row of the batch wants a deeper layer in this pass."""
 
 
 class RunningRows:
@@ -35,14 +59,32 @@ class RunningRows:
         ``ending_at(depth, rows) -> Needed or None``: which tokens of the rows that run
         the layer before a depth has to compute: all of rows that go on, the read
         position of those that end.
+    entry : Parked, optional
+        Where the rows enter the stack, and with what: they have run the layers before
+        it. By default they enter with their embeddings.
+    waits : callable, optional
+        Asked wherever rows have left.
+
+    Attributes
+    ----------
+    parked : Parked or None
+        The rows that wait, once the pass is over.
     """
 
     def __init__(
-        self, visit: Visit, rows: Tensor, ending_at: EndingAt | None = None
+        self,
+        visit: Visit,
+        rows: Tensor,
+        ending_at: EndingAt | None = None,
+        entry: Parked | None = None,
+        waits: Waits | None = None,
     ) -> None:
         self.visit = visit
         self.rows = rows
         self.ending_at = ending_at
+        self.entry = entry
+        self.parked: Parked | None = None
+        self.waits = waits
         self._n_entered = len(rows)
         # Which of the rows that entered run: the first so many, or in another order.
         self._running: int | Tensor = len(rows)
@@ -52,7 +94,19 @@ class RunningRows:
 
     def arrive(self, depth: int, hidden: Tensor) -> Tensor:
         """Visit a depth and return the states of the rows that go on."""
-        return self._next_batch(hidden, self.visit(depth, hidden, self.rows))
+        if self.entry is not None and depth == self.entry.depth:  # visited before
+            self._kept_since = None
+            return self.entry.hidden
+        keep = self.visit(depth, hidden, self.rows)
+        hidden = self._next_batch(hidden, keep)
+        if keep is not None and self.waits and self.waits(depth, len(self.rows)):
+            self.parked = Parked(depth, self.rows, hidden)
+            raise PassIsOver
+        return hidden
+
+    def have_run_layer(self, depth: int) -> bool:
+        """Whether all rows have run the layer behind a depth in other batches."""
+        return self.entry is not None and depth < self.entry.depth
 
     def _next_batch(self, hidden: Tensor, keep: GoingOn) -> Tensor:
         """Make the rows that go on the batch of the next layer.
@@ -60,8 +114,8 @@ class RunningRows:
         The one place where rows of a batch become the next batch. What a row takes
         along is its states (of `hidden`), its number (of `rows`) and its place among
         the rows that entered the stack, by which `align` finds its share of masks and
-        positions. Whoever parks rows here, and joins those of several batches, has to
-        join these three.
+        positions. Rows that wait take states and numbers alone: the model makes masks
+        and positions anew, of the rows that they enter the layers with.
         """
         self._kept_since = keep
         if keep is None:
@@ -72,7 +126,7 @@ class RunningRows:
             self._running = _take(self._places(), keep)
         self.rows = _take(self.rows, keep)
         if len(self.rows) == 0:
-            raise AllRowsLeft
+            raise PassIsOver
         return _take(hidden, keep)
 
     def note(self, made: Any) -> None:

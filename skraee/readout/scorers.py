@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -35,11 +37,14 @@ class RidgeScorer:
         kinds: Sequence[StateKind],
         device: torch.device,
     ) -> None:
-        self.coef = torch.from_numpy(readout.coef).to(device)
-        self.intercept = torch.from_numpy(readout.intercept).to(device)
-        self.weight = torch.from_numpy(readout.weight).float().to(device)
-        self.total_weight = readout.weight.sum(axis=1).cumsum().tolist()
-        self.inverse_temperature = readout.inverse_temperature.tolist()
+        # Of each depth what is added to each product (P, 1, C), its matrix (P, H, C),
+        # and the weights (P,) of what the parts say.
+        self.n_classes = readout.n_classes
+        self.intercept = _by_depth(readout.intercept[:, :, None], device)
+        self.coef = _by_depth(readout.coef, device)
+        self.weight = _by_depth(readout.weight.astype(np.float32), device)
+        self.total_weight: list[float] = readout.weight.sum(axis=1).cumsum().tolist()
+        self.inverse_temperature: list[float] = readout.inverse_temperature.tolist()
         self._final_norms = final_norms
         self._kinds = kinds
 
@@ -53,17 +58,22 @@ class _RidgeScoring(RunningScoring):
     def __init__(self, scorer: RidgeScorer, states: DepthStates) -> None:
         self._scorer = scorer
         self._states = states
-        n_classes = scorer.intercept.shape[2]
-        self._sums = scorer.coef.new_zeros(len(states.batch.numbers), n_classes)
+        n_rows = len(states.batch.numbers)
+        self._sums = scorer.coef[0].new_zeros(n_rows, scorer.n_classes)
 
     def read(self, depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
         scorer = self._scorer
         features = self._states(depth, hidden, rows).transpose(0, 1).float()
-        linear = torch.baddbmm(
-            scorer.intercept[depth][:, None], features, scorer.coef[depth]
-        )
+        linear = torch.baddbmm(scorer.intercept[depth], features, scorer.coef[depth])
         logs = torch.log_softmax(linear, dim=2)
-        self._sums[rows] += torch.einsum("p,pnc->nc", scorer.weight[depth], logs)
-        total = scorer.total_weight[depth]
-        averaged = self._sums[rows] / total if total else logs.mean(dim=0)
-        return averaged * float(scorer.inverse_temperature[depth])
+        factor, total = scorer.inverse_temperature[depth], scorer.total_weight[depth]
+        if not total:
+            return logs.mean(dim=0).mul(factor)
+        passed: Tensor = self._sums[rows]
+        passed += (scorer.weight[depth] @ logs.flatten(1)).view_as(passed)
+        self._sums[rows] = passed
+        return passed.mul(factor / total)
+
+
+def _by_depth(values: npt.NDArray[np.float32], device: torch.device) -> list[Tensor]:
+    return list(torch.from_numpy(values).to(device).unbind())

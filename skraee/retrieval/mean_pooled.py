@@ -11,7 +11,7 @@ import torch
 
 from skraee.backbone.embeddings import n_positions, refuse_tokens_without_embedding
 from skraee.backbone.headless import read_headless
-from skraee.engine.batching import check_batch_tokens, run_batches
+from skraee.engine.batching import Cutter, check_batch_tokens, run_batches
 from skraee.engine.rotation import changing_rotations_anywhere, sides_of, unused
 from skraee.engine.views import view_of
 from skraee.text.tokenizer import TextTokenizer
@@ -55,7 +55,7 @@ class MeanPooled:
         lengths = [len(row) for row in ids]
         rotations = changing_rotations_anywhere(self.transformers_model)
         sides = sides_of(rotations.values(), lengths)
-        run_batches(lengths, budget, run, sides=sides)
+        run_batches(Cutter(lengths, sides=sides), budget, run)
         return vectors
 
     def _view(self) -> torch.nn.Module:

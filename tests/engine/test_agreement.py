@@ -19,7 +19,7 @@ from skraee.backbone.families import FAMILIES
 from skraee.backbone.handle import Backbone
 from skraee.backbone.loaded import LoadedBackbone
 from skraee.backbone.registry import clear_backbones
-from skraee.engine import agreement, forward_pass, gates, rows
+from skraee.engine import agreement, gates, packing, rows
 from skraee.engine.agreement import believed, check_agreement
 from skraee.engine.batch import Batch
 from skraee.engine.engine import Engine
@@ -154,29 +154,22 @@ def _one_twice(monkeypatch: pytest.MonkeyPatch, backbone: Any) -> Any:
 
 
 def _shifted_positions(monkeypatch: pytest.MonkeyPatch, backbone: Any) -> Any:
-    gated_stack = gates.gated_stack
+    run = gates.GatedStack.run
 
-    def shifted(*args: Any) -> Any:
-        stack, last = gated_stack(*args)
+    def shifted(
+        self: gates.GatedStack, running: Any, input_ids: torch.Tensor, **keywords: Any
+    ) -> Any:
+        positions = torch.arange(input_ids.shape[1])[None] * 2
+        keywords |= {"input_ids": input_ids, "position_ids": positions}
+        return run(self, running, **keywords)
 
-        def run(input_ids: torch.Tensor, **keywords: Any) -> Any:
-            positions = torch.arange(input_ids.shape[1])[None] * 2
-            return stack(input_ids=input_ids, position_ids=positions, **keywords)
-
-        return run, last
-
-    monkeypatch.setattr(forward_pass, "gated_stack", shifted)
+    monkeypatch.setattr(gates.GatedStack, "run", shifted)
     return backbone
 
 
 def _without_mask(monkeypatch: pytest.MonkeyPatch, backbone: Any) -> Any:
-    init = Batch.__init__
-
-    def unmasked(self: Batch, *args: Any, **keywords: Any) -> None:
-        init(self, *args, **keywords)
-        self.mask = None
-
-    monkeypatch.setattr(Batch, "__init__", unmasked)
+    inputs = Batch.inputs
+    monkeypatch.setattr(Batch, "inputs", lambda *args: (inputs(*args)[0], None))
     return backbone
 
 
@@ -188,6 +181,17 @@ def _rows_mixed_up(monkeypatch: pytest.MonkeyPatch, backbone: Any) -> Any:
         return kept.flip(0) if isinstance(keep, int) and kept.ndim == 3 else kept
 
     monkeypatch.setattr(rows, "_take", mixed)
+    return backbone
+
+
+def _rows_mixed_up_on_their_way(monkeypatch: pytest.MonkeyPatch, backbone: Any) -> Any:
+    take = packing.Waiting.take
+
+    def mixed(*args: Any) -> rows.Parked:
+        parked = take(*args)
+        return replace(parked, hidden=parked.hidden.flip(0))
+
+    monkeypatch.setattr(packing.Waiting, "take", mixed)
     return backbone
 
 
@@ -220,6 +224,16 @@ BREAKS: dict[str, tuple[str, Callable[[Any, Any], Any], str]] = {
     "rotary positions": ("llama", _shifted_positions, "the states of depth 1 are off"),
     "no mask": ("bert", _without_mask, "the states of depth 1 are off"),
     "rows": ("bert", _rows_mixed_up, "texts that leave at depth"),
+    "rows that wait": (
+        "bert",
+        _rows_mixed_up_on_their_way,
+        "texts that leave at depth",
+    ),
+    "rows of a decoder that wait": (
+        "t5",
+        _rows_mixed_up_on_their_way,
+        "texts that leave at depth",
+    ),
     "another stack": ("bert", _family(stacks=("bert.encoder",)), "cannot be run"),
     "no such stack": ("bert", _family(stacks=("model",)), "cannot be run"),
     "other layers": (

@@ -11,7 +11,7 @@ import torch
 
 from skraee.backbone.families import FAMILIES
 from skraee.engine import engine as engine_module
-from skraee.engine.batching import run_batches
+from skraee.engine.batching import Cutter, run_batches
 from skraee.engine.engine import Engine
 from skraee.engine.head import LabelHead, label_head
 from skraee.engine.stacks import layers_of
@@ -265,9 +265,8 @@ def test_batches_are_cut_where_the_length_changes_once_they_are_large_enough() -
     lengths = [9] * 40 + [5] * 3 + [4] * 50 + [2]
     seen: list[list[int]] = []
     run_batches(
-        lengths,
+        Cutter(lengths, same_length=True),
         1600,
         lambda rows: seen.append([lengths[row] for row in rows]),
-        same_length=True,
     )
     assert seen == [[9] * 40, [5] * 3 + [4] * 50, [2]]

@@ -16,7 +16,7 @@ from skraee import Backbone, Encoder, RAEEClassifier
 from skraee.backbone.loaded import LoadedBackbone
 from skraee.baselines.sleb.block_search import losses_without
 from skraee.baselines.sleb.exercises import Exercise
-from skraee.engine.batching import run_batches
+from skraee.engine.batching import Cutter, run_batches
 from skraee.engine.engine import Engine
 from skraee.engine.rotation import changing_rotations
 from tests.support.checkpoints import small_tokenizer
@@ -153,9 +153,8 @@ def test_batches_hold_rows_of_one_side() -> None:
     lengths = [5, 30, 4, 14, 13, 14, 3]
     sides = [max(n, 12) for n in lengths]
     seen: list[list[int]] = []
-    run_batches(
-        lengths, 40, lambda rows: seen.append([lengths[i] for i in rows]), sides=sides
-    )
+    cutter = Cutter(lengths, sides=sides)
+    run_batches(cutter, 40, lambda rows: seen.append([lengths[i] for i in rows]))
     assert seen == [[30], [14, 14], [13], [5, 4, 3]]
 
 

@@ -51,6 +51,8 @@ class TokenEngine(Engine):
         If the backbone's layers cannot leave tokens out.
     """
 
+    packs_again = False  # what a token last was stays with its batch
+
     def __init__(
         self,
         backbone: LoadedBackbone,
@@ -66,11 +68,12 @@ class TokenEngine(Engine):
         self, batch: Batch, visit: Visit, ending_at: EndingAt | None
     ) -> TokenFlight:
         """Return the rows of a batch, each token with its own layers."""
-        layers = torch.zeros(batch.ids.shape, dtype=torch.int64)
+        width = int(batch.n_tokens.max())
+        layers = torch.zeros(len(batch.numbers), width, dtype=torch.int64)
         for row, number in enumerate(batch.numbers):
             own = torch.from_numpy(self._layers[number])
             layers[row, : len(own)] = own  # what fills a row up runs none
-        return TokenFlight(visit, batch.rows, ending_at, layers.to(batch.ids.device))
+        return TokenFlight(visit, batch.rows, ending_at, layers.to(batch.rows.device))
 
 
 def check_leaves_tokens_out(backbone: LoadedBackbone) -> None:

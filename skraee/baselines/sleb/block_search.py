@@ -20,7 +20,12 @@ from skraee.baselines.sleb.exercises import Exercise
 from skraee.baselines.sleb.lm_loss import LanguageModelLoss
 from skraee.baselines.sleb.stack_replay import StackReplay
 from skraee.engine.batch import Batch
-from skraee.engine.batching import BatchTokens, check_batch_tokens, run_batches
+from skraee.engine.batching import (
+    BatchTokens,
+    Cutter,
+    check_batch_tokens,
+    run_batches,
+)
 from skraee.engine.rotation import rotations_of, sides_of
 from skraee.readout.ties import first_largest
 from skraee.text.prompt import Prompt
@@ -109,12 +114,9 @@ def losses_without(
 
     read = [len(e.prompt.ids) for e in exercises]
     lengths = [n + len(e.decoder_ids) for n, e in zip(read, exercises, strict=True)]
-    run_batches(
-        lengths,
-        check_batch_tokens(batch_tokens, backbone.device),
-        run,
-        sides=sides_of(rotations_of(rest.model, rest.family), read),
-    )
+    sides = sides_of(rotations_of(rest.model, rest.family), read)
+    budget = check_batch_tokens(batch_tokens, backbone.device)
+    run_batches(Cutter(lengths, sides=sides), budget, run)
     n_targets = sum(len(e.targets) for e in exercises)
     return {
         block: total / n_targets if np.isfinite(total) else np.inf
@@ -128,12 +130,13 @@ def _losses_of_batch(
     """Yield each place at which a block may go, and the loss without that block."""
     family = backbone.family
     batch = _batch([e.prompt for e in exercises], backbone, family.kind != "causal")
-    inputs: dict[str, Any] = {"input_ids": batch.ids, "attention_mask": batch.mask}
+    ids, mask = batch.inputs(batch.rows)
+    inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": mask}
     if family.kind == "causal":
         inputs["use_cache"] = False
     replay = StackReplay(backbone, family.stacks[0], **inputs)
     if family.kind == "seq2seq":
-        decode = _decoding(backbone, exercises, batch.mask)
+        decode = _decoding(backbone, exercises, mask)
         for place, encoded in replay.without_each():
             yield place, loss_of(decode(encoded).whole(), exercises)
         n_encoder = len(replay.calls)
@@ -151,7 +154,8 @@ def _decoding(
     model, family = backbone.model, backbone.family
     encoder, decoder = family.stacks
     answers = [Prompt(e.decoder_ids, 0, ()) for e in exercises]
-    answer_ids = _batch(answers, backbone, sees_padding=False).ids
+    batch = _batch(answers, backbone, sees_padding=False)
+    answer_ids, _ = batch.inputs(batch.rows)
 
     def decode(encoded: Tensor) -> StackReplay:
         for name in family.final_norms:

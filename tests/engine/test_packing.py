@@ -1,0 +1,174 @@
+"""Rows that go on are packed again, and answer as they did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from skraee.engine import engine as engine_module
+from skraee.engine import packing
+from skraee.engine.engine import Engine
+from skraee.engine.exit_policy import AtGivenDepths
+from skraee.text.prompt import Prompt
+from tests.support.models import MODELS, loaded
+from tests.support.prompts import prompts_for
+from tests.support.ways import WAYS, on_the_way
+
+LENGTHS = tuple(np.random.default_rng(0).integers(4, 16, 40).tolist())
+# Ways in which rows leave by themselves; in the others all go on to the end.
+LEAVING = [way for way in WAYS if way not in ("sweep", "every depth")]
+
+
+class Passes:
+    """Notes each pass of rows that are packed again."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.n_rows: list[int] = []
+        self.entered_at: list[int] = []
+        self._run = packing.forward_pass
+        monkeypatch.setattr(packing, "forward_pass", self)
+
+    def __call__(self, backbone: Any, batch: Any, running: Any) -> None:
+        """Run, and note."""
+        self.n_rows.append(len(running.rows))
+        depth = 0 if running.entry is None else running.entry.depth
+        self.entered_at.append(depth)
+        self._run(backbone, batch, running)
+
+
+def engines(name: str, **settings: Any) -> tuple[Engine, Engine]:
+    """Return one that packs again, and one that does not."""
+    plain = Engine(loaded(name))
+    plain.packs_again = False
+    return Engine(loaded(name), **settings), plain
+
+
+def drawn_exits(n_prompts: int, n_layers: int, seed: int = 2) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, n_layers + 1, n_prompts)
+
+
+@pytest.mark.parametrize("way", LEAVING)
+@pytest.mark.parametrize("name", MODELS)
+def test_rows_that_are_packed_again_answer_as_they_did(
+    name: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packs, plain = engines(name, batch_tokens=50)
+    prompts = prompts_for(packs.backbone.family.kind, LENGTHS)
+    exits = drawn_exits(len(prompts), plain.n_layers)
+    expected = WAYS[way](plain, prompts, exits)
+    passes = Passes(monkeypatch)
+    found = WAYS[way](packs, prompts, exits)
+    if way.startswith("given"):
+        assert sum(passes.entered_at) > 0  # some have waited
+    for answer, values in expected.items():
+        np.testing.assert_allclose(found[answer], values, rtol=1e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("way", LEAVING)
+@pytest.mark.parametrize("name", ["bert", "gemma2", "t5"])
+def test_windows_that_are_packed_again_answer_as_they_did(name: str, way: str) -> None:
+    packs, plain = engines(name, batch_tokens=60)
+    windows = prompts_for(packs.backbone.family.kind, LENGTHS)
+    prompts = [in_windows(windows[i : i + 1 + i % 3]) for i in range(0, 36, 3)]
+    exits = drawn_exits(len(prompts), plain.n_layers)
+    expected = WAYS[way](plain, prompts, exits)
+    found = WAYS[way](packs, prompts, exits)
+    for answer, values in expected.items():
+        np.testing.assert_allclose(found[answer], values, rtol=1e-5, atol=2e-5)
+
+
+def in_windows(windows: list[Prompt]) -> Prompt:
+    first, *rest = windows
+    return replace(first, further=tuple(rest))
+
+
+@pytest.mark.parametrize("name", ["bert", "gpt2", "t5"])
+def test_what_a_layer_costs_follows_the_number_of_rows_that_run_it(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packs, plain = engines(name, batch_tokens=64)
+    lengths = (8,) * 64
+    prompts = prompts_for(packs.backbone.family.kind, lengths)
+    exits = np.repeat([0, 1, 2, plain.n_layers], [32, 16, 8, 8])
+    exits = np.random.default_rng(0).permutation(exits)
+    passes = Passes(monkeypatch)
+    packs.run(prompts, AtGivenDepths(exits), on_the_way(packs))
+    # Eight batches of eight enter; half of each leaves at once, and those that go on
+    # make four full batches, then two, then one.
+    entered = np.array(passes.entered_at)
+    assert (np.array(passes.n_rows)[entered == 0] == 8).sum() >= 8
+    assert len(passes.n_rows) <= 16
+
+
+@pytest.mark.parametrize("name", ["bert", "gpt2"])
+@pytest.mark.parametrize("most", [1, 3, 7])
+def test_rows_that_do_not_fit_into_memory_run_in_smaller_batches(
+    name: str, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packs, plain = engines(name)
+    prompts = prompts_for(packs.backbone.family.kind, LENGTHS)
+    exits = drawn_exits(len(prompts), plain.n_layers)
+    expected = plain.run(prompts, AtGivenDepths(exits), on_the_way(plain))
+    run = packing.forward_pass
+
+    def greedy(backbone: Any, batch: Any, running: Any) -> None:
+        if len(running.rows) > most:
+            raise torch.OutOfMemoryError("too much")
+        run(backbone, batch, running)
+
+    monkeypatch.setattr(packing, "forward_pass", greedy)
+    told: list[int] = []
+    found = packs.run(
+        prompts, AtGivenDepths(exits), on_the_way(packs), on_progress=told.append
+    )
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
+    assert sum(told) == len(prompts)
+
+
+def test_what_runs_again_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    packs, plain = engines("bert", batch_tokens=100)
+    prompts = prompts_for("masked", LENGTHS)
+    exits = drawn_exits(len(prompts), plain.n_layers)
+    run = packing.forward_pass
+    n_passes = 0
+
+    def failing_once(backbone: Any, batch: Any, running: Any) -> None:
+        nonlocal n_passes
+        n_passes += 1
+        if n_passes == 4:
+            raise torch.OutOfMemoryError("too much")
+        run(backbone, batch, running)
+
+    monkeypatch.setattr(packing, "forward_pass", failing_once)
+    told: list[int] = []
+    packs.run(prompts, AtGivenDepths(exits), on_the_way(packs), on_progress=told.append)
+    assert sum(told) == len(prompts)
+    assert min(told) > 0
+
+
+@pytest.mark.parametrize("name", ["bert", "t5"])
+def test_chunks_are_of_so_many_tokens_as_may_wait(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packs, plain = engines(name, batch_tokens=40)
+    prompts = prompts_for(packs.backbone.family.kind, LENGTHS)
+    exits = drawn_exits(len(prompts), plain.n_layers)
+    expected = plain.run(prompts, AtGivenDepths(exits), on_the_way(plain))
+    n_tokens: list[int] = []
+    begin: Callable[..., Any] = packing.Descent.run
+
+    def noting(self: Any, progress: Any) -> None:
+        n_tokens.append(int(self._chunk.n_tokens.sum()))
+        begin(self, progress)
+
+    monkeypatch.setattr(packing.Descent, "run", noting)
+    monkeypatch.setattr(engine_module, "_PARKED_BYTES", {"cpu": 100 * 16 * 4})
+    found = packs.run(prompts, AtGivenDepths(exits), on_the_way(packs))
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
+    assert len(n_tokens) > 2
+    assert max(n_tokens) <= 100
