@@ -99,10 +99,13 @@ def state_of_files(source: Path) -> tuple[tuple[str, int, int, int], ...] | None
     for adapter in filter(is_adapter, (source, *parts)):
         base = Path(base_of(adapter)[0])
         files |= dict(_files(base, module_folders(base)))
-    return tuple(
-        (path, found.st_size, found.st_mtime_ns, found.st_ino)
-        for path, found in sorted(files.items())
-    ) or None
+    return (
+        tuple(
+            (path, found.st_size, found.st_mtime_ns, found.st_ino)
+            for path, found in sorted(files.items())
+        )
+        or None
+    )
 
 
 def _files(source: Path, parts: Sequence[Path]) -> Iterator[tuple[str, os.stat_result]]:

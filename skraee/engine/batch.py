@@ -227,7 +227,8 @@ class Batch:
         length = torch.linalg.vector_norm(hidden, dim=-1, dtype=torch.float32)
         scale = hidden.shape[-1] ** 0.5 / length.clamp(min=1e-6)
         weights = self._shares[:, :, : hidden.shape[1]][rows] * scale[:, None]
-        return torch.bmm(weights.to(hidden.dtype), hidden)
+        # In float32, whose products need no kernel for each shape.
+        return rounded(torch.bmm(weights, hidden.float()), hidden.dtype)
 
     def _share_of_each_token(self) -> Tensor:
         """Return what a token counts for in each of the two means: (b, 2, T)."""

@@ -20,7 +20,7 @@ _AUTO_TOKENS = {"cpu": 4096, "cuda": 65536}
 # A batch of one length may be this many times smaller: on a CPU batches of some hundred
 # tokens still cost less than filling up and a mask (RoBERTa-large's shape, bfloat16:
 # 5 % less time for 256 texts of 32 lengths).
-_ENOUGH = 16
+_ENOUGH = 4
 
 
 def check_batch_tokens(batch_tokens: BatchTokens, device: torch.device) -> int:

@@ -14,15 +14,11 @@ from typing import Any, Self
 from torch import Tensor, nn
 
 from skraee.backbone.families import Family
+from skraee.engine.few_shapes import Filling, with_few_shapes
 from skraee.engine.last_layer import trimmed
 from skraee.engine.rows import RunningRows
-from skraee.engine.stacks import (
-    Front,
-    layers_of,
-    modules_between,
-    open_stack,
-    run_stack,
-)
+from skraee.engine.stacks import layers_of, modules_between, open_stack, run_stack
+from skraee.engine.views import Front
 
 
 class GatedStack:
@@ -44,8 +40,9 @@ class GatedStack:
     def __init__(
         self, model: nn.Module, family: Family, stack: str, first_depth: int
     ) -> None:
+        self._filling = Filling()
         gates = [
-            Gate(layer, first_depth + i, family)
+            Gate(with_few_shapes(layer, self._filling), first_depth + i, family)
             for i, layer in enumerate(layers_of(model, family, stack))
         ]
         between = {
@@ -84,6 +81,7 @@ class GatedStack:
         finally:
             for stop in self._stops:
                 stop.way = None
+            self._filling.forget()
 
 
 class _Way:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from skraee.backbone.families import Family
 from skraee.engine.rotation import changing_rotations, unused
-from skraee.engine.views import view_of
+from skraee.engine.views import Front, view_of
 
 
 def layers_of(model: nn.Module, family: Family, stack: str) -> list[nn.Module]:
@@ -72,21 +72,6 @@ def run_stack(view: nn.Module, **inputs: Any) -> Tensor:
     except _LastLayerDone as done:
         return done.states
     raise RuntimeError("the last layer of the stack was not called")
-
-
-class Front(nn.Module):
-    """What stands in front of a model's own layer, in its place."""
-
-    def __init__(self, layer: nn.Module) -> None:
-        super().__init__()
-        self.layer = layer
-
-    def __getattr__(self, name: str) -> Any:
-        # Some models ask a layer for its kind (attention_type) before they call it.
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            return getattr(super().__getattr__("layer"), name)
 
 
 class _LastLayerDone(Exception):

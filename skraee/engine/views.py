@@ -8,8 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
+from typing import Any
 
 from torch import nn
+
+
+class Front(nn.Module):
+    """What stands in front of a model's own layer, in its place."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def __getattr__(self, name: str) -> Any:
+        # Some models ask a layer for its kind (attention_type) before they call it.
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("layer"), name)
 
 
 def view_of(module: nn.Module, replaced: Mapping[str, nn.Module | None]) -> nn.Module:

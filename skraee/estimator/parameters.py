@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from skraee.backbone.handle import as_backbone
-from skraee.backbone.precision import resolve_devices, resolve_dtype
+from skraee.backbone.precision import is_auto, resolve_devices, resolve_dtype
 from skraee.engine.batching import check_batch_tokens
 from skraee.estimator.checks import (
     check_choice,
@@ -171,7 +171,7 @@ _CHECKS: dict[str, Callable[[str, Any], object]] = {
     "max_length": check_length,
     "class_weight": _check_class_weight,
     "batch_tokens": lambda _, tokens: check_batch_tokens(tokens, torch.device("cpu")),
-    "device": lambda _, device: resolve_devices(device),
+    "device": lambda _, device: is_auto(device) or resolve_devices(device),
     "dtype": lambda _, dtype: resolve_dtype(dtype, torch.device("cpu")),
     "memory": lambda _, memory: store_for(memory),
     "n_jobs": _check_n_jobs,

@@ -8,7 +8,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from skraee.backbone.loaded import LoadedBackbone
-from skraee.engine.stacks import Front, layers_of, open_stack, run_stack
+from skraee.engine.stacks import layers_of, open_stack, run_stack
+from skraee.engine.views import Front
 
 
 class StackReplay:

@@ -1,0 +1,145 @@
+"""Products of few shapes: filled up, and their answers as they were."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from skraee.backbone.loaded import LoadedBackbone, in_dtype
+from skraee.engine import few_shapes
+from skraee.engine.engine import Engine
+from skraee.engine.exit_policy import AtGivenDepths
+from skraee.engine.few_shapes import Filling, filled_up, with_few_shapes
+from skraee.engine.stacks import layers_of
+from tests.support.models import MODELS, loaded
+from tests.support.prompts import prompts_for
+from tests.support.ways import on_the_way
+
+LENGTHS = tuple(np.random.default_rng(0).integers(4, 40, 60).tolist())
+
+
+def in_bfloat16(name: str) -> LoadedBackbone:
+    plain = loaded(name)
+    model = in_dtype(deepcopy(plain.model), torch.bfloat16)
+    return replace(plain, model=model, dtype=torch.bfloat16, _derived={})
+
+
+def test_rows_are_filled_up_by_little_to_few_numbers() -> None:
+    n_rows = np.arange(1, 5_000)
+    filled = np.array([filled_up(int(n)) for n in n_rows])
+    assert (filled >= n_rows).all()
+    assert (filled <= n_rows * (1 + 1 / 16)).all()
+    assert [filled_up(int(n)) for n in filled] == filled.tolist()
+    assert len(np.unique(filled)) < 200
+
+
+class TwoProducts(nn.Module):
+    """Two products that read one tensor, and one that reads theirs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(8, 6), nn.Linear(8, 6)
+        self.out = nn.Linear(6, 5)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        return self.out(self.first(tokens) * self.second(tokens))
+
+
+@pytest.fixture
+def padded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """Shapes of what is filled up, one after the other."""
+    seen: list[tuple[int, ...]] = []
+    pad = nn.functional.pad
+
+    def noting(tokens: torch.Tensor, *args: Any) -> torch.Tensor:
+        seen.append(tuple(tokens.shape))
+        return pad(tokens, *args)
+
+    monkeypatch.setattr(few_shapes.nn.functional, "pad", noting)
+    return seen
+
+
+def test_what_several_products_read_is_filled_up_once(
+    padded: list[tuple[int, ...]],
+) -> None:
+    layer, filling = TwoProducts().bfloat16(), Filling()
+    tokens = torch.randn(7, 11, 8).bfloat16()
+    with torch.no_grad():
+        found = with_few_shapes(layer, filling)(tokens)
+        torch.testing.assert_close(found, layer(tokens))
+        assert padded == [(77, 8), (77, 6)]
+        tokens += 1  # what is changed in place is filled up anew
+        found = with_few_shapes(layer, filling)(tokens)
+        torch.testing.assert_close(found, layer(tokens))
+
+
+def test_float32_and_few_rows_are_left_alone(padded: list[tuple[int, ...]]) -> None:
+    layer = TwoProducts()
+    view = with_few_shapes(layer, Filling())
+    with torch.no_grad():
+        tokens = torch.randn(7, 11, 8)
+        assert torch.equal(view(tokens), layer(tokens))
+        with_few_shapes(layer.bfloat16(), Filling())(tokens[:5].bfloat16())
+    assert padded == []
+
+
+def test_products_of_other_classes_are_left_alone() -> None:
+    class Own(nn.Linear):
+        pass
+
+    layer = nn.Sequential(Own(4, 4), nn.ReLU())
+    assert with_few_shapes(layer, Filling()) is layer
+
+
+def test_nothing_is_held_when_a_pass_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Filling] = []
+    init = Filling.__init__
+    monkeypatch.setattr(
+        Filling, "__init__", lambda self: (init(self), made.append(self))[0]
+    )
+    backbone = in_bfloat16("bert")
+    engine = Engine(backbone)
+    exits = np.full(len(LENGTHS), engine.n_layers)
+    prompts = prompts_for("masked", LENGTHS)
+    engine.run(prompts, AtGivenDepths(exits), on_the_way(engine))
+    assert [filling._last for filling in made] == [None]
+
+
+# Falcon's products are of a class of its own.
+@pytest.mark.parametrize("name", [n for n in MODELS if not n.startswith("falcon")])
+def test_products_of_batches_from_which_rows_leave_have_few_shapes(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backbone = in_bfloat16(name)
+    prompts = prompts_for(backbone.family.kind, LENGTHS)
+    engine = Engine(backbone, batch_tokens=600)
+    exits = np.random.default_rng(2).integers(0, engine.n_layers + 1, len(prompts))
+    n_rows: list[int] = []
+    products = {cls: cls.forward for cls in few_shapes._PRODUCTS}
+    within = {
+        id(module)
+        for stack in backbone.family.stacks
+        for layer in layers_of(backbone.model, backbone.family, stack)
+        for module in layer.modules()
+    }
+
+    def noting(self: Any, tokens: torch.Tensor) -> torch.Tensor:
+        if id(self) in within:
+            n_rows.append(tokens.numel() // tokens.shape[-1])
+        return products[type(self)](self, tokens)
+
+    for cls in products:
+        monkeypatch.setattr(cls, "forward", noting)
+    found = engine.run(prompts, AtGivenDepths(exits), on_the_way(engine))
+    assert n_rows == [filled_up(n) for n in n_rows]
+    assert max(n_rows) > 64
+    monkeypatch.setattr(few_shapes, "filled_up", lambda n: n)
+    plain = Engine(backbone, batch_tokens=600)
+    expected = plain.run(prompts, AtGivenDepths(exits), on_the_way(plain))
+    np.testing.assert_allclose(found.scores, expected.scores, atol=0.15)
