@@ -17,9 +17,10 @@ OnProgress = Callable[[int], None]
 # float32 and bfloat16); a GPU wants enough work for its cores.
 _AUTO_TOKENS = {"cpu": 4096, "cuda": 65536}
 
-# A batch of one length may be this many times smaller: on a CPU batches of some hundred
-# tokens still cost less than filling up and a mask (RoBERTa-large's shape, bfloat16:
-# 5 % less time for 256 texts of 32 lengths).
+# A batch of like lengths may be this many times smaller: on a CPU batches of 1,000
+# tokens cost less than filling up and a mask (1,000 texts of SST-2 in bfloat16, exit by
+# confidence: 10 % less time on mpnet than 16 times smaller ones, which took kernels for
+# more shapes; on Gemma 3 270M 20 % less than batches of any lengths).
 _ENOUGH = 4
 
 
@@ -134,9 +135,10 @@ class Cutter:
     ----------
     lengths : sequence of n int
         Tokens of each text, or of one of its windows.
-    same_length : bool, default=False
-        Whether batches of one length are worth smaller batches: they need no mask
-        and no filling up.
+    alike : float, default=0.0
+        Share of the tokens of a batch's longest text that the others have at least,
+        where a smaller batch of these is enough to run: 1 where what is filled up needs
+        a mask.
     sides : sequence of n hashable values, optional
         Of each text; only texts of equal sides share a batch. Such texts lie together
         when they are sorted by length.
@@ -153,14 +155,14 @@ class Cutter:
         self,
         lengths: Sequence[int],
         *,
-        same_length: bool = False,
+        alike: float = 0.0,
         sides: Sequence[Hashable] | None = None,
         n_windows: Sequence[int] | None = None,
     ) -> None:
         self._widths = np.asarray(lengths, dtype=np.int64)
         ones = np.ones_like(self._widths)
         self._n_rows = ones if n_windows is None else np.asarray(n_windows)
-        self._same_length = same_length
+        self._alike = alike
         self._sides = sides
         self.order = np.argsort(-self._widths, kind="stable")
 
@@ -187,9 +189,10 @@ class Cutter:
         texts = _within(batch_tokens // longest, texts, self._n_rows)
         if self._sides is not None:
             texts = _of_one_side(texts, self._sides)
-        if self._same_length:
+        if self._alike:
+            least = self._alike * self._widths[texts[0]]
             enough = batch_tokens // _ENOUGH
-            texts = _of_one_length(texts, self._widths, self._n_rows, enough)
+            texts = _of_like_length(texts, self._widths, self._n_rows, least, enough)
         return texts
 
 
@@ -207,13 +210,17 @@ def _of_one_side(texts: np.ndarray, sides: Sequence[Hashable]) -> np.ndarray:
     return texts[: len(own)]
 
 
-def _of_one_length(
-    texts: np.ndarray, lengths: np.ndarray, n_rows: np.ndarray, enough: int
+def _of_like_length(
+    texts: np.ndarray,
+    lengths: np.ndarray,
+    n_rows: np.ndarray,
+    least: float,
+    enough: int,
 ) -> np.ndarray:
-    """Cut texts, longest first, where the length changes and there is enough to run."""
+    """Cut texts, longest first, where they get shorter and there is enough to run."""
     own, n_before = lengths[texts], n_rows[texts].cumsum()
     for last in np.flatnonzero(np.diff(own)):
-        if n_before[last] * own[0] >= enough:
+        if own[last + 1] < least and n_before[last] * own[0] >= enough:
             return texts[: last + 1]
     return texts
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from skraee.backbone.ambient import own_torch_state
+from skraee.backbone.heap import give_back_free_memory
 from skraee.engine.batch import Batch
 from skraee.engine.batching import (
     BatchTokens,
@@ -52,6 +53,11 @@ Float32Array = npt.NDArray[np.float32]
 
 # What the states of all texts of a chunk may take; half of it where half has left.
 _PARKED_BYTES = {"cpu": 1 << 28, "cuda": 1 << 31}
+# Behind so many, memory that malloc keeps between kernels, which torch makes for new
+# shapes of batches, is given back: 500 MB after 10,000 texts, in 0.02 s.
+_MANY_PROMPTS = 512
+# Of texts that need no mask where they are filled up, that is by at most an eighth.
+_ALIKE_WITHOUT_MASK = 7 / 8
 _USUAL_WIDTH = 1024  # of states, where a configuration does not say it
 
 
@@ -339,6 +345,8 @@ class Engine:
 
         found, n_repeated = read_finite(self.backbone, len(prompts), read)
         self.n_repeated += n_repeated
+        if len(prompts) >= _MANY_PROMPTS:
+            give_back_free_memory()
         return found
 
     def _pass(
@@ -453,7 +461,7 @@ def _cutter(
     held = n_prefix // 4
     return Cutter(
         [length + held for length in lengths],
-        same_length=backbone.family.kind != "causal",
+        alike=_ALIKE_WITHOUT_MASK if backbone.family.kind == "causal" else 1.0,
         # Texts are whole, where sides differ.
         sides=sides_of(rotations_of(backbone.model, backbone.family), lengths),
         n_windows=n_windows,

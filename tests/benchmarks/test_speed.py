@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.speed import loading, memory, pipelines, predict, texts
+from benchmarks.speed import depth, loading, memory, pipelines, predict, texts
 from benchmarks.speed.__main__ import main
 from benchmarks.speed.shapes import SHAPES, Shape, exits_with_mean
 from benchmarks.speed.tokenizer import learnt_tokenizer
 from skraee import Backbone, toy
-from tests.benchmarks.tiny import save_tiny, write_task
+from tests.benchmarks.tiny import save_sentence_encoder, save_tiny, write_task
 
 SIZE = {"vocab_size": 30_000, "hidden_size": 16, "num_hidden_layers": 4}
 SIZE |= {"num_attention_heads": 2, "intermediate_size": 32}
@@ -116,6 +116,49 @@ def test_figures_of_predict_run_on_real_texts(run: Run) -> None:
     agreeing = [line for line in lines if "same_both" in line]
     assert len(agreeing) == 4
     assert all(0 <= line["same_both"] <= line["same_label"] for line in agreeing)
+
+
+def test_depth_saved_is_measured_as_time(
+    run: Run, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_sentence_encoder(place / "models" / "mpnet-base")
+    for name, size in {"N_FIT": 20, "N_NEW": 15, "N_ALONE": 3}.items():
+        monkeypatch.setattr(depth, name, size)
+    monkeypatch.setattr(depth, "SIZES", (10, 20))
+    monkeypatch.setattr(depth, "PRODUCT", (64, 32, 32))
+    depth.texts.cache_clear()
+    monkeypatch.setattr(depth, "BUDGETS", (0.6, 0.9))
+    fitted = depth.fitted  # random weights would let all texts stop at depth 0
+    monkeypatch.setattr(
+        depth, "fitted", lambda *args: fitted(*args).set_params(min_exit=1)
+    )
+    lines = run("--only", "depth", "alone", "many", "mixed", "--dtype", "float32")
+    depth.texts.cache_clear()
+    by_budget = [line for line in lines if "of_ideal" in line]
+    assert [line["budget"] for line in by_budget] == [0.6, 0.9] * 2
+    for line in by_budget:
+        assert line["texts"] == 15
+        assert line["of_ideal"] == pytest.approx(
+            line["of_full"] / line["cost"], abs=0.02
+        )
+        assert 0 < line["cost"] <= 1
+        assert line["share_of_rate_full"] > 0
+    alone = [line for line in lines if "of_depth_x_layer_plus_1_ms" in line]
+    assert [line["texts"] for line in alone] == [3, 3]
+    assert [line["texts"] for line in lines if "resident_mib" in line] == [10, 20]
+    assert len([line for line in lines if "of_their_own" in line]) == 2
+
+
+@pytest.mark.usefixtures("run")
+def test_operations_are_those_of_the_layers_matrices() -> None:
+    full = depth.FullForward("gemma3-270m", "float32", "cpu")
+    weights = sum(
+        module.weight.numel()
+        for module in full.model.modules()
+        if isinstance(module, torch.nn.Linear)
+    )
+    texts = ["a film", "a good film"]
+    assert full.operations(texts) == 2 * weights * sum(full.n_tokens(texts))
 
 
 def test_pipelines_are_compared_on_the_same_texts(run: Run) -> None:

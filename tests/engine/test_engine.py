@@ -265,8 +265,20 @@ def test_batches_are_cut_where_the_length_changes_once_they_are_large_enough() -
     lengths = [9] * 40 + [5] * 3 + [4] * 50 + [2]
     seen: list[list[int]] = []
     run_batches(
-        Cutter(lengths, same_length=True),
-        1600,
+        Cutter(lengths, alike=1.0),
+        1000,
         lambda rows: seen.append([lengths[row] for row in rows]),
     )
     assert seen == [[9] * 40, [5] * 3 + [4] * 50, [2]]
+
+
+def test_batches_of_like_lengths_are_filled_up_by_little() -> None:
+    lengths = [16] * 20 + [15] * 20 + [13] * 90 + [12] * 9
+    seen: list[list[int]] = []
+    run_batches(
+        Cutter(lengths, alike=7 / 8),
+        1600,
+        lambda rows: seen.append([lengths[row] for row in rows]),
+    )
+    # 13 is less than seven eighths of 16, not of itself; 12 is not less of 13.
+    assert seen == [[16] * 20 + [15] * 20, [13] * 90 + [12] * 9]
