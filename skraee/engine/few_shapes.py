@@ -76,14 +76,16 @@ class Filling:
         ----------
         tokens : Tensor
         """
+        # What was made in inference mode counts no changes, and is not changed here.
+        version = 0 if tokens.is_inference() else tokens._version
         if self._last is not None:
-            known, version, filled = self._last
-            if known is tokens and version == tokens._version:
+            known, known_version, filled = self._last
+            if known is tokens and known_version == version:
                 return filled
         rows = tokens.reshape(-1, tokens.shape[-1])
         n_more = filled_up(len(rows)) - len(rows)
         filled = nn.functional.pad(rows, (0, 0, 0, n_more))
-        self._last = tokens, tokens._version, filled
+        self._last = tokens, version, filled
         return filled
 
     def forget(self) -> None:

@@ -79,6 +79,15 @@ def test_what_several_products_read_is_filled_up_once(
         torch.testing.assert_close(found, layer(tokens))
 
 
+def test_what_was_made_in_inference_mode_is_filled_up() -> None:
+    layer = TwoProducts().bfloat16()
+    with torch.inference_mode():
+        tokens = torch.randn(7, 11, 8).bfloat16()
+    with torch.no_grad():
+        found = with_few_shapes(layer, Filling())(tokens)
+        torch.testing.assert_close(found, layer(tokens))
+
+
 def test_float32_and_few_rows_are_left_alone(padded: list[tuple[int, ...]]) -> None:
     layer = TwoProducts()
     view = with_few_shapes(layer, Filling())
