@@ -193,7 +193,8 @@ def fitted(name: str, dtype: str, device: str, budget: float) -> EarlyExitClassi
     clf = EarlyExitClassifier(
         Backbone(backbone_folder(name)), budget=budget, dtype=dtype, device=device
     )
-    return clf.fit(X, y).set_params(memory=None)
+    clf.fit(X, y).set_params(memory=None)
+    return clf
 
 
 class FullForward:
@@ -226,7 +227,7 @@ class FullForward:
         ]
         n_weights = sum(p.numel() for p in self.model.parameters() if p.ndim == 2)
         n_weights -= sum(e.weight.numel() for e in embeddings)
-        return 2.0 * n_weights * sum(self.n_tokens(new))
+        return 2.0 * int(n_weights) * sum(self.n_tokens(new))
 
 
 def encoding(name: str, dtype: str, device: str) -> Callable[[list[str]], Any] | None:
