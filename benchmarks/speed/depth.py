@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from itertools import product
 from statistics import median
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from benchmarks.data import (
     read_task,
     sample,
 )
+from benchmarks.lines import Line
 from benchmarks.speed.memory import resident
 from benchmarks.speed.options import Options
 from benchmarks.timing import alternate, ratio, seconds_of
@@ -32,6 +32,14 @@ PRODUCT = (4_096, 768, 3_072)
 SIZES = (1_000, 10_000, 100_000)
 
 
+class On(TypedDict):
+    """On what is measured, as lines name it."""
+
+    backbone: str
+    dtype: str
+    device: str
+
+
 def depth(options: Options) -> None:
     """Bar: at most 1.3, 1.2, 1.15 of mean cost x the time of the plain full forward.
 
@@ -39,49 +47,59 @@ def depth(options: Options) -> None:
     library's, in batches of 32 sorted by length. Beside it sentence-transformers'
     `encode`, and the rate of the machine's matrix product (10^9 operations a second).
     """
-    for name, dtype in product(at_hand(), options.dtypes):
-        _, new = texts()
-        full = FullForward(name, dtype, options.device)
-        predicts = {
-            f"{budget:g}": fitted(name, dtype, options.device, budget)
-            for budget in BUDGETS
-        }
+    new = texts()[1]
+    for on in each(options):
+        full, encode = FullForward(on), encoding(on)
+        fits = {f"{budget:g}": fitted(on, budget) for budget in BUDGETS}
         runs: dict[str, Callable[[], Any]] = {"full": partial(full, new)}
-        for budget, clf in predicts.items():
-            runs[budget] = partial(clf.predict, new)
-        if (encode := encoding(name, dtype, options.device)) is not None:
+        runs |= {budget: partial(clf.predict, new) for budget, clf in fits.items()}
+        if encode is not None:
             runs["encode"] = partial(encode, new)
-        rate = matrix_rate(dtype, options.device)
+        rate = matrix_rate(on)
         seconds = alternate(runs, options.n_rounds)
-        n_tokens = np.array(full.n_tokens(new))
-        for budget, clf in predicts.items():
-            costs = clf.cost_[clf.exit_layers(new)]
-            by_token = float(costs @ n_tokens / n_tokens.sum())
-            against = ratio(seconds[budget], seconds["full"])
+        share = full.operations(new) / median(seconds["full"]) / rate
+        shared = {
+            "ms_a_text_full": milliseconds(seconds["full"], len(new)),
+            "rate_of_products": round(rate / 1e9),
+            "share_of_rate_full": round(share, 3),
+        }
+        for budget, clf in fits.items():
+            found = against_full(clf, full, new, seconds[budget], seconds["full"])
+            if encode is not None:
+                found["of_encode"] = ratio(seconds[budget], seconds["encode"])
             options.lines.add(
                 figure="exit by confidence against the plain full forward",
-                backbone=name,
-                dtype=dtype,
-                device=options.device,
+                **on,
                 texts=len(new),
                 budget=float(budget),
-                cost=round(float(costs.mean()), 4),
-                cost_by_token=round(by_token, 4),
-                ms_a_text=milliseconds(seconds[budget], len(new)),
-                ms_a_text_full=milliseconds(seconds["full"], len(new)),
-                of_full=against,
-                of_ideal=round(against / float(costs.mean()), 3),
-                of_ideal_by_token=round(against / by_token, 3),
-                **(
-                    {"of_encode": ratio(seconds[budget], seconds["encode"])}
-                    if encode is not None
-                    else {}
-                ),
-                rate_of_products=round(rate / 1e9),
-                share_of_rate_full=round(
-                    full.operations(new) / median(seconds["full"]) / rate, 3
-                ),
+                **found,
+                **shared,
             )
+
+
+def against_full(
+    clf: EarlyExitClassifier,
+    full: FullForward,
+    new: list[str],
+    seconds: list[float],
+    seconds_full: list[float],
+) -> Line:
+    """Return what depth cost, and what the ideal would be: cost x full forward.
+
+    Where long texts stop later than short ones, the cost by tokens is the larger one.
+    """
+    costs = clf.cost_[clf.exit_layers(new)]
+    n_tokens = np.array(full.n_tokens(new))
+    cost, by_token = costs.mean(), costs @ n_tokens / n_tokens.sum()
+    of_full = ratio(seconds, seconds_full)
+    return {
+        "cost": round(float(cost), 4),
+        "cost_by_token": round(float(by_token), 4),
+        "ms_a_text": milliseconds(seconds, len(new)),
+        "of_full": of_full,
+        "of_ideal": round(of_full / float(cost), 3),
+        "of_ideal_by_token": round(of_full / float(by_token), 3),
+    }
 
 
 def alone(options: Options) -> None:
@@ -89,30 +107,24 @@ def alone(options: Options) -> None:
 
     A layer's time is that of the library's full forward of the text alone, by layers.
     """
-    for name, dtype in product(at_hand(), options.dtypes):
-        new = texts()[1][:N_ALONE]
-        full = FullForward(name, dtype, options.device)
-        clf = fitted(name, dtype, options.device, BUDGETS[0])
-        rounds = []
-        for text in new[:20]:
-            clf.predict([text])
-            full([text])
-        exits = clf.exit_layers(new)
-        for _ in range(options.n_rounds):
-            ours = [seconds_of(partial(clf.predict, [text])) for text in new]
-            theirs = [seconds_of(partial(full, [text])) for text in new]
-            rounds.append((np.mean(ours) * 1e3, np.mean(theirs) * 1e3))
-        own, whole = (median(found) for found in zip(*rounds, strict=True))
-        ideal = whole * exits.mean() / clf.n_layers_ + 1.0
+    new = texts()[1][:N_ALONE]
+    for on in each(options):
+        full, clf = FullForward(on), fitted(on, BUDGETS[0])
+        depths = clf.exit_layers(new)
+        runs: dict[str, Callable[[], Any]] = {
+            "predict": partial(one_by_one, clf.predict, new),
+            "full": partial(one_by_one, full, new),
+        }
+        seconds = alternate(runs, options.n_rounds)
+        own, whole = (milliseconds(seconds[name], len(new)) for name in runs)
+        ideal = whole * depths.mean() / clf.n_layers_ + 1.0
         options.lines.add(
             figure="one text a call",
-            backbone=name,
-            dtype=dtype,
-            device=options.device,
+            **on,
             texts=len(new),
-            mean_exit=round(float(exits.mean()), 3),
-            ms_a_text=round(own, 2),
-            ms_a_text_full=round(whole, 2),
+            mean_exit=round(float(depths.mean()), 3),
+            ms_a_text=own,
+            ms_a_text_full=whole,
             of_depth_x_layer_plus_1_ms=round(own / ideal, 3),
         )
 
@@ -123,19 +135,16 @@ def many(options: Options) -> None:
     Of made-up texts that are all new, by budget 0.1; the first call of a process pays
     for what torch prepares of every shape, and is left out.
     """
-    name, dtype = at_hand()[0], options.dtypes[-1]
-    clf = fitted(name, dtype, options.device, BUDGETS[0])
+    *_, on = each(options)
+    clf = fitted(on, BUDGETS[0])
     clf.predict(list(made_up(500, seed=0)))
     for n_texts in SIZES:
-        start = time.perf_counter()
-        clf.predict(list(made_up(n_texts, seed=n_texts)))
+        seconds = seconds_of(partial(clf.predict, list(made_up(n_texts, seed=n_texts))))
         options.lines.add(
             figure="texts of one call",
-            backbone=name,
-            dtype=dtype,
-            device=options.device,
+            **on,
             texts=n_texts,
-            ms_a_text=round((time.perf_counter() - start) * 1e3 / n_texts, 3),
+            ms_a_text=milliseconds([seconds], n_texts),
             resident_mib=round(resident("VmRSS")),
             peak_mib=round(resident("VmHWM")),
         )
@@ -143,10 +152,11 @@ def many(options: Options) -> None:
 
 def mixed(options: Options) -> None:
     """Bar: short texts beside long ones within 1.15 of the sum of their own times."""
-    for name, dtype in product(at_hand(), options.dtypes):
-        short = texts()[1][:400]
-        long = [" ".join(short[i : i + 12]) for i in range(0, min(240, len(short)), 12)]
-        clf = fitted(name, dtype, options.device, BUDGETS[0])
+    short = texts()[1][:400]
+    n_joined = min(240, len(short))
+    long = [" ".join(short[i : i + 12]) for i in range(0, n_joined, 12)]
+    for on in each(options):
+        clf = fitted(on, BUDGETS[0])
         runs: dict[str, Callable[[], Any]] = {
             "short": partial(clf.predict, short),
             "long": partial(clf.predict, long),
@@ -158,17 +168,17 @@ def mixed(options: Options) -> None:
         ]
         options.lines.add(
             figure="short texts beside long ones",
-            backbone=name,
-            dtype=dtype,
-            device=options.device,
+            **on,
             texts=len(short) + len(long),
             of_their_own=ratio(seconds["both"], apart),
         )
 
 
-def at_hand() -> list[str]:
-    """Return which of the backbones there are."""
-    return [name for name in BACKBONES if name in local_backbones()]
+def each(options: Options) -> Iterator[On]:
+    """Yield what is measured: each backbone that is at hand, in each number format."""
+    names = [name for name in BACKBONES if name in local_backbones()]
+    for name, dtype in product(names, options.dtypes):
+        yield On(backbone=name, dtype=dtype, device=options.device)
 
 
 @cache
@@ -188,25 +198,33 @@ def made_up(n_texts: int, seed: int) -> Iterator[str]:
         yield " ".join([*rng.choice(words, n_words), str(number)])
 
 
-def fitted(name: str, dtype: str, device: str, budget: float) -> EarlyExitClassifier:
+def fitted(on: On, budget: float) -> EarlyExitClassifier:
     (X, y), _ = texts()
     clf = EarlyExitClassifier(
-        Backbone(backbone_folder(name)), budget=budget, dtype=dtype, device=device
+        Backbone(backbone_folder(on["backbone"])),
+        budget=budget,
+        dtype=on["dtype"],
+        device=on["device"],
     )
     clf.fit(X, y).set_params(memory=None)
     return clf
 
 
+def one_by_one(run: Callable[[list[str]], Any], new: list[str]) -> None:
+    for text in new:
+        run([text])
+
+
 class FullForward:
     """What a user would write: tokenise, sort, batches of 32, the whole body."""
 
-    def __init__(self, name: str, dtype: str, device: str) -> None:
+    def __init__(self, on: On) -> None:
         from transformers import AutoModel, AutoTokenizer
 
-        folder = backbone_folder(name)
+        folder = backbone_folder(on["backbone"])
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-        model = AutoModel.from_pretrained(folder, dtype=getattr(torch, dtype))
-        self.model = model.eval().to(device)
+        model = AutoModel.from_pretrained(folder, dtype=getattr(torch, on["dtype"]))
+        self.model = model.eval().to(on["device"])
 
     @torch.inference_mode()
     def __call__(self, new: list[str]) -> None:
@@ -230,25 +248,25 @@ class FullForward:
         return 2.0 * int(n_weights) * sum(self.n_tokens(new))
 
 
-def encoding(name: str, dtype: str, device: str) -> Callable[[list[str]], Any] | None:
+def encoding(on: On) -> Callable[[list[str]], Any] | None:
     """Return sentence-transformers' `encode`, where it is installed and reads that."""
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError:
         return None
-    folder = backbone_folder(name)
+    folder = backbone_folder(on["backbone"])
     if not (folder / "modules.json").is_file():
         return None
-    settings = {"dtype": getattr(torch, dtype)}
-    model = SentenceTransformer(str(folder), device=device, model_kwargs=settings)
+    settings = {"dtype": getattr(torch, on["dtype"])}
+    model = SentenceTransformer(str(folder), device=on["device"], model_kwargs=settings)
     return partial(model.encode, show_progress_bar=False)
 
 
-def matrix_rate(dtype: str, device: str) -> float:
+def matrix_rate(on: On) -> float:
     """Return the operations a second of one large matrix product."""
     n_rows, n_in, n_out = PRODUCT
-    x = torch.ones(n_rows, n_in, dtype=getattr(torch, dtype), device=device)
-    w = torch.ones(n_in, n_out, dtype=getattr(torch, dtype), device=device)
+    where: Any = {"dtype": getattr(torch, on["dtype"]), "device": on["device"]}
+    x, w = torch.ones(n_rows, n_in, **where), torch.ones(n_in, n_out, **where)
     seconds_of(lambda: x @ w)
     fastest = min(seconds_of(lambda: x @ w) for _ in range(9))
     return 2.0 * n_rows * n_in * n_out / fastest

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from skraee.engine.few_shapes import makes_kernels
 from skraee.engine.last_layer import Ending
 from skraee.engine.rows import EndingAt
 from skraee.engine.states import rounded
@@ -28,7 +29,7 @@ AnyArray = npt.NDArray[Any]
 
 
 class Batch:
-    """Prompts of like length as tensors on the model's device.
+    """Prompts as rows on the model's device, any of which may run at once.
 
     Parameters
     ----------
@@ -54,8 +55,6 @@ class Batch:
         Of each row the place of its text among those of the batch.
     n_windows : ndarray, int
         Of each text the number of its rows.
-    n_tokens_of_texts : list of int
-        Of each text the tokens of its first window.
     n_tokens : ndarray of shape (b,), int
         Tokens of each row.
     first_rows : ndarray of shape (b,), int, or None
@@ -73,7 +72,6 @@ class Batch:
         prefix: tuple[int, ...] = (),
     ) -> None:
         self.n_windows: IntArray = np.array([len(p.windows) for p in prompts])
-        self.n_tokens_of_texts = [len(prompt.ids) for prompt in prompts]
         prompts = [window for prompt in prompts for window in prompt.windows]
         self.numbers: IntArray = np.repeat(numbers, self.n_windows)
         self.texts: IntArray = np.repeat(np.arange(len(numbers)), self.n_windows)
@@ -227,8 +225,9 @@ class Batch:
         length = torch.linalg.vector_norm(hidden, dim=-1, dtype=torch.float32)
         scale = hidden.shape[-1] ** 0.5 / length.clamp(min=1e-6)
         weights = self._shares[:, :, : hidden.shape[1]][rows] * scale[:, None]
-        # In float32, whose products need no kernel for each shape.
-        return rounded(torch.bmm(weights, hidden.float()), hidden.dtype)
+        states = hidden.float() if makes_kernels(hidden) else hidden
+        means = torch.bmm(weights.to(states.dtype), states)
+        return rounded(means, hidden.dtype)
 
     def _share_of_each_token(self) -> Tensor:
         """Return what a token counts for in each of the two means: (b, 2, T)."""

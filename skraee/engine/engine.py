@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from skraee.backbone.ambient import own_torch_state
 from skraee.backbone.heap import give_back_free_memory
 from skraee.engine.batch import Batch
 from skraee.engine.batching import (
@@ -23,7 +22,6 @@ from skraee.engine.batching import (
     OnProgress,
     Progress,
     check_batch_tokens,
-    run_batches,
 )
 from skraee.engine.clock import Clock, NoClock
 from skraee.engine.collector import Collector
@@ -32,9 +30,9 @@ from skraee.engine.exit_policy import ExitPolicy
 from skraee.engine.forward_pass import forward_pass
 from skraee.engine.head import LabelHead, final_norms
 from skraee.engine.packing import Descent
-from skraee.engine.prefix import prefix_worth_reusing, takes_prefix
+from skraee.engine.prefix import takes_prefix
+from skraee.engine.prompt_batches import PromptBatches
 from skraee.engine.repair import read_finite
-from skraee.engine.rotation import rotations_of, sides_of
 from skraee.engine.row_exits import RowExits
 from skraee.engine.rows import EndingAt, RunningRows, Visit
 from skraee.engine.run import Run
@@ -51,14 +49,10 @@ if TYPE_CHECKING:
 IntArray = npt.NDArray[np.int64]
 Float32Array = npt.NDArray[np.float32]
 
-# What the states of all texts of a chunk may take; half of it where half has left.
-_PARKED_BYTES = {"cpu": 1 << 28, "cuda": 1 << 31}
+
 # Behind so many, memory that malloc keeps between kernels, which torch makes for new
 # shapes of batches, is given back: 500 MB after 10,000 texts, in 0.02 s.
 _MANY_PROMPTS = 512
-# Of texts that need no mask where they are filled up, that is by at most an eighth.
-_ALIKE_WITHOUT_MASK = 7 / 8
-_USUAL_WIDTH = 1024  # of states, where a configuration does not say it
 
 
 class Engine:
@@ -281,7 +275,7 @@ class Engine:
         def run(batch: Batch) -> None:
             self._pass(self.backbone, batch, visit)
 
-        self._in_batches(self.backbone, prompts, np.arange(len(prompts)), run)
+        self._batches(self.backbone, prompts, np.arange(len(prompts))).run(run)
 
     def rows_of(
         self, batch: Batch, visit: Visit, ending_at: EndingAt | None
@@ -319,15 +313,11 @@ class Engine:
                 self._pass(backbone, batch, visitor.visit, visitor.ending_at, part)
                 found.put(batch.numbers, visitor.found())
 
-            def run_chunk(chunk: Batch, batch_tokens: int, progress: Progress) -> None:
+            def run_chunk(
+                chunk: Batch, cutter: Cutter, batch_tokens: int, progress: Progress
+            ) -> None:
                 exits = visitor_of(backbone, chunk)
                 assert isinstance(exits, RowExits)
-                cutter = _cutter(
-                    backbone,
-                    chunk.n_tokens_of_texts,
-                    chunk.n_windows.tolist(),
-                    len(chunk.prefix),
-                )
                 descent = Descent(
                     backbone, chunk, exits, cutter, batch_tokens, self.clock
                 )
@@ -335,12 +325,11 @@ class Engine:
                 found.put(chunk.numbers, exits.found())
 
             told = on_progress if backbone is self.backbone else None
+            batches = self._batches(backbone, prompts, numbers, runs_layers=runs_layers)
             if packs:
-                self._in_chunks(backbone, prompts, numbers, run_chunk, told)
+                batches.run_in_chunks(run_chunk, told)
             else:
-                self._in_batches(
-                    backbone, prompts, numbers, run, told, depths, runs_layers
-                )
+                batches.run(run, told, depths)
             return found.arrays
 
         found, n_repeated = read_finite(self.backbone, len(prompts), read)
@@ -360,120 +349,19 @@ class Engine:
         with self.clock.part(part):
             forward_pass(backbone, batch, self.rows_of(batch, visit, ending_at))
 
-    def _in_chunks(
+    def _batches(
         self,
         backbone: LoadedBackbone,
         prompts: Sequence[Prompt],
         numbers: IntArray,
-        run: Callable[[Batch, int, Progress], None],
-        on_progress: OnProgress | None,
-    ) -> None:
-        """Make chunks of the prompts with these numbers, and run them.
-
-        ``run(chunk, batch_tokens, progress)`` does. Where memory runs out, both chunks
-        and batches are halved.
-        """
-        chosen, prefix = self._behind_prefix([prompts[number] for number in numbers])
-        batch_tokens = self._batch_tokens
-        progress = Progress(on_progress)
-
-        @own_torch_state()
-        def run_texts(texts: IntArray) -> None:
-            of_texts = [chosen[text] for text in texts]
-            chunk = self._batch(backbone, of_texts, numbers[texts], prefix)
-            run(chunk, batch_tokens, progress)
-            progress.keep()
-
-        def halve() -> None:
-            nonlocal batch_tokens
-            batch_tokens = max(1, batch_tokens // 2)
-            progress.drop()
-
-        run_batches(
-            Cutter([len(p.ids) for p in chosen], n_windows=_n_windows(chosen)),
-            max(self._batch_tokens, _chunk_tokens(backbone)),
-            run_texts,
-            on_out_of_memory=halve,
-        )
-
-    def _in_batches(
-        self,
-        backbone: LoadedBackbone,
-        prompts: Sequence[Prompt],
-        numbers: IntArray,
-        run: Callable[[Batch], None],
-        on_progress: OnProgress | None = None,
-        depths: IntArray | None = None,
+        *,
         runs_layers: bool = True,
-    ) -> None:
-        """Make batches of the prompts with these numbers, and run them."""
-        chosen, prefix = self._behind_prefix(
-            [prompts[number] for number in numbers], runs_layers
-        )
-
-        @own_torch_state()
-        def run_texts(texts: IntArray) -> None:
-            if depths is not None:
-                texts = texts[np.argsort(-depths[numbers[texts]], kind="stable")]
-            of_texts = [chosen[text] for text in texts]
-            run(self._batch(backbone, of_texts, numbers[texts], prefix))
-
-        lengths = [len(prompt.ids) for prompt in chosen]
-        cutter = _cutter(backbone, lengths, _n_windows(chosen), len(prefix))
-        run_batches(cutter, self._batch_tokens, run_texts, on_progress)
-
-    def _behind_prefix(
-        self, prompts: list[Prompt], runs_layers: bool = True
-    ) -> tuple[list[Prompt], tuple[int, ...]]:
-        """Return prompts without the tokens that are run apart, and these tokens."""
-        windows = [window for prompt in prompts for window in prompt.windows]
-        reuse_prefix = runs_layers and self._reuse_prefix
-        prefix = prefix_worth_reusing(windows) if reuse_prefix else ()
-        if prefix:
-            prompts = [prompt.without_first(len(prefix)) for prompt in prompts]
-        return prompts, prefix
-
-    def _batch(
-        self,
-        backbone: LoadedBackbone,
-        prompts: list[Prompt],
-        numbers: IntArray,
-        prefix: tuple[int, ...],
-    ) -> Batch:
-        return Batch(
-            prompts,
+    ) -> PromptBatches:
+        return PromptBatches(
+            backbone,
+            [prompts[number] for number in numbers],
             numbers,
-            device=backbone.device,
-            sees_padding=backbone.family.kind != "causal",
+            batch_tokens=self._batch_tokens,
             first_stack=self._stack_layers[0],
-            prefix=prefix,
+            reuses_prefix=runs_layers and self._reuse_prefix,
         )
-
-
-def _cutter(
-    backbone: LoadedBackbone,
-    lengths: Sequence[int],
-    n_windows: Sequence[int],
-    n_prefix: int,
-) -> Cutter:
-    """Return what cuts texts of so many tokens behind a prefix into batches."""
-    # Of a token that is not run, a row holds keys and values, a small part.
-    held = n_prefix // 4
-    return Cutter(
-        [length + held for length in lengths],
-        alike=_ALIKE_WITHOUT_MASK if backbone.family.kind == "causal" else 1.0,
-        # Texts are whole, where sides differ.
-        sides=sides_of(rotations_of(backbone.model, backbone.family), lengths),
-        n_windows=n_windows,
-    )
-
-
-def _chunk_tokens(backbone: LoadedBackbone) -> int:
-    """Return so many tokens that the states of all of them may be parked."""
-    width = int(getattr(backbone.model.config, "hidden_size", _USUAL_WIDTH))
-    room = _PARKED_BYTES.get(backbone.device.type, _PARKED_BYTES["cpu"])
-    return room // (width * backbone.dtype.itemsize)
-
-
-def _n_windows(prompts: Sequence[Prompt]) -> list[int]:
-    return [len(prompt.windows) for prompt in prompts]

@@ -49,6 +49,11 @@ def with_few_shapes(layer: nn.Module, filling: Filling) -> nn.Module:
     return view_of(layer, replaced) if replaced else layer
 
 
+def makes_kernels(tensor: Tensor) -> bool:
+    """Whether a kernel is made for each shape of a product with a tensor."""
+    return tensor.dtype in _DTYPES and tensor.device.type == "cpu"
+
+
 def filled_up(n_rows: int) -> int:
     """Return up to how many rows so many are filled up.
 
@@ -100,8 +105,7 @@ class _FilledUp(Front):
 
     def forward(self, tokens: Tensor) -> Any:
         n_rows = tokens.numel() // max(1, tokens.shape[-1])
-        is_free = tokens.dtype not in _DTYPES or tokens.device.type != "cpu"
-        if is_free or n_rows == filled_up(n_rows):
+        if not makes_kernels(tokens) or n_rows == filled_up(n_rows):
             return self.layer(tokens)
         made = self.layer(self._filling.filled(tokens))[:n_rows]
         return made.view(*tokens.shape[:-1], made.shape[-1])

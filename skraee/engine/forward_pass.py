@@ -14,7 +14,6 @@ from skraee.backbone.kinds import decoder_start
 from skraee.engine.batch import Batch
 from skraee.engine.gates import GatedStack
 from skraee.engine.prefix import cache_argument, prefix_cache
-from skraee.engine.rotation import rotations_of
 from skraee.engine.rows import GoingOn, PassIsOver, RunningRows
 
 if TYPE_CHECKING:
@@ -55,8 +54,7 @@ def _stacks_of(backbone: LoadedBackbone) -> Iterator[list[GatedStack]]:
     try:
         yield stacks
     finally:
-        # One whose frequencies change with lengths is for a single pass.
-        if not rotations_of(backbone.model, backbone.family):
+        if not any(stack.is_for_one_pass for stack in stacks):
             free.append(stacks)
 
 
@@ -129,4 +127,4 @@ def _through_encoder_and_decoder(
     finally:
         if decoding.parked is not None:
             own = decoding.align(encoded)
-            running.parked = replace(decoding.parked, encoded=own)
+            running.parked = replace(decoding.parked, encoded=own.clone())

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from skraee.backbone.families import Family
 from skraee.engine.few_shapes import Filling, with_few_shapes
 from skraee.engine.last_layer import trimmed
+from skraee.engine.rotation import changing_rotations
 from skraee.engine.rows import RunningRows
 from skraee.engine.stacks import layers_of, modules_between, open_stack, run_stack
 from skraee.engine.views import Front
@@ -35,6 +36,8 @@ class GatedStack:
     ----------
     last : int
         Depth behind its last layer.
+    is_for_one_pass : bool
+        Whether it holds rotary frequencies that change with the texts it has run.
     """
 
     def __init__(
@@ -50,6 +53,8 @@ class GatedStack:
             for name, module in modules_between(model, family, stack).items()
         }
         self.last = first_depth + len(gates)
+        shared = model.get_submodule(stack)
+        self.is_for_one_pass = bool(changing_rotations(shared, family))
         self._config = model.config
         self._family = family
         self._stops: list[Gate | _Aligned] = [*gates, *between.values()]

@@ -100,6 +100,8 @@ class RunningRows:
         keep = self.visit(depth, hidden, self.rows)
         hidden = self._next_batch(hidden, keep)
         if keep is not None and self.waits and self.waits(depth, len(self.rows)):
+            if isinstance(keep, int):  # a view, which would hold those that have left
+                hidden = hidden.clone()
             self.parked = Parked(depth, self.rows, hidden)
             raise PassIsOver
         return hidden

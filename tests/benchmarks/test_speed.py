@@ -151,7 +151,8 @@ def test_depth_saved_is_measured_as_time(
 
 @pytest.mark.usefixtures("run")
 def test_operations_are_those_of_the_layers_matrices() -> None:
-    full = depth.FullForward("gemma3-270m", "float32", "cpu")
+    on = depth.On(backbone="gemma3-270m", dtype="float32", device="cpu")
+    full = depth.FullForward(on)
     weights = sum(
         module.weight.numel()
         for module in full.model.modules()

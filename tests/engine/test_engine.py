@@ -11,6 +11,7 @@ import torch
 
 from skraee.backbone.families import FAMILIES
 from skraee.engine import engine as engine_module
+from skraee.engine.batch import Batch
 from skraee.engine.batching import Cutter, run_batches
 from skraee.engine.engine import Engine
 from skraee.engine.head import LabelHead, label_head
@@ -270,6 +271,41 @@ def test_batches_are_cut_where_the_length_changes_once_they_are_large_enough() -
         lambda rows: seen.append([lengths[row] for row in rows]),
     )
     assert seen == [[9] * 40, [5] * 3 + [4] * 50, [2]]
+
+
+@pytest.mark.parametrize(("name", "widths"), [("bert", [16, 15, 8]), ("gpt2", [16, 8])])
+def test_batches_hold_texts_of_like_lengths(
+    name: str, widths: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backbone = loaded(name)
+    lengths = (16,) * 8 + (15,) * 9 + (8,) * 16
+    prompts = prompts_for(backbone.family.kind, lengths)
+    seen: list[int] = []
+    inputs = Batch.inputs
+
+    def noting(self: Batch, rows: torch.Tensor) -> Any:
+        ids, mask = inputs(self, rows)
+        seen.append(ids.shape[1])
+        assert mask is None
+        return ids, mask
+
+    monkeypatch.setattr(Batch, "inputs", noting)
+    Engine(backbone, batch_tokens=512, reuse_prefix=False).visit(
+        prompts, lambda depth, hidden, rows: None
+    )
+    assert seen == widths
+
+
+@pytest.mark.parametrize("n_prompts", [511, 512])
+def test_free_memory_is_given_back_behind_many_texts(
+    n_prompts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[bool] = []
+    monkeypatch.setattr(
+        engine_module, "give_back_free_memory", lambda: given.append(True)
+    )
+    Engine(loaded("bert")).keys(prompts_for("masked", (4,) * n_prompts))
+    assert given == [True] * (n_prompts == 512)
 
 
 def test_batches_of_like_lengths_are_filled_up_by_little() -> None:
