@@ -471,3 +471,22 @@ def test_what_an_adapter_keeps_is_part_of_the_model(
     assert np.abs(again - first).max() > 1e-3
     with pytest.raises(BackboneChangedError, match="configuration and modules"):
         before.predict(X)
+
+
+def test_state_of_a_folder_counts_its_files_and_those_of_its_modules(
+    tmp_path: Path,
+) -> None:
+    modules = [{"idx": 0, "name": "0", "path": "1_Pooling", "type": "models.Pooling"}]
+    (tmp_path / "modules.json").write_text(json.dumps(modules))
+    (tmp_path / "1_Pooling" / "onnx").mkdir(parents=True)
+    (tmp_path / "other").mkdir()
+    before = state_of_files(tmp_path)
+    counted = ["model.safetensors", "1_Pooling/config.json", "1_Pooling/onnx/a.json"]
+    for name in counted:
+        (tmp_path / name).write_text("{}")
+        now = state_of_files(tmp_path)
+        assert now != before
+        before = now
+    for name in ("notes.md", "other/config.json", "1_Pooling/onnx/a.onnx"):
+        (tmp_path / name).write_text("{}")
+        assert state_of_files(tmp_path) == before

@@ -278,7 +278,7 @@ def test_batches_hold_texts_of_like_lengths(
     name: str, widths: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backbone = loaded(name)
-    lengths = (16,) * 8 + (15,) * 9 + (8,) * 16
+    lengths = (16,) * 8 + (15,) * 9 + (8,) * 12
     prompts = prompts_for(backbone.family.kind, lengths)
     seen: list[int] = []
     inputs = Batch.inputs

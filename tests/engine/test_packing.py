@@ -103,16 +103,32 @@ def test_what_a_layer_costs_follows_the_number_of_rows_that_run_it(
     assert passes.entered_at == [-1] * 8 + [0] * 4 + [1] * 2 + [2]
 
 
+def test_rows_join_those_that_wait_however_few_have_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    packs, plain = engines("bert", batch_tokens=64)
+    prompts = prompts_for("masked", (8,) * 16)
+    last = plain.n_layers
+    exits = np.array([0, 0, 0, 0, *[last] * 4, 0, *[last] * 7])
+    passes = Passes(monkeypatch)
+    packs.run(prompts, AtGivenDepths(exits), on_the_way(packs))
+    assert passes.n_rows == [8, 8, 8, 3]
+    assert passes.entered_at == [-1, -1, 0, 0]
+
+
 @pytest.mark.parametrize("name", ["bert", "t5"])
 def test_rows_that_wait_hold_no_states_of_others(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     packs, plain = engines(name, batch_tokens=64)
     prompts = prompts_for(packs.backbone.family.kind, (8,) * 64)
-    exits = np.tile([0, 1, 0, plain.n_layers, 0, 2, 0, 1], 8)
+    last = plain.n_layers
+    exits = np.tile([0, 1, 0, last, 0, last - 1, 0, last], 8)
     passes = Passes(monkeypatch)
     packs.run(prompts, AtGivenDepths(exits), on_the_way(packs))
-    assert len(passes.parked) == 14
+    assert len(passes.parked) > 8
+    in_decoder = [parked for parked in passes.parked if parked.encoded is not None]
+    assert bool(in_decoder) == (name == "t5")
     for parked in passes.parked:
         for states in (parked.hidden, parked.encoded):
             if states is not None:
@@ -143,6 +159,26 @@ def test_rows_that_do_not_fit_into_memory_run_in_smaller_batches(
     )
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
     assert sum(told) == len(prompts)
+
+
+def test_batches_that_do_not_fit_are_halved_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    packs, plain = engines("bert", batch_tokens=100)
+    prompts = prompts_for("masked", (10,) * 40)
+    exits = np.full(40, plain.n_layers)
+    run, n_failed = packing.forward_pass, 0
+
+    def greedy(backbone: Any, batch: Any, running: Any) -> None:
+        nonlocal n_failed
+        if len(running.rows) > 5:
+            n_failed += 1
+            raise torch.OutOfMemoryError("too much")
+        run(backbone, batch, running)
+
+    monkeypatch.setattr(packing, "forward_pass", greedy)
+    packs.run(prompts, AtGivenDepths(exits), on_the_way(packs))
+    assert n_failed == 1
 
 
 def test_what_runs_again_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
