@@ -125,6 +125,25 @@ def test_nothing_is_held_when_a_pass_is_over(monkeypatch: pytest.MonkeyPatch) ->
     assert [filling._last for filling in made] == [None]
 
 
+def test_means_of_tokens_need_no_kernel_for_each_shape(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: set[torch.dtype] = set()
+    bmm = torch.bmm
+
+    def noting(weights: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
+        seen.update((weights.dtype, states.dtype))
+        return bmm(weights, states)
+
+    engine = Engine(in_bfloat16("bert"))
+    monkeypatch.setattr(torch, "bmm", noting)
+    prompts = prompts_for("masked", LENGTHS)
+    states = engine.sweep(prompts, None, states=("text", "around")).states
+    assert seen == {torch.float32}
+    assert states is not None
+    assert states.dtype == np.uint16  # the bits of bfloat16
+
+
 # Falcon's products are of a class of its own.
 @pytest.mark.parametrize("name", [n for n in MODELS if not n.startswith("falcon")])
 def test_products_of_batches_from_which_rows_leave_have_few_shapes(
