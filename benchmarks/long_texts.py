@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.data import Labelled, backbone_folder, read_task
 from benchmarks.lines import RESULTS, Line, Lines, show
 from benchmarks.pages import DOCS, between_marks, table
 from benchmarks.timing import alternate, ratio
 from skraee import EarlyExitClassifier
+from skraee.engine.products import flop_counter
 
 WAYS: tuple[Literal["cut", "head_tail", "mean"], ...] = ("cut", "head_tail", "mean")
 WHERE = ("beginning", "anywhere", "end")
@@ -76,9 +76,9 @@ def timed(fitted: dict[Any, Any], texts: list[str], n_rounds: int) -> dict[str, 
 
 def judged(clf: Any, texts: list[str], labels: np.ndarray) -> Line:
     """Return accuracy in per cent and counted operations of a text, in 1e9."""
-    with FlopCounterMode(display=False) as within_budget:
+    with flop_counter() as within_budget:
         found = clf.predict(texts)
-    with FlopCounterMode(display=False) as whole:
+    with flop_counter() as whole:
         full = clf.classes_[clf.layer_proba(texts)[:, -1].argmax(axis=1)]
     return {
         "accuracy": round(100 * float((found == labels).mean()), 1),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from skraee.backbone.loaded import LoadedBackbone
 from skraee.engine.engine import Engine
+from skraee.engine.products import flop_counter
 from skraee.engine.rows import GoingOn
 from skraee.text.prompt import Prompt
 
@@ -37,7 +37,7 @@ def _counted(backbone: LoadedBackbone) -> npt.NDArray[np.float64]:
     engine = Engine(backbone)
     counted = np.zeros(engine.n_layers + 1)
     prompt = Prompt((5,) * _N_TOKENS, _N_TOKENS - 1, ((0, _N_TOKENS),))
-    with FlopCounterMode(display=False) as counter:
+    with flop_counter() as counter:
 
         def visit(depth: int, hidden: Tensor, rows: Tensor) -> GoingOn:
             counted[depth] = counter.get_total_flops()

@@ -1,52 +1,22 @@
-"""Matrix products of few shapes, where a kernel is made for each.
+"""Few numbers of rows, where a kernel is made for each.
 
-oneDNN, by which torch multiplies bfloat16 and float16 on a CPU, makes a kernel for
-every number of rows that it meets, and keeps 1,024. That takes 1 to 2 ms and 0.7 MB: as
-long as a product of some hundred rows. Batches from which rows leave have ever new
-numbers of rows; here they are filled up to one of few.
+oneDNN, by which torch multiplies bfloat16, float16 and packed weights on a CPU, makes a
+kernel for every number of rows that it meets, and keeps 1,024. That takes 1 to 2 ms and
+0.7 MB: as long as a product of some hundred rows. Batches from which rows leave have
+ever new numbers of rows; here they are filled up to one of few.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
-from transformers.pytorch_utils import Conv1D
 
-from skraee.engine.views import Front, view_of
-
-# Both work on tokens one by one. Subclasses may do anything.
-_PRODUCTS = (nn.Linear, Conv1D)
 _DTYPES = (torch.bfloat16, torch.float16)
 # Few rows are not filled up: there are not many such numbers, and a single text waits.
 _FEW = 64
 # Of more the number has this many binary digits before its zeros: filling up adds 6 %
 # at the most.
 _DIGITS = 5
-
-
-def with_few_shapes(layer: nn.Module, filling: Filling) -> nn.Module:
-    """Return a view of a layer whose products see few numbers of rows.
-
-    Parameters
-    ----------
-    layer : nn.Module
-        Left as it is.
-    filling : Filling
-        Of all layers of the stack.
-
-    Returns
-    -------
-    nn.Module
-        The layer itself, where it has none of these products.
-    """
-    replaced = {
-        path: _FilledUp(module, filling)
-        for path, module in layer.named_modules()
-        if path and type(module) in _PRODUCTS
-    }
-    return view_of(layer, replaced) if replaced else layer
 
 
 def makes_kernels(tensor: Tensor) -> bool:
@@ -80,7 +50,12 @@ class Filling:
         Parameters
         ----------
         tokens : Tensor
+            Returned as they are where they are as many as they would be filled up to.
         """
+        n_rows = tokens.numel() // tokens.shape[-1]
+        n_more = filled_up(n_rows) - n_rows
+        if not n_more:
+            return tokens
         # What was made in inference mode counts no changes, and is not changed here.
         version = 0 if tokens.is_inference() else tokens._version
         if self._last is not None:
@@ -88,7 +63,6 @@ class Filling:
             if known is tokens and known_version == version:
                 return filled
         rows = tokens.reshape(-1, tokens.shape[-1])
-        n_more = filled_up(len(rows)) - len(rows)
         filled = nn.functional.pad(rows, (0, 0, 0, n_more))
         self._last = tokens, version, filled
         return filled
@@ -96,16 +70,3 @@ class Filling:
     def forget(self) -> None:
         """Let go of it, once a pass is over."""
         self._last = None
-
-
-class _FilledUp(Front):
-    def __init__(self, module: nn.Module, filling: Filling) -> None:
-        super().__init__(module)
-        self._filling = filling
-
-    def forward(self, tokens: Tensor) -> Any:
-        n_rows = tokens.numel() // max(1, tokens.shape[-1])
-        if not makes_kernels(tokens) or n_rows == filled_up(n_rows):
-            return self.layer(tokens)
-        made = self.layer(self._filling.filled(tokens))[:n_rows]
-        return made.view(*tokens.shape[:-1], made.shape[-1])

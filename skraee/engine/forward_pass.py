@@ -14,6 +14,7 @@ from skraee.backbone.kinds import decoder_start
 from skraee.engine.batch import Batch
 from skraee.engine.gates import GatedStack
 from skraee.engine.prefix import cache_argument, prefix_cache
+from skraee.engine.products import PackedWeights
 from skraee.engine.rows import GoingOn, PassIsOver, RunningRows
 
 if TYPE_CHECKING:
@@ -60,10 +61,11 @@ def _stacks_of(backbone: LoadedBackbone) -> Iterator[list[GatedStack]]:
 
 def gated_stacks(backbone: LoadedBackbone) -> list[GatedStack]:
     """Return new views of all of a model's stacks, whose depths count on."""
+    weights = PackedWeights.of_backbone(backbone)
     stacks: list[GatedStack] = []
     for stack in backbone.family.stacks:
         first_depth = stacks[-1].last if stacks else 0
-        gated = GatedStack(backbone.model, backbone.family, stack, first_depth)
+        gated = GatedStack(backbone.model, backbone.family, stack, first_depth, weights)
         stacks.append(gated)
     return stacks
 

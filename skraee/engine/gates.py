@@ -14,8 +14,9 @@ from typing import Any, Self
 from torch import Tensor, nn
 
 from skraee.backbone.families import Family
-from skraee.engine.few_shapes import Filling, with_few_shapes
+from skraee.engine.few_shapes import Filling
 from skraee.engine.last_layer import trimmed
+from skraee.engine.products import PackedWeights, with_fast_products
 from skraee.engine.rotation import changing_rotations
 from skraee.engine.rows import RunningRows
 from skraee.engine.stacks import layers_of, modules_between, open_stack, run_stack
@@ -31,6 +32,8 @@ class GatedStack:
         The model with its head, its row, and which of the family's stacks.
     first_depth : int
         Depth of the stack's embedding output.
+    weights : PackedWeights
+        Of the model.
 
     Attributes
     ----------
@@ -41,13 +44,19 @@ class GatedStack:
     """
 
     def __init__(
-        self, model: nn.Module, family: Family, stack: str, first_depth: int
+        self,
+        model: nn.Module,
+        family: Family,
+        stack: str,
+        first_depth: int,
+        weights: PackedWeights,
     ) -> None:
         self._filling = Filling()
-        gates = [
-            Gate(with_few_shapes(layer, self._filling), first_depth + i, family)
-            for i, layer in enumerate(layers_of(model, family, stack))
+        layers = [
+            with_fast_products(layer, weights, self._filling)
+            for layer in layers_of(model, family, stack)
         ]
+        gates = [Gate(layer, first_depth + i, family) for i, layer in enumerate(layers)]
         between = {
             name: _Aligned(module)
             for name, module in modules_between(model, family, stack).items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -10,12 +11,14 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from skraee.backbone.loaded import LoadedBackbone, in_dtype
-from skraee.engine import few_shapes
+from skraee.engine import few_shapes, products
 from skraee.engine.engine import Engine
 from skraee.engine.exit_policy import AtGivenDepths
-from skraee.engine.few_shapes import Filling, filled_up, with_few_shapes
+from skraee.engine.few_shapes import Filling, filled_up
+from skraee.engine.products import PackedWeights, with_fast_products
 from skraee.engine.stacks import layers_of
 from tests.support.models import MODELS, loaded
 from tests.support.prompts import prompts_for
@@ -30,6 +33,21 @@ def in_bfloat16(name: str) -> LoadedBackbone:
     return replace(plain, model=model, dtype=torch.bfloat16, _derived={})
 
 
+class NotingPacked(TorchDispatchMode):
+    """Tells of what packed weights are multiplied with."""
+
+    def __init__(self, note: Callable[[torch.Tensor], None]) -> None:
+        super().__init__()
+        self._note = note
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if func is torch.ops.mkldnn._linear_pointwise.default:
+            self._note(args[0])
+        return func(*args, **(kwargs or {}))
+
+
 def test_rows_are_filled_up_by_little_to_few_numbers() -> None:
     n_rows = np.arange(1, 5_000)
     filled = np.array([filled_up(int(n)) for n in n_rows])
@@ -37,6 +55,17 @@ def test_rows_are_filled_up_by_little_to_few_numbers() -> None:
     assert (filled <= n_rows * (1 + 1 / 16)).all()
     assert [filled_up(int(n)) for n in filled] == filled.tolist()
     assert len(np.unique(filled)) < 200
+
+
+def with_few_shapes(layer: nn.Module, filling: Filling) -> nn.Module:
+    return with_fast_products(layer, PackedWeights(), filling)
+
+
+@pytest.fixture(autouse=True, params=["packed", "plain"])
+def weights(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With weights that are laid out, and without."""
+    if request.param == "plain":
+        monkeypatch.setattr(products, "_MOST_BYTES", 0)
 
 
 class TwoProducts(nn.Module):
@@ -93,13 +122,21 @@ def test_what_was_made_in_inference_mode_is_filled_up() -> None:
         torch.testing.assert_close(found, layer(tokens))
 
 
-def test_float32_and_few_rows_are_left_alone(padded: list[tuple[int, ...]]) -> None:
+def test_few_rows_are_left_alone(padded: list[tuple[int, ...]]) -> None:
+    layer = TwoProducts().bfloat16()
+    with torch.no_grad():
+        with_few_shapes(layer, Filling())(torch.randn(5, 11, 8).bfloat16())
+    assert padded == []
+
+
+def test_plain_products_in_float32_are_left_alone(
+    padded: list[tuple[int, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(products, "_MOST_BYTES", 0)
     layer = TwoProducts()
-    view = with_few_shapes(layer, Filling())
     with torch.no_grad():
         tokens = torch.randn(7, 11, 8)
-        assert torch.equal(view(tokens), layer(tokens))
-        with_few_shapes(layer.bfloat16(), Filling())(tokens[:5].bfloat16())
+        assert torch.equal(with_few_shapes(layer, Filling())(tokens), layer(tokens))
     assert padded == []
 
 
@@ -154,7 +191,6 @@ def test_products_of_batches_from_which_rows_leave_have_few_shapes(
     engine = Engine(backbone, batch_tokens=600)
     exits = np.random.default_rng(2).integers(0, engine.n_layers + 1, len(prompts))
     n_rows: list[int] = []
-    products = {cls: cls.forward for cls in few_shapes._PRODUCTS}
     within = {
         id(module)
         for stack in backbone.family.stacks
@@ -162,14 +198,21 @@ def test_products_of_batches_from_which_rows_leave_have_few_shapes(
         for module in layer.modules()
     }
 
-    def noting(self: Any, tokens: torch.Tensor) -> torch.Tensor:
-        if id(self) in within:
-            n_rows.append(tokens.numel() // tokens.shape[-1])
-        return products[type(self)](self, tokens)
+    def note(tokens: torch.Tensor) -> None:
+        n_rows.append(tokens.numel() // tokens.shape[-1])
 
-    for cls in products:
-        monkeypatch.setattr(cls, "forward", noting)
-    found = engine.run(prompts, AtGivenDepths(exits), on_the_way(engine))
+    def noting(forward: Any) -> Any:
+        def noted(self: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
+            if id(self) in within:
+                note(tokens)
+            return forward(self, tokens)
+
+        return noted
+
+    for cls in products._PRODUCTS:
+        monkeypatch.setattr(cls, "forward", noting(cls.forward))
+    with NotingPacked(note):
+        found = engine.run(prompts, AtGivenDepths(exits), on_the_way(engine))
     assert n_rows == [filled_up(n) for n in n_rows]
     assert max(n_rows) > 64
     monkeypatch.setattr(few_shapes, "filled_up", lambda n: n)
