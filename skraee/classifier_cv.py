@@ -13,6 +13,7 @@ from skraee.backbone.handle import Backbone
 from skraee.backbone.precision import Device
 from skraee.classifier import RAEEClassifier
 from skraee.engine.batching import BatchTokens
+from skraee.engine.compiled import Compile
 from skraee.estimator.metric import ScoringParameter, score_answers
 from skraee.exits.budget import price_within
 from skraee.exits.evidence import NeighborEvidence
@@ -69,7 +70,7 @@ class RAEEClassifierCV(RAEEClassifier):
     min_exit, database, metric, index, max_length, long_texts : object
         As in :class:`RAEEClassifier`. With ``database="correct"`` only stored texts
         are neighbours, but all texts are judged.
-    batch_tokens, device, dtype, memory, n_jobs, random_state, verbose : object
+    batch_tokens, compile, device, dtype, memory, n_jobs, random_state, verbose : object
         As in :class:`RAEEClassifier`.
 
     Attributes
@@ -131,6 +132,7 @@ class RAEEClassifierCV(RAEEClassifier):
         max_length: int | None = None,
         long_texts: LongTexts = "cut",
         batch_tokens: BatchTokens = "auto",
+        compile: Compile = "auto",
         device: Device = "auto",
         dtype: str = "auto",
         memory: Any = "process",
@@ -156,6 +158,7 @@ class RAEEClassifierCV(RAEEClassifier):
         self.max_length = max_length
         self.long_texts = long_texts
         self.batch_tokens = batch_tokens
+        self.compile = compile
         self.device = device
         self.dtype = dtype
         self.memory = memory

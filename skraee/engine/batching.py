@@ -241,7 +241,7 @@ def _fits(texts: np.ndarray, run: Callable[[np.ndarray], None]) -> bool:
     try:
         run(texts)
     except RuntimeError as error:
-        if not _out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
     else:
         return True
@@ -250,7 +250,8 @@ def _fits(texts: np.ndarray, run: Callable[[np.ndarray], None]) -> bool:
     return False
 
 
-def _out_of_memory(error: RuntimeError) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory ran out."""
     return isinstance(error, torch.OutOfMemoryError) or (
         "DefaultCPUAllocator" in str(error)
     )

@@ -25,6 +25,7 @@ from skraee.engine.batching import (
 )
 from skraee.engine.clock import Clock, NoClock
 from skraee.engine.collector import Collector
+from skraee.engine.compiled import Compile, CompiledLayers, compiled_for
 from skraee.engine.depth_states import DepthStates, StateKind
 from skraee.engine.exit_policy import ExitPolicy
 from skraee.engine.forward_pass import forward_pass
@@ -71,6 +72,8 @@ class Engine:
     reuse_prefix : bool, default=True
         Whether tokens that all prompts of a call begin with are run only once, where
         the model allows it. The numbers are the same but for rounding.
+    compile : "auto" or bool, default=False
+        Whether layers are compiled; see `compiled_for`.
 
     Attributes
     ----------
@@ -88,11 +91,13 @@ class Engine:
         clock: Clock | None = None,
         *,
         reuse_prefix: bool = True,
+        compile: Compile = False,
     ) -> None:
         self.backbone = backbone
         self.clock = NoClock() if clock is None else clock
         self.n_repeated = 0
         self._batch_tokens = check_batch_tokens(batch_tokens, backbone.device)
+        self._compile = compile
         self._reuse_prefix = reuse_prefix and takes_prefix(backbone)
         self._stack_layers = [
             len(layers_of(backbone.model, backbone.family, stack))
@@ -306,11 +311,22 @@ class Engine:
 
         def read(backbone: LoadedBackbone, numbers: IntArray) -> dict[str, States]:
             found = Collector(len(prompts))
+            compiled = None
+            if backbone is self.backbone and runs_layers:
+                n_tokens = sum(len(w.ids) for prompt in prompts for w in prompt.windows)
+                compiled = compiled_for(backbone, self._compile, n_tokens)
 
             def run(batch: Batch) -> None:
                 visitor = visitor_of(backbone, batch)
                 part = "layers" if runs_layers else "key"
-                self._pass(backbone, batch, visitor.visit, visitor.ending_at, part)
+                self._pass(
+                    backbone,
+                    batch,
+                    visitor.visit,
+                    visitor.ending_at,
+                    part,
+                    compiled,
+                )
                 found.put(batch.numbers, visitor.found())
 
             def run_chunk(
@@ -319,7 +335,13 @@ class Engine:
                 exits = visitor_of(backbone, chunk)
                 assert isinstance(exits, RowExits)
                 descent = Descent(
-                    backbone, chunk, exits, cutter, batch_tokens, self.clock
+                    backbone,
+                    chunk,
+                    exits,
+                    cutter,
+                    batch_tokens,
+                    self.clock,
+                    compiled,
                 )
                 descent.run(progress)
                 found.put(chunk.numbers, exits.found())
@@ -345,9 +367,11 @@ class Engine:
         visit: Visit,
         ending_at: EndingAt | None = None,
         part: str = "layers",
+        compiled: CompiledLayers | None = None,
     ) -> None:
         with self.clock.part(part):
-            forward_pass(backbone, batch, self.rows_of(batch, visit, ending_at))
+            running = self.rows_of(batch, visit, ending_at)
+            forward_pass(backbone, batch, running, compiled)
 
     def _batches(
         self,

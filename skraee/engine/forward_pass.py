@@ -12,6 +12,7 @@ from torch import Tensor
 
 from skraee.backbone.kinds import decoder_start
 from skraee.engine.batch import Batch
+from skraee.engine.compiled import CompiledLayers
 from skraee.engine.gates import GatedStack
 from skraee.engine.prefix import cache_argument, prefix_cache
 from skraee.engine.products import PackedWeights
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
     from skraee.backbone.loaded import LoadedBackbone
 
 
-def forward_pass(backbone: LoadedBackbone, batch: Batch, running: RunningRows) -> None:
+def forward_pass(
+    backbone: LoadedBackbone,
+    batch: Batch,
+    running: RunningRows,
+    compiled: CompiledLayers | None = None,
+) -> None:
     """Run rows of a batch layer by layer, as long as one of them goes on.
 
     Parameters
@@ -32,9 +38,13 @@ def forward_pass(backbone: LoadedBackbone, batch: Batch, running: RunningRows) -
     running : RunningRows
         The rows that enter. It visits every depth, and says which rows see the next
         layer.
+    compiled : CompiledLayers, optional
+        Of the backbone, where these run the layers.
     """
     ids, mask = batch.inputs(running.rows)
     with _stacks_of(backbone) as stacks:
+        for stack in stacks:
+            stack.compiled = compiled
         try:
             if len(stacks) == 1:
                 _through_one_stack(backbone, stacks[0], batch, ids, mask, running)

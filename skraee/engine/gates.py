@@ -14,6 +14,7 @@ from typing import Any, Self
 from torch import Tensor, nn
 
 from skraee.backbone.families import Family
+from skraee.engine.compiled import CompiledLayers
 from skraee.engine.few_shapes import Filling
 from skraee.engine.last_layer import trimmed
 from skraee.engine.products import PackedWeights, with_fast_products
@@ -41,6 +42,8 @@ class GatedStack:
         Depth behind its last layer.
     is_for_one_pass : bool
         Whether it holds rotary frequencies that change with the texts it has run.
+    compiled : CompiledLayers or None
+        What runs whole layers in the next pass; None lets them run as they are.
     """
 
     def __init__(
@@ -52,11 +55,15 @@ class GatedStack:
         weights: PackedWeights,
     ) -> None:
         self._filling = Filling()
-        layers = [
-            with_fast_products(layer, weights, self._filling)
-            for layer in layers_of(model, family, stack)
+        gates = [
+            Gate(
+                layer,
+                with_fast_products(layer, weights, self._filling),
+                first_depth + i,
+                family,
+            )
+            for i, layer in enumerate(layers_of(model, family, stack))
         ]
-        gates = [Gate(layer, first_depth + i, family) for i, layer in enumerate(layers)]
         between = {
             name: _Aligned(module)
             for name, module in modules_between(model, family, stack).items()
@@ -64,6 +71,7 @@ class GatedStack:
         self.last = first_depth + len(gates)
         shared = model.get_submodule(stack)
         self.is_for_one_pass = bool(changing_rotations(shared, family))
+        self.compiled: CompiledLayers | None = None
         self._config = model.config
         self._family = family
         self._stops: list[Gate | _Aligned] = [*gates, *between.values()]
@@ -87,7 +95,7 @@ class GatedStack:
         # Some configurations cut a layer's tokens into chunks themselves.
         in_chunks = getattr(self._config, "chunk_size_feed_forward", 0)
         trims = bool(self._family.feed_forward) and not in_chunks
-        way = _Way(running, trims=trims)
+        way = _Way(running, self.compiled, trims=trims)
         for stop in self._stops:
             stop.way = way
         try:
@@ -104,14 +112,18 @@ class _Way:
     Attributes
     ----------
     running : RunningRows
+    compiled : CompiledLayers or None
     trims : bool
         Whether rows that end behind a layer run only what is read of them.
     carried : tuple or None
         What layers that the rows have run before return beside states, if anything.
     """
 
-    def __init__(self, running: RunningRows, *, trims: bool) -> None:
+    def __init__(
+        self, running: RunningRows, compiled: CompiledLayers | None, *, trims: bool
+    ) -> None:
         self.running = running
+        self.compiled = compiled
         self.trims = trims
         self.carried: tuple[Any, ...] | None = None
 
@@ -121,16 +133,21 @@ class Gate(Front):
 
     Parameters
     ----------
+    own : nn.Module
+        The model's layer.
     layer : nn.Module
-        The model's own.
+        What runs in its place.
     depth : int
         Depth of the states that enter it.
     family : Family
         The model's row.
     """
 
-    def __init__(self, layer: nn.Module, depth: int, family: Family) -> None:
+    def __init__(
+        self, own: nn.Module, layer: nn.Module, depth: int, family: Family
+    ) -> None:
         super().__init__(layer)
+        self._own = [own]  # in a list, so that it is no module of the view's
         self.depth = depth
         self.family = family
         self.way: _Way | None = None
@@ -150,7 +167,11 @@ class Gate(Front):
             elif name not in self.family.shared_args:
                 kwargs[name] = running.align(value)
         layer = self._trimmed(self.way, hidden_states.shape[1])
-        made = layer(hidden_states, *args, **kwargs)
+        compiled = self.way.compiled if layer is self.layer else None
+        if compiled is None:
+            made = layer(hidden_states, *args, **kwargs)
+        else:
+            made = compiled.run(self._own[0], layer, hidden_states, args, kwargs)
         running.note(made)
         self._form = _Form.of(made)
         return made

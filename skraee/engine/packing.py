@@ -20,6 +20,7 @@ from torch import Tensor
 from skraee.engine.batch import Batch
 from skraee.engine.batching import Cutter, Progress
 from skraee.engine.clock import Clock
+from skraee.engine.compiled import CompiledLayers
 from skraee.engine.forward_pass import forward_pass
 from skraee.engine.row_exits import RowExits
 from skraee.engine.rows import Parked, RunningRows
@@ -49,6 +50,8 @@ class Descent:
     batch_tokens : int
         Padded tokens per batch.
     clock : Clock
+    compiled : CompiledLayers or None
+        Of the backbone.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class Descent:
         cutter: Cutter,
         batch_tokens: int,
         clock: Clock,
+        compiled: CompiledLayers | None = None,
     ) -> None:
         self._backbone = backbone
         self._chunk = chunk
@@ -66,6 +70,7 @@ class Descent:
         self._cutter = cutter
         self._batch_tokens = batch_tokens
         self._clock = clock
+        self._compiled = compiled
         self._parked: dict[int, list[Parked]] = {}  # by the depth where they wait
         self._n_to_enter = 0  # texts at the depth that is on, without this batch's
 
@@ -111,7 +116,7 @@ class Descent:
             waits,
         )
         with self._clock.part("layers"):
-            forward_pass(self._backbone, self._chunk, running)
+            forward_pass(self._backbone, self._chunk, running, self._compiled)
         return running.parked
 
 

@@ -20,8 +20,8 @@ from skraee.backbone.loaded import LoadedBackbone
 from skraee.engine.few_shapes import Filling, makes_kernels
 from skraee.engine.views import Front, view_of
 
-# Both work on tokens one by one. Subclasses may do anything.
-_PRODUCTS = (nn.Linear, Conv1D)
+#: Both work on tokens one by one. Subclasses may do anything.
+PRODUCTS = (nn.Linear, Conv1D)
 # Where it was measured: mpnet and Gemma 3 270M take 0.86 of their time, one product of
 # some ten rows 0.5 to 0.7 of its.
 _MACHINES = ("x86_64", "AMD64")
@@ -55,7 +55,7 @@ def with_fast_products(
     replaced = {
         path: _Product(module, weights, filling)
         for path, module in layer.named_modules()
-        if path and type(module) in _PRODUCTS
+        if path and type(module) in PRODUCTS
     }
     return view_of(layer, replaced) if replaced else layer
 
@@ -159,14 +159,34 @@ class _Product(Front):
         weight = self._weights.of(self.layer)
         if tokens.numel() == 0 or (weight is None and not makes_kernels(tokens)):
             return self.layer(tokens)
-        filled = self._filling.filled(tokens)
-        if weight is None:
-            made = self.layer(filled)
-        else:
-            made = torch.ops.mkldnn._linear_pointwise(
-                filled, weight, self.layer.bias, "none", [], ""
-            )
-        if filled is tokens:
-            return made
-        n_rows = tokens.numel() // tokens.shape[-1]
-        return made[:n_rows].view(*tokens.shape[:-1], made.shape[-1])
+        if weight is not None:
+            bias: Any = self.layer.bias
+            return packed_product(tokens, weight, bias, self._filling)
+        made = self.layer(self._filling.filled(tokens))
+        return _as_many_as(tokens, made)
+
+
+def packed_product(
+    tokens: Tensor, weight: Tensor, bias: Tensor | None, filling: Filling
+) -> Tensor:
+    """Multiply tokens (..., K) with packed weights: (..., N).
+
+    Parameters
+    ----------
+    tokens : Tensor
+    weight : Tensor
+        As `PackedWeights` has it.
+    bias : Tensor of shape (N,) or None
+    filling : Filling
+    """
+    filled = filling.filled(tokens)
+    made = torch.ops.mkldnn._linear_pointwise(filled, weight, bias, "none", [], "")
+    return _as_many_as(tokens, made)
+
+
+def _as_many_as(tokens: Tensor, made: Tensor) -> Tensor:
+    """Return the rows that were made of tokens, not of what was filled up."""
+    if made.shape[:-1] == tokens.shape[:-1]:
+        return made
+    n_rows = tokens.numel() // tokens.shape[-1]
+    return made[:n_rows].view(*tokens.shape[:-1], made.shape[-1])

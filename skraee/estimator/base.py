@@ -20,6 +20,7 @@ from skraee.backbone.handle import Backbone
 from skraee.backbone.precision import Device, resolve_devices
 from skraee.engine.batching import BatchTokens
 from skraee.engine.clock import Clock, Timings
+from skraee.engine.compiled import Compile
 from skraee.engine.exit_policy import ExitPolicy
 from skraee.engine.run import Run
 from skraee.estimator.checks import check_integer
@@ -75,6 +76,7 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
     max_length: int | None
     long_texts: LongTexts
     batch_tokens: BatchTokens
+    compile: Compile
     device: Device
     dtype: str
     memory: Any
@@ -289,7 +291,7 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
         samples = self._texts(X)
         fitted = self._fitted.unshared()
         settings = fitted.sweep_settings
-        sweeper = open_sweeper(settings, self.device, self.batch_tokens, clock=clock)
+        sweeper = self._sweeper(settings, clock=clock)
         undecided = [
             run.undecided for run in self._predictions(fitted, sweeper, samples)
         ]
@@ -343,14 +345,25 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
             warn_user(unused, UserWarning)
 
     def _open_with(self, settings: SweepSettings) -> Sweeper:
-        sweeper = open_sweeper(settings, self.device, self.batch_tokens, self.memory)
+        sweeper = self._sweeper(settings, self.memory)
         check_integer("min_exit", self.min_exit, least=0, most=sweeper.n_layers)
         return sweeper
 
     def _reopen(self, fitted: Fitted) -> Sweeper:
         """Load the backbone as fit had it."""
-        settings = fitted.sweep_settings
-        return open_sweeper(settings, self.device, self.batch_tokens, self.memory)
+        return self._sweeper(fitted.sweep_settings, self.memory)
+
+    def _sweeper(
+        self, settings: SweepSettings, memory: Any = None, clock: Clock | None = None
+    ) -> Sweeper:
+        return open_sweeper(
+            settings,
+            self.device,
+            self.batch_tokens,
+            memory,
+            clock,
+            compile=self.compile,
+        )
 
     def _check_classes(
         self, labels: npt.NDArray[Any], classes: npt.NDArray[Any]

@@ -13,6 +13,7 @@ import torch
 from skraee.backbone.handle import as_backbone
 from skraee.backbone.precision import is_auto, resolve_devices, resolve_dtype
 from skraee.engine.batching import check_batch_tokens
+from skraee.engine.compiled import check_compile
 from skraee.estimator.checks import (
     check_choice,
     check_each,
@@ -171,6 +172,7 @@ _CHECKS: dict[str, Callable[[str, Any], object]] = {
     "max_length": check_length,
     "class_weight": _check_class_weight,
     "batch_tokens": lambda _, tokens: check_batch_tokens(tokens, torch.device("cpu")),
+    "compile": lambda _, compile: check_compile(compile),
     "device": lambda _, device: is_auto(device) or resolve_devices(device),
     "dtype": lambda _, dtype: resolve_dtype(dtype, torch.device("cpu")),
     "memory": lambda _, memory: store_for(memory),

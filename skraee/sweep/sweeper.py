@@ -17,6 +17,7 @@ from skraee.backbone.loaded import LoadedBackbone
 from skraee.backbone.precision import Device
 from skraee.engine.batching import BatchTokens, OnProgress
 from skraee.engine.clock import Clock
+from skraee.engine.compiled import Compile
 from skraee.engine.depth_states import StateKind
 from skraee.engine.engine import Engine
 from skraee.engine.head import label_head
@@ -46,6 +47,8 @@ def open_sweeper(
     batch_tokens: BatchTokens,
     memory: Any = None,
     clock: Clock | None = None,
+    *,
+    compile: Compile = False,
 ) -> Sweeper:
     """Load the backbone (once per process) and check that the template fits it.
 
@@ -56,13 +59,15 @@ def open_sweeper(
         As an estimator was given them.
     clock : Clock, optional
         Told where time goes.
+    compile : "auto" or bool, default=False
+        As an estimator was given it.
     """
     store = store_for(memory)
     if store is not None:
         store = BestEffortStore(store)
     backbone = settings.load(device)
     prompts = settings.prompt_encoder(backbone)
-    engine = Engine(backbone, batch_tokens, clock)
+    engine = Engine(backbone, batch_tokens, clock, compile=compile)
     sweeper = Sweeper(settings, backbone, prompts, engine, store)
     if settings.provenance is not None:
         settings.provenance.check_answers(sweeper)

@@ -209,7 +209,7 @@ def test_products_of_batches_from_which_rows_leave_have_few_shapes(
 
         return noted
 
-    for cls in products._PRODUCTS:
+    for cls in products.PRODUCTS:
         monkeypatch.setattr(cls, "forward", noting(cls.forward))
     with NotingPacked(note):
         found = engine.run(prompts, AtGivenDepths(exits), on_the_way(engine))
