@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks import speed
 from benchmarks.lines import RESULTS, Lines, show
+from benchmarks.speed.compiling import compiling
 from benchmarks.speed.depth import alone, depth, many, mixed
 from benchmarks.speed.engine import engine, lengths, single, usual
 from benchmarks.speed.loading import loading
@@ -16,7 +17,9 @@ from benchmarks.speed.memory import memory
 from benchmarks.speed.options import Options
 from benchmarks.speed.pipelines import pipelines
 from benchmarks.speed.predict import agreement, forward, parts
+from benchmarks.speed.sameness import same
 from benchmarks.speed.shapes import CPU, GPU, SHAPES
+from benchmarks.speed.small_encoder import small
 
 FIGURES: dict[str, Callable[[Options], None]] = {
     "engine": engine,
@@ -33,6 +36,9 @@ FIGURES: dict[str, Callable[[Options], None]] = {
     "alone": alone,
     "many": many,
     "mixed": mixed,
+    "compiling": compiling,
+    "same": same,
+    "small": small,
 }
 
 

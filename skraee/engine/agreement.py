@@ -11,10 +11,10 @@ answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from skraee.engine.exit_policy import AtGivenDepths
 from skraee.engine.head import LabelHead, final_norms
 from skraee.engine.own_pass import OwnForward, OwnPass
 from skraee.engine.probe_prompts import probes_for
+from skraee.engine.products import PACKED_WEIGHTS, PackedWeights
 from skraee.engine.rows import GoingOn
 from skraee.engine.scorer import LabelScorer
 from skraee.exceptions import BackboneMismatchError
@@ -77,7 +78,10 @@ def check_agreement(backbone: LoadedBackbone) -> None:
     BackboneMismatchError
         If its view and its own forward disagree; the message names the first depth.
     """
-    backbone = replace(backbone, _derived={})  # of probes nothing is kept
+    # Of probes nothing is kept, and weights are not laid out twice for them: products
+    # of those are others by rounding, which some models make much larger.
+    plain: dict[Hashable, Any] = {PACKED_WEIGHTS: PackedWeights(room=0)}
+    backbone = replace(backbone, _derived=plain)
     settings = settings_hash_of(backbone.model)
     with _telling(backbone, "cannot be run layer by layer"):
         prompts = probes_for(backbone)

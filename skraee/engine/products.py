@@ -22,11 +22,13 @@ from skraee.engine.views import Front, view_of
 
 #: Both work on tokens one by one. Subclasses may do anything.
 PRODUCTS = (nn.Linear, Conv1D)
+#: Under which name a backbone has its packed weights.
+PACKED_WEIGHTS = "packed weights"
 # Where it was measured: mpnet and Gemma 3 270M take 0.86 of their time, one product of
 # some ten rows 0.5 to 0.7 of its.
 _MACHINES = ("x86_64", "AMD64")
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16)
-# Weights beyond this stay as they are: what is laid out is a second copy.
+# What is laid out is a second copy.
 _MOST_BYTES = 1 << 30
 # For how many rows the layout is chosen; those for 32 and for 1,024 are as fast for any
 # number of rows, that for a single one is not.
@@ -65,16 +67,21 @@ class PackedWeights:
 
     Each is laid out when its product is first made: of layers that no text comes to
     there is no second copy.
+
+    Parameters
+    ----------
+    room : int, optional
+        Bytes that they may take, a GiB by default; weights beyond stay as they are.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, room: int | None = None) -> None:
+        self._room = _MOST_BYTES if room is None else room
         self._known: dict[int, tuple[nn.Module, Tensor | None]] = {}
-        self._n_bytes = 0
 
     @classmethod
     def of_backbone(cls, backbone: LoadedBackbone) -> PackedWeights:
         """Return those of a model, which all its views share."""
-        return backbone.derived("packed weights", cls)
+        return backbone.derived(PACKED_WEIGHTS, cls)
 
     def of(self, module: nn.Module) -> Tensor | None:
         """Return a product's weights, or None where they stay as they are.
@@ -93,9 +100,9 @@ class PackedWeights:
         weight = module.weight
         if not (isinstance(weight, nn.Parameter) and _can_be_packed(module, weight)):
             return None
-        if self._n_bytes + weight.nbytes > _MOST_BYTES:
+        if weight.nbytes > self._room:
             return None
-        self._n_bytes += weight.nbytes
+        self._room -= weight.nbytes
         rows = weight.detach().t() if isinstance(module, Conv1D) else weight.detach()
         packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(
             rows.contiguous(), _N_ROWS

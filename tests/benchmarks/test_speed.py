@@ -12,11 +12,22 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.speed import depth, loading, memory, pipelines, predict, texts
+from benchmarks.speed import (
+    compiling,
+    depth,
+    loading,
+    memory,
+    pipelines,
+    predict,
+    sameness,
+    small_encoder,
+    texts,
+)
 from benchmarks.speed.__main__ import main
 from benchmarks.speed.shapes import SHAPES, Shape, exits_with_mean
 from benchmarks.speed.tokenizer import learnt_tokenizer
 from skraee import Backbone, toy
+from skraee.engine import compiled
 from tests.benchmarks.tiny import save_sentence_encoder, save_tiny, write_task
 
 SIZE = {"vocab_size": 30_000, "hidden_size": 16, "num_hidden_layers": 4}
@@ -73,6 +84,21 @@ def run(
         function.cache_clear()
 
 
+@pytest.fixture
+def small_depth(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Few texts, and a tiny encoder in the place of mpnet and of MiniLM-L6."""
+    for name in ("mpnet-base", "minilm-l6"):
+        if not (place / "models" / name).exists():
+            save_sentence_encoder(place / "models" / name)
+    for name, size in {"N_FIT": 20, "N_NEW": 15}.items():
+        monkeypatch.setattr(depth, name, size)
+    monkeypatch.setattr(depth, "BUDGETS", (0.6, 0.9))
+    monkeypatch.setattr(depth, "PRODUCT", (64, 32, 32))
+    depth.texts.cache_clear()
+    yield
+    depth.texts.cache_clear()
+
+
 @pytest.mark.parametrize("shape", ["Llama-3-8B", "T5-large", "gemma3-270m"])
 def test_engine_is_measured_against_the_plain_forward(run: Run, shape: str) -> None:
     lines = run("--only", "engine", "--shapes", shape, "--dtype", "float32")
@@ -118,24 +144,21 @@ def test_figures_of_predict_run_on_real_texts(run: Run) -> None:
     assert all(0 <= line["same_both"] <= line["same_label"] for line in agreeing)
 
 
+@pytest.mark.usefixtures("small_depth")
 def test_depth_saved_is_measured_as_time(
-    run: Run, place: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save_sentence_encoder(place / "models" / "mpnet-base")
-    for name, size in {"N_FIT": 20, "N_NEW": 15, "N_ALONE": 3}.items():
-        monkeypatch.setattr(depth, name, size)
+    monkeypatch.setattr(depth, "N_ALONE", 3)
     monkeypatch.setattr(depth, "SIZES", (10, 20))
-    monkeypatch.setattr(depth, "PRODUCT", (64, 32, 32))
-    depth.texts.cache_clear()
-    monkeypatch.setattr(depth, "BUDGETS", (0.6, 0.9))
     fitted = depth.fitted  # random weights would let all texts stop at depth 0
     monkeypatch.setattr(
         depth, "fitted", lambda *args: fitted(*args).set_params(min_exit=1)
     )
     lines = run("--only", "depth", "alone", "many", "mixed", "--dtype", "float32")
-    depth.texts.cache_clear()
     by_budget = [line for line in lines if "of_ideal" in line]
-    assert [line["budget"] for line in by_budget] == [0.6, 0.9] * 2
+    of_two = [(line["backbone"], line["budget"]) for line in by_budget]
+    names = ("mpnet-base", "gemma3-270m")
+    assert of_two == [(name, budget) for name in names for budget in (0.6, 0.9)]
     for line in by_budget:
         assert line["texts"] == 15
         assert line["of_ideal"] == pytest.approx(
@@ -147,6 +170,65 @@ def test_depth_saved_is_measured_as_time(
     assert [line["texts"] for line in alone] == [3, 3]
     assert [line["texts"] for line in lines if "resident_mib" in line] == [10, 20]
     assert len([line for line in lines if "of_their_own" in line]) == 2
+
+
+@pytest.mark.usefixtures("small_depth")
+def test_compiled_layers_are_measured_against_plain_ones(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def as_it_is(layer: Any, hidden: Any, args: Any, kwargs: Any) -> Any:
+        return layer(hidden, *args, **kwargs)
+
+    monkeypatch.setattr(compiled, "_compiled_call", lambda: as_it_is)
+    monkeypatch.setattr(compiling, "BUDGETS", (0.9,))
+    folders: list[str] = []
+
+    def in_this_process(on: depth.On, folder: str) -> float:
+        folders.append(folder)
+        monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", folder)
+        return compiling.seconds_to_compile(on, folder)
+
+    monkeypatch.setattr(compiling, "in_new_process", in_this_process)
+    lines = run("--only", "compiling", "--dtype", "float32")
+    assert [line["backbone"] for line in lines] == ["mpnet-base", "gemma3-270m"]
+    for line, first, again in zip(lines, folders[::2], folders[1::2], strict=True):
+        assert first == again  # the second process finds what the first one left
+        assert line["compiled_as_fast_as_full"] > 0
+        assert abs(line["seconds_to_compile"]) < 60
+    assert folders[0] != folders[2]
+
+
+@pytest.mark.usefixtures("small_depth")
+def test_answers_alone_and_in_a_batch_are_counted(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sameness, "BUDGET", 0.9)
+    lines = run("--only", "same")
+    assert [line["dtype"] for line in lines] == ["float32", "bfloat16"] * 2
+    assert {line["texts"] for line in lines} == {40}
+    for line in lines:
+        assert (line["other_exits_alone"] == 0) == (
+            line["farthest_from_threshold"] == 0
+        )
+        if line["dtype"] == "float32":
+            assert line["other_labels_alone"] == 0
+            assert line["farthest_from_threshold"] < 1e-4
+        else:
+            assert line["same_labels_as_float32"] > 0.5
+
+
+@pytest.mark.usefixtures("small_depth")
+def test_a_tenth_of_a_large_encoder_is_measured_against_a_small_one(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("sentence_transformers")
+    monkeypatch.setattr(small_encoder, "TASKS", ("sst2", "subj"))
+    monkeypatch.setattr(small_encoder, "BUDGETS", (0.6,))
+    *by_task, mean = run("--only", "small", "--dtype", "float32")
+    assert [line["task"] for line in by_task] == ["sst2", "subj"]
+    accuracies = [line["accuracy"] for line in by_task]
+    assert mean["accuracy"] == pytest.approx(sum(accuracies) / 2, abs=0.001)
+    assert all(line["of_small"] > 0 for line in by_task)
 
 
 @pytest.mark.usefixtures("run")

@@ -240,11 +240,11 @@ def test_a_batch_that_does_not_fit_is_halved_and_gives_the_same(
     forward_pass = engine_module.forward_pass
     sizes = []
 
-    def greedy(backbone: Any, batch: Any, running: Any) -> None:
+    def greedy(backbone: Any, batch: Any, *args: Any) -> None:
         sizes.append(len(batch.numbers))
         if len(batch.numbers) > 4:
             raise torch.OutOfMemoryError("too much")
-        forward_pass(backbone, batch, running)
+        forward_pass(backbone, batch, *args)
 
     monkeypatch.setattr(engine_module, "forward_pass", greedy)
     np.testing.assert_allclose(label_proba(backbone, prompts), expected, atol=1e-6)
@@ -254,7 +254,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_gives_the_same(
 def test_one_text_that_does_not_fit_is_a_clear_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def greedy(backbone: Any, batch: Any, running: Any) -> None:
+    def greedy(backbone: Any, batch: Any, *args: Any) -> None:
         raise torch.OutOfMemoryError("too much")
 
     monkeypatch.setattr(engine_module, "forward_pass", greedy)

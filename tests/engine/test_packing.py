@@ -34,11 +34,11 @@ class Passes:
         self._run = packing.forward_pass
         monkeypatch.setattr(packing, "forward_pass", self)
 
-    def __call__(self, backbone: Any, batch: Any, running: Any) -> None:
+    def __call__(self, backbone: Any, batch: Any, running: Any, compiled: Any) -> None:
         """Run, and note."""
         self.n_rows.append(len(running.rows))
         self.entered_at.append(-1 if running.entry is None else running.entry.depth)
-        self._run(backbone, batch, running)
+        self._run(backbone, batch, running, compiled)
         if running.parked is not None:
             self.parked.append(running.parked)
 
@@ -147,10 +147,10 @@ def test_rows_that_do_not_fit_into_memory_run_in_smaller_batches(
     expected = plain.run(prompts, AtGivenDepths(exits), on_the_way(plain))
     run = packing.forward_pass
 
-    def greedy(backbone: Any, batch: Any, running: Any) -> None:
+    def greedy(backbone: Any, batch: Any, running: Any, *more: Any) -> None:
         if len(running.rows) > most:
             raise torch.OutOfMemoryError("too much")
-        run(backbone, batch, running)
+        run(backbone, batch, running, *more)
 
     monkeypatch.setattr(packing, "forward_pass", greedy)
     told: list[int] = []
@@ -169,12 +169,12 @@ def test_batches_that_do_not_fit_are_halved_at_once(
     exits = np.full(40, plain.n_layers)
     run, n_failed = packing.forward_pass, 0
 
-    def greedy(backbone: Any, batch: Any, running: Any) -> None:
+    def greedy(backbone: Any, batch: Any, running: Any, *more: Any) -> None:
         nonlocal n_failed
         if len(running.rows) > 5:
             n_failed += 1
             raise torch.OutOfMemoryError("too much")
-        run(backbone, batch, running)
+        run(backbone, batch, running, *more)
 
     monkeypatch.setattr(packing, "forward_pass", greedy)
     packs.run(prompts, AtGivenDepths(exits), on_the_way(packs))
@@ -188,12 +188,12 @@ def test_what_runs_again_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     run = packing.forward_pass
     n_passes = 0
 
-    def failing_once(backbone: Any, batch: Any, running: Any) -> None:
+    def failing_once(backbone: Any, batch: Any, running: Any, *more: Any) -> None:
         nonlocal n_passes
         n_passes += 1
         if n_passes == 4:
             raise torch.OutOfMemoryError("too much")
-        run(backbone, batch, running)
+        run(backbone, batch, running, *more)
 
     monkeypatch.setattr(packing, "forward_pass", failing_once)
     told: list[int] = []

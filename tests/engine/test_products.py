@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from skraee import toy
 from skraee.engine import products
+from skraee.engine.agreement import check_agreement
 from skraee.engine.cost import depth_costs
 from skraee.engine.engine import Engine
 from skraee.engine.exit_policy import AtGivenDepths
@@ -174,3 +176,11 @@ def test_costs_are_those_of_plain_products(
     found = depth_costs(loaded(name))
     monkeypatch.setattr(products, "_MACHINES", ())
     np.testing.assert_array_equal(found, depth_costs(loaded(name)))
+
+
+def test_probes_of_the_look_at_load_are_run_with_plain_products() -> None:
+    backbone = toy.backbone().load("float32")
+    seen: list[Tensor] = []
+    with NotingPacked(seen.append):
+        check_agreement(backbone)
+    assert seen == []

@@ -171,11 +171,11 @@ def noting_batches(monkeypatch: pytest.MonkeyPatch, most: int) -> list[list[int]
     seen: list[list[int]] = []
     forward_pass = engine_module.forward_pass
 
-    def greedy(backbone: LoadedBackbone, batch: Any, running: Any) -> None:
+    def greedy(backbone: LoadedBackbone, batch: Any, running: Any, *more: Any) -> None:
         seen.append(batch.numbers.tolist())
         if len(batch.numbers) > most:
             raise torch.OutOfMemoryError("too much")
-        forward_pass(backbone, batch, running)
+        forward_pass(backbone, batch, running, *more)
 
     monkeypatch.setattr(engine_module, "forward_pass", greedy)
     return seen
