@@ -633,7 +633,7 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
     ) -> Arrays:
         """Return what is read off the keys of X; `nothing` for no text."""
         samples = self._texts(X)
-        found = map(read, keys_of(self._reopen(self._fitted), samples))
+        found = map(read, keys_of(self._reopen(self._fitted.sweep_settings), samples))
         return gathered(len(samples), found, nothing)
 
 

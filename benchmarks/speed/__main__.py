@@ -9,12 +9,14 @@ from pathlib import Path
 
 from benchmarks import speed
 from benchmarks.lines import RESULTS, Lines, show
+from benchmarks.pages import DOCS
 from benchmarks.speed.compiling import compiling
 from benchmarks.speed.depth import alone, depth, many, mixed
 from benchmarks.speed.engine import engine, lengths, single, usual
 from benchmarks.speed.loading import loading
 from benchmarks.speed.memory import memory
 from benchmarks.speed.options import Options
+from benchmarks.speed.page import NAMING, write_page
 from benchmarks.speed.pipelines import pipelines
 from benchmarks.speed.predict import agreement, forward, parts
 from benchmarks.speed.sameness import same
@@ -44,8 +46,11 @@ FIGURES: dict[str, Callable[[Options], None]] = {
 
 def main(arguments: list[str] | None = None) -> None:
     args = parsed(arguments)
+    if args.table:
+        write_page(Lines(args.results, NAMING), args.docs)
+        return
     options = Options(
-        lines=Lines(args.results, on_add=show),
+        lines=Lines(args.results, NAMING, on_add=show),
         shapes=args.shapes or list(CPU if args.device == "cpu" else GPU),
         dtypes=args.dtype,
         device=args.device,
@@ -71,6 +76,8 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--results", type=Path, default=RESULTS / "speed.jsonl")
+    parser.add_argument("--table", action="store_true", help="write docs/speed.md only")
+    parser.add_argument("--docs", type=Path, default=DOCS)
     return parser.parse_args(arguments)
 
 

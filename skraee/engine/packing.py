@@ -1,10 +1,10 @@
 """Survivors packed again: rows that go on are gathered across batches into full ones.
 
 A batch whose rows leave one by one would go on with a few of them, each of whose layers
-costs nearly what it costs for many. Here the batches of a chunk of texts go down until
-half of their rows have left; the others wait there, and those that wait at a depth make
-full batches for the layers behind it. So what a layer costs follows the number of rows
-that run it.
+costs more than its share of many. Here the batches of a chunk of texts go down until
+three quarters of their rows have left; the others wait there, and those that wait at a
+depth make full batches for the layers behind it. So what a layer costs follows the
+number of rows that run it.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 IntArray = npt.NDArray[np.int64]
 
 # Rows of which at most this share goes on wait for others. Each time they enter the
-# layers again, the model makes their embeddings and masks anew.
-_SHARE = 0.5
+# layers again, the model makes their embeddings and masks anew: a half is 2 to 3 %
+# slower, an eighth as fast (mpnet and Gemma 3 270M in bfloat16).
+_SHARE = 0.25
 
 
 class Descent:

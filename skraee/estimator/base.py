@@ -136,7 +136,7 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
             warn_of_one_class(classes)
             sweeper = self._with_encoder(self._open(), samples)
         else:
-            sweeper = self._reopen(before)
+            sweeper = self._reopen(before.sweep_settings)
         words = self._tokens(sweeper, classes, warn=before is None)
         with fit_progress(self, X, y, len(samples)) as on_progress:
             sweep = sweeper.sweep(samples, words.all_ids, on_progress)
@@ -160,7 +160,7 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
         samples = self._texts(X)
         if not samples:
             return np.zeros((0, self.n_layers_ + 1, len(self.classes_)))
-        sweeper = self._reopen(self._fitted)
+        sweeper = self._reopen(self._fitted.sweep_settings)
         with progress("sweep", len(samples), self.verbose) as on_progress:
             swept = sweeper.sweep(samples, self._fitted.token_ids, on_progress)
         return self._fitted.layer_proba(swept)
@@ -291,7 +291,7 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
         samples = self._texts(X)
         fitted = self._fitted.unshared()
         settings = fitted.sweep_settings
-        sweeper = self._sweeper(settings, clock=clock)
+        sweeper = self._reopen(settings, clock)
         undecided = [
             run.undecided for run in self._predictions(fitted, sweeper, samples)
         ]
@@ -345,22 +345,17 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
             warn_user(unused, UserWarning)
 
     def _open_with(self, settings: SweepSettings) -> Sweeper:
-        sweeper = self._sweeper(settings, self.memory)
+        sweeper = self._reopen(settings)
         check_integer("min_exit", self.min_exit, least=0, most=sweeper.n_layers)
         return sweeper
 
-    def _reopen(self, fitted: Fitted) -> Sweeper:
-        """Load the backbone as fit had it."""
-        return self._sweeper(fitted.sweep_settings, self.memory)
-
-    def _sweeper(
-        self, settings: SweepSettings, memory: Any = None, clock: Clock | None = None
-    ) -> Sweeper:
+    def _reopen(self, settings: SweepSettings, clock: Clock | None = None) -> Sweeper:
+        """Load the backbone as settings have it; where time is taken without store."""
         return open_sweeper(
             settings,
             self.device,
             self.batch_tokens,
-            memory,
+            self.memory if clock is None else None,
             clock,
             compile=self.compile,
         )
@@ -397,7 +392,8 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
         self._check_fitted()
         samples = self._texts(X)
         fitted = self._fitted
-        return len(samples), self._predictions(fitted, self._reopen(fitted), samples)
+        sweeper = self._reopen(fitted.sweep_settings)
+        return len(samples), self._predictions(fitted, sweeper, samples)
 
     def _predictions(
         self, fitted: Fitted, sweeper: Sweeper, samples: Texts

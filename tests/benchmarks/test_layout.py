@@ -14,6 +14,7 @@ PUBLIC = {"skraee", "skraee.baselines", "skraee.demo", "skraee.inspection"}
 BELOW = {
     "benchmarks.speed.bench",
     "benchmarks.speed.loading",
+    "benchmarks.long_texts",
     "benchmarks.paper.order",
 }
 

@@ -12,6 +12,7 @@ from benchmarks.backbones import page as backbones
 from benchmarks.lines import RESULTS, Lines
 from benchmarks.pages import DOCS, between_marks
 from benchmarks.paper import page as paper
+from benchmarks.speed import page as speed
 
 
 @pytest.mark.parametrize(("name", "module"), [("accuracy", accuracy), ("paper", paper)])
@@ -33,17 +34,23 @@ def test_page_and_readme_are_what_the_stored_lines_give(
     assert blank.read_text("utf-8") == readme
 
 
-def test_marked_page_is_what_the_stored_lines_give(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "module", "naming"),
+    [("backbones", backbones, ()), ("speed", speed, speed.NAMING)],
+)
+def test_marked_page_is_what_the_stored_lines_give(
+    name: str, module: Any, naming: tuple[str, ...], tmp_path: Path
+) -> None:
     pytest.importorskip("matplotlib", reason="the extra `plot` is not installed")
-    lines = Lines(RESULTS / "backbones.jsonl")
+    lines = Lines(RESULTS / f"{name}.jsonl", naming)
     if not lines.path.is_file():
         pytest.skip("the lines are in the repository only")
-    page = (DOCS / backbones.PAGE).read_text("utf-8")
-    blank = tmp_path / backbones.PAGE
+    page = (DOCS / module.PAGE).read_text("utf-8")
+    blank = tmp_path / module.PAGE
     blank.write_text(page, "utf-8")
-    between_marks(blank, "backbones", "")
+    between_marks(blank, name, "")
     assert blank.read_text("utf-8") != page
-    backbones.write_page(lines, tmp_path)
+    module.write_page(lines, tmp_path)
     assert blank.read_text("utf-8") == page
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from skraee.backbone.loaded import LoadedBackbone, in_dtype
 from skraee.engine import few_shapes, products
@@ -20,6 +18,7 @@ from skraee.engine.exit_policy import AtGivenDepths
 from skraee.engine.few_shapes import Filling, filled_up
 from skraee.engine.products import PackedWeights, with_fast_products
 from skraee.engine.stacks import layers_of
+from tests.support.counting_products import NotingPacked
 from tests.support.models import MODELS, loaded
 from tests.support.prompts import prompts_for
 from tests.support.ways import on_the_way
@@ -31,21 +30,6 @@ def in_bfloat16(name: str) -> LoadedBackbone:
     plain = loaded(name)
     model = in_dtype(deepcopy(plain.model), torch.bfloat16)
     return replace(plain, model=model, dtype=torch.bfloat16, _derived={})
-
-
-class NotingPacked(TorchDispatchMode):
-    """Tells of what packed weights are multiplied with."""
-
-    def __init__(self, note: Callable[[torch.Tensor], None]) -> None:
-        super().__init__()
-        self._note = note
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        if func is torch.ops.mkldnn._linear_pointwise.default:
-            self._note(args[0])
-        return func(*args, **(kwargs or {}))
 
 
 def test_rows_are_filled_up_by_little_to_few_numbers() -> None:

@@ -24,6 +24,12 @@ LENGTHS = tuple(np.random.default_rng(0).integers(4, 16, 40).tolist())
 LEAVING = [way for way in WAYS if way not in ("sweep", "every depth")]
 
 
+@pytest.fixture
+def by_half(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows wait where half of their batch has left."""
+    monkeypatch.setattr(packing, "_SHARE", 0.5)
+
+
 class Passes:
     """Notes each pass of rows that are packed again."""
 
@@ -89,6 +95,7 @@ def in_windows(windows: list[Prompt]) -> Prompt:
     return replace(first, further=tuple(rest))
 
 
+@pytest.mark.usefixtures("by_half")
 @pytest.mark.parametrize("name", ["bert", "gpt2", "t5"])
 def test_what_a_layer_costs_follows_the_number_of_rows_that_run_it(
     name: str, monkeypatch: pytest.MonkeyPatch
@@ -103,6 +110,7 @@ def test_what_a_layer_costs_follows_the_number_of_rows_that_run_it(
     assert passes.entered_at == [-1] * 8 + [0] * 4 + [1] * 2 + [2]
 
 
+@pytest.mark.usefixtures("by_half")
 def test_rows_join_those_that_wait_however_few_have_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -116,6 +124,7 @@ def test_rows_join_those_that_wait_however_few_have_left(
     assert passes.entered_at == [-1, -1, 0, 0]
 
 
+@pytest.mark.usefixtures("by_half")
 @pytest.mark.parametrize("name", ["bert", "t5"])
 def test_rows_that_wait_hold_no_states_of_others(
     name: str, monkeypatch: pytest.MonkeyPatch

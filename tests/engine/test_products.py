@@ -20,7 +20,7 @@ from skraee.engine.engine import Engine
 from skraee.engine.exit_policy import AtGivenDepths
 from skraee.engine.few_shapes import Filling
 from skraee.engine.products import PackedWeights, flop_counter, with_fast_products
-from tests.engine.test_few_shapes import NotingPacked
+from tests.support.counting_products import NotingPacked
 from tests.support.models import MODELS, loaded
 from tests.support.prompts import prompts_for
 from tests.support.ways import on_the_way

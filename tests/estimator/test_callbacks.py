@@ -90,9 +90,9 @@ def test_callbacks_hear_of_each_batch_when_it_is_done(
     heard: list[int] = []  # at each hook, in how many batches
     forward_pass = engine.forward_pass
 
-    def counted(backbone: Any, batch: Any, running: Any) -> None:
+    def counted(backbone: Any, batch: Any, *more: Any) -> None:
         batches.append(len(batch.numbers))
-        forward_pass(backbone, batch, running)
+        forward_pass(backbone, batch, *more)
 
     monkeypatch.setattr(engine, "forward_pass", counted)
     noting = Noting()
