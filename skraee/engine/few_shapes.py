@@ -3,13 +3,19 @@
 oneDNN, by which torch multiplies bfloat16, float16 and packed weights on a CPU, makes a
 kernel for every number of rows that it meets, and keeps 1,024. That takes 1 to 2 ms and
 0.7 MB: as long as a product of some hundred rows. Batches from which rows leave have
-ever new numbers of rows; here they are filled up to one of few.
+ever new numbers of rows; here they are filled up to one of few. Products of attention,
+which some models make one by one, are parted so that they are of few shapes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 _DTYPES = (torch.bfloat16, torch.float16)
 # Few rows are not filled up: there are not many such numbers, and a single text waits.
@@ -70,3 +76,68 @@ class Filling:
     def forget(self) -> None:
         """Let go of it, once a pass is over."""
         self._last = None
+
+
+# Products of many matrices with as many others, as eager attention has them.
+_OF_MANY = frozenset(
+    (torch.matmul, torch.bmm, Tensor.matmul, Tensor.bmm, Tensor.__matmul__)
+)
+# So many texts, or heads where these are not apart, go into one product.
+_TEXTS, _HEADS = 16, 256
+
+
+def few_shapes_of_attention(
+    model: nn.Module, n_rows: int
+) -> AbstractContextManager[object]:
+    """Return a context in which a model's attention makes products of few shapes.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        Fused attention needs no kernels of this kind.
+    n_rows : int
+        Of the batch that it runs.
+    """
+    attention = getattr(model.config, "_attn_implementation", None)
+    if n_rows == 1 or attention != "eager" or not makes_kernels(_weight_of(model)):
+        return nullcontext()
+    return _FewShapesOfAttention()
+
+
+class _FewShapesOfAttention(TorchFunctionMode):
+    """Parts products of many matrices: 29 texts as 16 and 8 and 4 and 1."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        if func in _OF_MANY and not kwargs and len(args) == 2:
+            left, right = args
+            if left.ndim == right.ndim >= 3 and len(left) == len(right):
+                sizes = parted(len(left), _TEXTS if left.ndim > 3 else _HEADS)
+                if len(sizes) > 1:
+                    parts = zip(left.split(sizes), right.split(sizes), strict=True)
+                    return torch.cat([func(*part) for part in parts])
+        return func(*args, **(kwargs or {}))
+
+
+def parted(n: int, most: int) -> list[int]:
+    """Return powers of two, `most` at the most, that make a number.
+
+    Examples
+    --------
+    >>> parted(29, 16), parted(40, 16), parted(0, 16)
+    ([16, 8, 4, 1], [16, 16, 8], [])
+    """
+    sizes = [most] * (n // most)
+    rest = n % most
+    return sizes + [
+        1 << bit for bit in reversed(range(most.bit_length())) if rest >> bit & 1
+    ]
+
+
+def _weight_of(model: nn.Module) -> Tensor:
+    return next(model.parameters())

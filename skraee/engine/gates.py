@@ -8,6 +8,7 @@ sees these rows alone.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from skraee.backbone.families import Family
 from skraee.engine.compiled import CompiledLayers
-from skraee.engine.few_shapes import Filling
+from skraee.engine.few_shapes import Filling, few_shapes_of_attention
 from skraee.engine.last_layer import trimmed
 from skraee.engine.products import PackedWeights, with_fast_products
 from skraee.engine.rotation import changing_rotations
@@ -72,7 +73,7 @@ class GatedStack:
         shared = model.get_submodule(stack)
         self.is_for_one_pass = bool(changing_rotations(shared, family))
         self.compiled: CompiledLayers | None = None
-        self._config = model.config
+        self._model = model
         self._family = family
         self._stops: list[Gate | _Aligned] = [*gates, *between.values()]
         self._view = open_stack(model, family, stack, gates, between)
@@ -93,13 +94,17 @@ class GatedStack:
             The states after the last layer, before the final norm.
         """
         # Some configurations cut a layer's tokens into chunks themselves.
-        in_chunks = getattr(self._config, "chunk_size_feed_forward", 0)
+        in_chunks = getattr(self._model.config, "chunk_size_feed_forward", 0)
         trims = bool(self._family.feed_forward) and not in_chunks
         way = _Way(running, self.compiled, trims=trims)
         for stop in self._stops:
             stop.way = way
+        attention: AbstractContextManager[object] = nullcontext()
+        if self.compiled is None:
+            attention = few_shapes_of_attention(self._model, len(running.rows))
         try:
-            return run_stack(self._view, **inputs)
+            with attention:
+                return run_stack(self._view, **inputs)
         finally:
             for stop in self._stops:
                 stop.way = None

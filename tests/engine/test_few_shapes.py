@@ -10,12 +10,18 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from skraee.backbone.loaded import LoadedBackbone, in_dtype
 from skraee.engine import few_shapes, products
 from skraee.engine.engine import Engine
 from skraee.engine.exit_policy import AtGivenDepths
-from skraee.engine.few_shapes import Filling, filled_up
+from skraee.engine.few_shapes import (
+    Filling,
+    few_shapes_of_attention,
+    filled_up,
+    parted,
+)
 from skraee.engine.products import PackedWeights, with_fast_products
 from skraee.engine.stacks import layers_of
 from tests.support.counting_products import NotingPacked
@@ -203,3 +209,75 @@ def test_products_of_batches_from_which_rows_leave_have_few_shapes(
     plain = Engine(backbone, batch_tokens=600)
     expected = plain.run(prompts, AtGivenDepths(exits), on_the_way(plain))
     np.testing.assert_allclose(found.scores, expected.scores, atol=0.15)
+
+
+@pytest.mark.parametrize("most", [1, 16, 256])
+def test_a_number_is_parted_into_powers_of_two(most: int) -> None:
+    for n in range(600):
+        sizes = parted(n, most)
+        assert sum(sizes) == n
+        assert all(size in {1 << bit for bit in range(9)} for size in sizes)
+        assert max(sizes, default=1) <= most
+        assert len(sizes) <= n // most + most.bit_length()
+
+
+class NotingMany(TorchDispatchMode):
+    """Notes of how many matrices with as many others products are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: set[int] = set()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if func is torch.ops.aten.bmm.default and args[0].dtype == torch.bfloat16:
+            self.sizes.add(len(args[0]))
+        return func(*args, **(kwargs or {}))
+
+
+# gemma2's attention is eager in this version of the library, bloom's has no fourth
+# dimension.
+@pytest.mark.parametrize("name", ["mpnet", "deberta-v2", "gemma2", "bloom"])
+def test_eager_attention_makes_products_of_few_shapes(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backbone = in_bfloat16(name)
+    prompts = prompts_for(backbone.family.kind, LENGTHS)
+    n_heads = backbone.model.config.num_attention_heads
+    runs, sizes = [], []
+    for _ in range(2):
+        engine = Engine(backbone, batch_tokens=600)
+        exits = np.random.default_rng(2).integers(0, engine.n_layers + 1, len(prompts))
+        with NotingMany() as noting:
+            policy = AtGivenDepths(exits)
+            runs.append(engine.run(prompts, policy, on_the_way(engine)).scores)
+        sizes.append(noting.sizes)
+        monkeypatch.setattr(
+            few_shapes._FewShapesOfAttention,
+            "__torch_function__",
+            lambda self, func, types, args=(), kwargs=None: func(
+                *args, **(kwargs or {})
+            ),
+        )
+    np.testing.assert_array_equal(runs[0], runs[1])
+    few = {1 << bit for bit in range(9)} | {n_heads << bit for bit in range(5)}
+    assert sizes[0] <= few
+    assert sizes[1] - few  # there was something to part
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "n_rows", "expected"),
+    [
+        ("mpnet", torch.bfloat16, 2, True),
+        ("mpnet", torch.bfloat16, 1, False),
+        ("mpnet", torch.float32, 2, False),
+        ("bert", torch.bfloat16, 2, False),
+    ],
+)
+def test_attention_is_parted_only_where_it_makes_kernels(
+    name: str, dtype: torch.dtype, n_rows: int, expected: bool
+) -> None:
+    model = loaded(name).model.to(dtype)
+    found = few_shapes_of_attention(model, n_rows)
+    assert isinstance(found, few_shapes._FewShapesOfAttention) == expected
