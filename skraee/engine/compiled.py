@@ -8,7 +8,7 @@ a later process finds it there. What cannot be compiled runs as it is.
 
 from __future__ import annotations
 
-import warnings
+import sys
 from collections.abc import Callable
 from functools import cache
 from itertools import count
@@ -24,6 +24,7 @@ from skraee.engine.batching import is_out_of_memory
 from skraee.engine.few_shapes import Filling, makes_kernels
 from skraee.engine.products import PRODUCTS, PackedWeights, packed_product
 from skraee.engine.views import view_of
+from skraee.exceptions import warn_user
 
 #: Whether layers are compiled.
 Compile = Literal["auto"] | bool
@@ -47,7 +48,7 @@ def check_compile(compile: object) -> Compile:
 
 
 def compiled_for(
-    backbone: LoadedBackbone, compile: Compile, n_tokens: int
+    backbone: LoadedBackbone, compile: Compile, n_tokens: int, *, verbose: int = 0
 ) -> CompiledLayers | None:
     """Return a model's compiled layers, where work is to be done by these.
 
@@ -58,6 +59,8 @@ def compiled_for(
         "auto" is only for much work on a CPU, in a dtype of 16 bits.
     n_tokens : int
         How many tokens are to be run, at full depth.
+    verbose : int, default=0
+        1 tells of it on the standard error.
     """
     if compile == "auto":
         n_weights = sum(weight.numel() for weight in backbone.model.parameters())
@@ -65,7 +68,10 @@ def compiled_for(
         compile = is_much and makes_kernels(next(backbone.model.parameters()))
     if not compile:
         return None
-    return backbone.derived("compiled layers", lambda: CompiledLayers(backbone))
+    layers = backbone.derived("compiled layers", lambda: CompiledLayers(backbone))
+    if verbose:
+        layers.tell(type(backbone.model).__name__)
+    return layers
 
 
 class CompiledLayers:
@@ -82,6 +88,20 @@ class CompiledLayers:
         self._views: dict[nn.Module, nn.Module] = {}
         self._call: Callable[..., Any] | None = None
         self._is_on = True
+
+    def tell(self, name: str) -> None:
+        """Say that layers will be compiled, where none has been yet.
+
+        Parameters
+        ----------
+        name : str
+            Of the model.
+        """
+        if self._is_on and self._call is None:
+            sys.stderr.write(
+                f"compiling the layers of {name}: half a minute, or seconds where an "
+                "earlier process has done it; compile=False leaves them as they are\n"
+            )
 
     def run(
         self, layer: nn.Module, plain: nn.Module, hidden: Tensor, args: Any, kwargs: Any
@@ -120,12 +140,11 @@ class CompiledLayers:
     def _give_up(self, error: Exception) -> None:
         self._is_on = False
         lines = str(error).strip().splitlines() or [""]
-        warnings.warn(
+        warn_user(
             f"torch could not compile the layers ({type(error).__name__}: {lines[0]}); "
             "they run as they are, which gives the same answers more slowly. "
             "compile=False says so from the start.",
             UserWarning,
-            stacklevel=2,
         )
 
 

@@ -74,6 +74,8 @@ class Engine:
         the model allows it. The numbers are the same but for rounding.
     compile : "auto" or bool, default=False
         Whether layers are compiled; see `compiled_for`.
+    verbose : int, default=0
+        1 tells of that on the standard error.
 
     Attributes
     ----------
@@ -92,12 +94,14 @@ class Engine:
         *,
         reuse_prefix: bool = True,
         compile: Compile = False,
+        verbose: int = 0,
     ) -> None:
         self.backbone = backbone
         self.clock = NoClock() if clock is None else clock
         self.n_repeated = 0
         self._batch_tokens = check_batch_tokens(batch_tokens, backbone.device)
         self._compile = compile
+        self._verbose = verbose
         self._reuse_prefix = reuse_prefix and takes_prefix(backbone)
         self._stack_layers = [
             len(layers_of(backbone.model, backbone.family, stack))
@@ -314,7 +318,9 @@ class Engine:
             compiled = None
             if backbone is self.backbone and runs_layers:
                 n_tokens = sum(len(w.ids) for prompt in prompts for w in prompt.windows)
-                compiled = compiled_for(backbone, self._compile, n_tokens)
+                compiled = compiled_for(
+                    backbone, self._compile, n_tokens, verbose=self._verbose
+                )
 
             def run(batch: Batch) -> None:
                 visitor = visitor_of(backbone, batch)

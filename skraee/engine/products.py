@@ -160,7 +160,6 @@ class _Product(Front):
         super().__init__(module)
         self._weights = weights
         self._filling = filling
-        self._is_conv = isinstance(module, Conv1D)
 
     def forward(self, tokens: Tensor) -> Any:
         weight = self._weights.of(self.layer)

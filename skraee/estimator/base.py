@@ -358,6 +358,7 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
             self.memory if clock is None else None,
             clock,
             compile=self.compile,
+            verbose=self.verbose,
         )
 
     def _check_classes(

@@ -49,6 +49,7 @@ def open_sweeper(
     clock: Clock | None = None,
     *,
     compile: Compile = False,
+    verbose: int = 0,
 ) -> Sweeper:
     """Load the backbone (once per process) and check that the template fits it.
 
@@ -60,14 +61,15 @@ def open_sweeper(
     clock : Clock, optional
         Told where time goes.
     compile : "auto" or bool, default=False
-        As an estimator was given it.
+    verbose : int, default=0
+        As an estimator was given them.
     """
     store = store_for(memory)
     if store is not None:
         store = BestEffortStore(store)
     backbone = settings.load(device)
     prompts = settings.prompt_encoder(backbone)
-    engine = Engine(backbone, batch_tokens, clock, compile=compile)
+    engine = Engine(backbone, batch_tokens, clock, compile=compile, verbose=verbose)
     sweeper = Sweeper(settings, backbone, prompts, engine, store)
     if settings.provenance is not None:
         settings.provenance.check_answers(sweeper)

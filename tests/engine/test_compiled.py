@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from skraee import EarlyExitClassifier, toy
+from skraee import EarlyExitClassifier, RAEEClassifier, RAEEClassifierCV, toy
 from skraee.backbone.loaded import LoadedBackbone
 from skraee.engine import compiled
 from skraee.engine.compiled import CompiledLayers, compiled_for
@@ -197,6 +197,20 @@ def test_layers_are_compiled_where_the_work_ahead_pays_for_it(
     assert (compiled_for(backbone, compile, n_tokens) is not None) == expected
 
 
+def test_compiling_is_told_once_where_that_is_wanted(
+    calls: list[nn.Module], capsys: pytest.CaptureFixture[str]
+) -> None:
+    backbone = loaded("bert")
+    prompts = prompts_for("masked", LENGTHS)
+    told = []
+    for verbose in (0, 1, 1):
+        of = backbone if verbose else loaded("bert")
+        engine = Engine(of, compile=True, verbose=verbose)
+        engine.run(prompts, exits_of(engine), on_the_way(engine))
+        told.append(capsys.readouterr().err.count("compiling the layers of Bert"))
+    assert told == [0, 1, 0]
+
+
 @pytest.mark.parametrize("compile", ["yes", None, 1, 2.0])
 def test_other_values_are_refused(compile: Any) -> None:
     X, y = toy.reviews(20)
@@ -210,11 +224,17 @@ def test_estimators_pass_it_on(
     compile: Any, is_used: bool, calls: list[nn.Module]
 ) -> None:
     X, y = toy.reviews(40)
-    clf = EarlyExitClassifier(toy.backbone(), compile=compile, threshold=1.0)
-    clf.fit(X, y).predict(TEXTS)
-    assert bool(calls) == is_used
-    plain = EarlyExitClassifier(toy.backbone(), compile=False, threshold=1.0)
-    plain.fit(X, y)
-    np.testing.assert_allclose(
-        clf.predict_proba(TEXTS), plain.predict_proba(TEXTS), atol=1e-5
-    )
+    by_votes = {"template": toy.TEMPLATES["masked"], "readout": "ridge"}
+    settings: list[tuple[Any, dict[str, Any]]] = [
+        (EarlyExitClassifier, {"threshold": 1.0}),
+        (RAEEClassifier, {**by_votes, "tau": 0.0}),
+        (RAEEClassifierCV, {**by_votes, "ks": [3], "taus": [0.0]}),
+    ]
+    for cls, chosen in settings:
+        calls.clear()
+        clf = cls(toy.backbone(), compile=compile, **chosen, memory=None).fit(X, y)
+        assert bool(calls) == is_used
+        plain = cls(toy.backbone(), compile=False, **chosen, memory=None).fit(X, y)
+        np.testing.assert_allclose(
+            clf.predict_proba(TEXTS), plain.predict_proba(TEXTS), atol=1e-5
+        )
