@@ -16,6 +16,7 @@ from types import FunctionType
 from typing import Any, Literal
 from weakref import finalize
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -42,8 +43,10 @@ def check_compile(compile: object) -> Compile:
     ValueError
         If it is none.
     """
-    if compile == "auto" or isinstance(compile, bool):
-        return compile
+    if isinstance(compile, bool | np.bool_):
+        return bool(compile)
+    if isinstance(compile, str) and compile == "auto":
+        return "auto"
     raise ValueError(f"compile must be 'auto', True or False, got {compile!r}.")
 
 
@@ -63,15 +66,22 @@ def compiled_for(
         1 tells of it on the standard error.
     """
     if compile == "auto":
-        n_weights = sum(weight.numel() for weight in backbone.model.parameters())
-        is_much = 2.0 * n_weights * n_tokens >= _MUCH_WORK
-        compile = is_much and makes_kernels(next(backbone.model.parameters()))
+        is_much = 2.0 * _n_weights(backbone) * n_tokens >= _MUCH_WORK
+        compile = is_much and makes_kernels(backbone)
     if not compile:
         return None
     layers = backbone.derived("compiled layers", lambda: CompiledLayers(backbone))
     if verbose:
         layers.tell(type(backbone.model).__name__)
     return layers
+
+
+def _n_weights(backbone: LoadedBackbone) -> int:
+    # Counted once: to go through a model's parameters takes 1 ms.
+    def counted() -> int:
+        return sum(weight.numel() for weight in backbone.model.parameters())
+
+    return backbone.derived("number of weights", counted)
 
 
 class CompiledLayers:

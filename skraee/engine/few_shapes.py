@@ -11,11 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 _DTYPES = (torch.bfloat16, torch.float16)
 # Few rows are not filled up: there are not many such numbers, and a single text waits.
@@ -25,9 +28,24 @@ _FEW = 64
 _DIGITS = 5
 
 
-def makes_kernels(tensor: Tensor) -> bool:
-    """Whether a kernel is made for each shape of a product with a tensor."""
-    return tensor.dtype in _DTYPES and tensor.device.type == "cpu"
+class _Numbers(Protocol):
+    """What has a dtype and a place, as tensors and models do."""
+
+    @property
+    def dtype(self) -> torch.dtype: ...
+    @property
+    def device(self) -> torch.device: ...
+
+
+def makes_kernels(of: _Numbers) -> bool:
+    """Whether a kernel is made for each shape of a product.
+
+    Parameters
+    ----------
+    of : Tensor or LoadedBackbone
+        What is multiplied, or what multiplies.
+    """
+    return of.dtype in _DTYPES and of.device.type == "cpu"
 
 
 def filled_up(n_rows: int) -> int:
@@ -87,7 +105,7 @@ _TEXTS, _HEADS = 16, 256
 
 
 def few_shapes_of_attention(
-    model: nn.Module, n_rows: int
+    model: PreTrainedModel, n_rows: int
 ) -> AbstractContextManager[object]:
     """Return a context in which a model's attention makes products of few shapes.
 
@@ -99,7 +117,7 @@ def few_shapes_of_attention(
         Of the batch that it runs.
     """
     attention = getattr(model.config, "_attn_implementation", None)
-    if n_rows == 1 or attention != "eager" or not makes_kernels(_weight_of(model)):
+    if n_rows == 1 or attention != "eager" or not makes_kernels(model):
         return nullcontext()
     return _FewShapesOfAttention()
 
@@ -116,7 +134,8 @@ class _FewShapesOfAttention(TorchFunctionMode):
     ) -> Any:
         if func in _OF_MANY and not kwargs and len(args) == 2:
             left, right = args
-            if left.ndim == right.ndim >= 3 and len(left) == len(right):
+            are_many = left.ndim == right.ndim >= 3 and len(left) == len(right)
+            if are_many and makes_kernels(left):
                 sizes = parted(len(left), _TEXTS if left.ndim > 3 else _HEADS)
                 if len(sizes) > 1:
                     parts = zip(left.split(sizes), right.split(sizes), strict=True)
@@ -137,7 +156,3 @@ def parted(n: int, most: int) -> list[int]:
     return sizes + [
         1 << bit for bit in reversed(range(most.bit_length())) if rest >> bit & 1
     ]
-
-
-def _weight_of(model: nn.Module) -> Tensor:
-    return next(model.parameters())

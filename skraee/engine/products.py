@@ -3,7 +3,8 @@
 Two things keep torch from it, whatever the model. It lays a product's weights out anew
 at every call, which for one text takes as long as the product itself; here they are
 laid out once and kept beside the model's own. And it makes a kernel for every number of
-rows (:mod:`skraee.engine.few_shapes`). In bfloat16 the numbers are the same to the bit.
+rows (:mod:`skraee.engine.few_shapes`). In bfloat16 the numbers are the same to the bit
+where that was measured, in float32 others by rounding.
 """
 
 from __future__ import annotations

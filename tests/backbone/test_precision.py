@@ -14,6 +14,7 @@ from skraee.backbone.precision import (
     computes_bfloat16,
     name_of,
     resolve_device,
+    resolve_devices,
     resolve_dtype,
     warn_where_slow,
 )
@@ -132,3 +133,23 @@ def test_float16_is_refused_for_a_t5_object(monkeypatch: pytest.MonkeyPatch) -> 
     backbone = Backbone(tiny_model("t5"), small_tokenizer())
     with pytest.raises(ValueError, match="T5 models overflow"):
         backbone.load(dtype="float16")
+
+
+def test_gpus_are_counted_once_for_what_is_visible(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    n_asked = 0
+
+    def count() -> int:
+        nonlocal n_asked
+        n_asked += 1
+        return 0
+
+    monkeypatch.setattr(torch.cuda, "device_count", count)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    for _ in range(3):
+        assert resolve_devices("auto") == (CPU,)
+    assert n_asked == 1
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    resolve_devices("auto")
+    assert n_asked == 2

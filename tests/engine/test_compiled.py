@@ -18,10 +18,11 @@ from skraee.engine import compiled
 from skraee.engine.compiled import CompiledLayers, compiled_for
 from skraee.engine.engine import Engine
 from skraee.engine.exit_policy import AtGivenDepths
+from skraee.engine.row_exits import RowExits
 from skraee.engine.run import Run
 from tests.support.models import loaded
 from tests.support.prompts import prompts_for
-from tests.support.ways import on_the_way
+from tests.support.ways import collected, on_the_way
 
 LENGTHS = tuple(np.random.default_rng(0).integers(4, 40, 40).tolist())
 TEXTS = ["a fine film", "the soup was cold", "a long and winding evening", "no"]
@@ -66,7 +67,7 @@ def as_it_is(layer: nn.Module, hidden: torch.Tensor, args: Any, kw: Any) -> Any:
 
 
 @pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[nn.Module]:
+def calls(monkeypatch: pytest.MonkeyPatch, fresh_backbones: None) -> list[nn.Module]:
     """The layers that a stand-in for the compiler was called with."""
     seen: list[nn.Module] = []
 
@@ -114,6 +115,36 @@ def test_sweeps_are_compiled_too(calls: list[nn.Module]) -> None:
     engine = Engine(backbone, compile=True)
     engine.sweep(prompts_for("masked", LENGTHS), None, states=("text",))
     assert len(set(calls)) == engine.n_layers
+
+
+def test_layers_in_which_rows_end_run_what_is_read_of_them(
+    calls: list[nn.Module],
+) -> None:
+    engine = Engine(loaded("bert"), compile=True)
+    last = AtGivenDepths(np.full(len(LENGTHS), engine.n_layers))
+    engine.run(prompts_for("masked", LENGTHS), last, collected(engine))
+    assert len(set(calls)) == engine.n_layers - 1
+
+
+def test_the_rare_text_that_runs_again_in_float32_is_not_compiled_for(
+    calls: list[nn.Module], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = loaded("bert")
+    model = plain.model.to(torch.bfloat16)
+    backbone = replace(plain, model=model, dtype=torch.bfloat16, _derived={})
+    scored = RowExits.scores
+
+    def overflowing(self: RowExits) -> torch.Tensor:
+        scores = scored(self)
+        if len(scores) > 1:  # not when run again
+            scores[0] = torch.nan
+        return scores
+
+    monkeypatch.setattr(RowExits, "scores", overflowing)
+    engine = Engine(backbone, compile=True)
+    engine.run(prompts_for("masked", LENGTHS), exits_of(engine), on_the_way(engine))
+    assert engine.n_repeated == 1
+    assert {next(layer.parameters()).dtype for layer in calls} == {torch.bfloat16}
 
 
 def test_where_compiling_fails_layers_run_as_they_are(
@@ -197,6 +228,15 @@ def test_layers_are_compiled_where_the_work_ahead_pays_for_it(
     assert (compiled_for(backbone, compile, n_tokens) is not None) == expected
 
 
+def test_weights_are_counted_once_not_for_each_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    backbone = loaded("bert")
+    assert compiled_for(backbone, "auto", n_tokens=25) is None
+    monkeypatch.setattr(nn.Module, "parameters", None)
+    assert compiled_for(backbone, "auto", n_tokens=25) is None
+
+
 def test_compiling_is_told_once_where_that_is_wanted(
     calls: list[nn.Module], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -211,7 +251,23 @@ def test_compiling_is_told_once_where_that_is_wanted(
     assert told == [0, 1, 0]
 
 
-@pytest.mark.parametrize("compile", ["yes", None, 1, 2.0])
+def test_estimators_tell_of_it_where_they_are_verbose(
+    calls: list[nn.Module], capsys: pytest.CaptureFixture[str]
+) -> None:
+    X, y = toy.reviews(20)
+    settings = {"compile": True, "memory": None}
+    EarlyExitClassifier(toy.backbone(), verbose=1, **settings).fit(X, y)
+    assert capsys.readouterr().err.count("compiling the layers") == 1
+    assert calls
+
+
+def test_searches_may_give_a_bool_of_numpy(calls: list[nn.Module]) -> None:
+    X, y = toy.reviews(20)
+    EarlyExitClassifier(toy.backbone(), compile=np.True_, memory=None).fit(X, y)
+    assert calls
+
+
+@pytest.mark.parametrize("compile", ["yes", None, 1, 2.0, np.array(["auto"])])
 def test_other_values_are_refused(compile: Any) -> None:
     X, y = toy.reviews(20)
     clf = EarlyExitClassifier(toy.backbone(), compile=compile)

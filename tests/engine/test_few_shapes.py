@@ -266,6 +266,20 @@ def test_eager_attention_makes_products_of_few_shapes(
     assert sizes[1] - few  # there was something to part
 
 
+def test_many_texts_make_no_products_of_their_own_number() -> None:
+    attention = few_shapes._FewShapesOfAttention()
+    made = []
+    for shape in ((45, 3, 5, 4), (300, 5, 4), (45, 5, 4)):
+        left = torch.randn(shape).bfloat16()
+        right = left.transpose(-1, -2)
+        with attention, NotingMany() as noting:
+            found = left @ right
+        assert torch.equal(found, torch.matmul(left, right))
+        made.append(noting.sizes)
+    # By texts, of three heads; by heads that are not apart from their texts.
+    assert made == [{48, 24, 12, 3}, {256, 32, 8, 4}, {32, 8, 4, 1}]
+
+
 @pytest.mark.parametrize(
     ("name", "dtype", "n_rows", "expected"),
     [
