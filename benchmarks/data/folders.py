@@ -1,4 +1,4 @@
-"""Where the benchmarks find their tasks and their models.
+"""The folders of the tasks and of the models.
 
 $SKRAEE_DATA is a folder with TASK/train.csv and TASK/test.csv, $SKRAEE_BACKBONES one
 with a model folder each.
