@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
-
-import numpy as np
-import torch
 
 from benchmarks.data import (
     TASKS,
@@ -20,6 +16,7 @@ from benchmarks.data import (
     sample,
 )
 from benchmarks.lines import Line
+from benchmarks.peers import Encode, sentence_encoder
 from skraee import Backbone
 
 INTENTS = ("banking77", "clinc150")
@@ -83,16 +80,6 @@ class Problem:
         return (self.folder / "modules.json").is_file()
 
     @property
-    def encode(self) -> Callable[[list[str]], np.ndarray]:
+    def encode(self) -> Encode:
         """Return what makes vectors of texts, as the encoder's folder says."""
         return sentence_encoder(self.folder, self.loaded.dtype, self.loaded.device)
-
-
-@lru_cache(1)
-def sentence_encoder(
-    folder: Path, dtype: torch.dtype, device: torch.device
-) -> Callable[[list[str]], np.ndarray]:
-    from sentence_transformers import SentenceTransformer
-
-    model = SentenceTransformer(str(folder), device=str(device)).to(dtype)
-    return lambda texts: np.asarray(model.encode(texts), dtype=np.float32)
