@@ -59,10 +59,11 @@ def votes() -> KNeighborsClassifier:
     return KNeighborsClassifier(12, weights="distance")
 
 
-def votes_by_folds() -> GridSearchCV:
-    """Return the vote of as many neighbours as five folds find best."""
-    # Fewer neighbours on ties: a search takes the first of the best.
-    grid = {"n_neighbors": list(NEIGHBORS)}
+def votes_by_folds(n_texts: int) -> GridSearchCV:
+    """Return the vote of as many neighbours as five folds of n texts find best."""
+    # On ties the fewest: a search takes the first of the best.
+    most = n_texts - -(-n_texts // N_FOLDS)
+    grid = {"n_neighbors": [k for k in NEIGHBORS if k <= most]}
     return GridSearchCV(KNeighborsClassifier(weights="distance"), grid, cv=N_FOLDS)
 
 

@@ -18,11 +18,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.calibration import log_proba_of_class
 from benchmarks.lines import Line
 
 BoolArray = npt.NDArray[np.bool_]
@@ -46,6 +47,30 @@ class TextAnswers:
 
     right: BoolArray
     log_proba: Float32Array | None = None
+
+    @classmethod
+    def of(
+        cls,
+        y: npt.ArrayLike,
+        said: npt.ArrayLike,
+        proba: npt.ArrayLike | None = None,
+        classes: npt.ArrayLike = (),
+    ) -> Self:
+        """Return what becomes of a method's answers once the labels are known.
+
+        Parameters
+        ----------
+        y, said : array-like of shape (n,)
+            The labels, and what the method says.
+        proba : array-like of shape (n, C), optional
+            Its probabilities, where it has some.
+        classes : array-like of shape (C,)
+            Of their columns, sorted.
+        """
+        right = np.asarray(said) == np.asarray(y)
+        if proba is None:
+            return cls(right)
+        return cls(right, log_proba_of_class(proba, classes, y).astype(np.float32))
 
 
 @dataclass(frozen=True)

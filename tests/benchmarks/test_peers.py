@@ -76,11 +76,18 @@ def test_number_of_neighbours_follows_the_folds() -> None:
     # Two at a place, in two folds: the nearest has the class, the next ones any.
     places = np.tile(np.arange(60.0), 2)[:, None] + rng.normal(0, 0.01, (120, 1))
     classes = np.tile(rng.integers(0, 2, 60), 2)
-    assert votes_by_folds().fit(places, classes).best_params_ == {"n_neighbors": 1}
+    assert votes_by_folds(120).fit(places, classes).best_params_ == {"n_neighbors": 1}
     noisy = rng.normal(size=(200, 1))
     side = (noisy[:, 0] > 0) ^ (rng.random(200) < 0.3)
-    assert votes_by_folds().fit(noisy, side).best_params_["n_neighbors"] > 4
-    assert max(NEIGHBORS) < 0.8 * 100  # a fold of a hundred texts has as many
+    assert votes_by_folds(200).fit(noisy, side).best_params_["n_neighbors"] > 4
+
+
+@pytest.mark.parametrize("n", [11, 16, 60])
+def test_neighbours_are_no_more_than_a_fold_leaves(n: int) -> None:
+    vote = votes_by_folds(n).fit(np.arange(n, dtype=float)[:, None], np.arange(n) % 2)
+    assert np.isfinite(vote.cv_results_["mean_test_score"]).all()
+    tried = vote.param_grid["n_neighbors"]
+    assert tried == [k for k in NEIGHBORS if k <= n - np.ceil(n / 5)]
 
 
 # Encoders

@@ -62,6 +62,14 @@ def test_method_without_probabilities_has_none() -> None:
     assert unpacked(packed(answers)).log_proba is None
 
 
+def test_answers_are_judged_by_the_labels() -> None:
+    proba = [[0.75, 0.25], [0.5, 0.5]]
+    found = TextAnswers.of(["a", "b"], ["a", "a"], proba, ["a", "b"])
+    assert found.right.tolist() == [True, False]
+    assert found.log_proba == pytest.approx(np.log([0.75, 0.5]))
+    assert TextAnswers.of(["a"], ["a"]).log_proba is None
+
+
 def test_lines_of_all_methods_seeds_and_tasks_take_a_few_megabytes() -> None:
     size = np.mean([len(str(packed(drawn(2_000, seed)))) for seed in range(20)])
     assert 30 * 10 * 5 * size < 4e6
