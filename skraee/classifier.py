@@ -32,7 +32,8 @@ from skraee.estimator.fitted import FittedByNeighbors
 from skraee.estimator.learning import Lesson, SolvedReadout, solve_readout
 from skraee.estimator.predictions import keys as keys_of
 from skraee.estimator.progress import fit_progress, with_callbacks
-from skraee.exits.budget import price_within
+from skraee.exits.budget import within_budget
+from skraee.exits.curve import price_curve
 from skraee.exits.evidence import NeighborEvidence
 from skraee.exits.gains import gains_left_out
 from skraee.exits.policies import ByGain, ByNeighbors, ByVotes
@@ -375,8 +376,9 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
         if self.budget is None:
             return self.k, {}
         gains = gains_left_out(known, [self.k])[self.k]
-        price = price_within(self.budget, known, gains, self.min_exit)
-        return self.k, {"lambda_": price}
+        curve = price_curve(known, gains, self.min_exit)
+        chosen = within_budget(self.budget, curve)
+        return self.k, {"lambda_": float(curve.values[chosen])}
 
     def _policy(self, fitted: FittedByNeighbors) -> ByNeighbors:
         """Return where texts stop: what neighbours decide by."""

@@ -15,10 +15,12 @@ from skraee.classifier import RAEEClassifier
 from skraee.engine.batching import BatchTokens
 from skraee.engine.compiled import Compile
 from skraee.estimator.metric import ScoringParameter, score_answers
-from skraee.exits.budget import price_within
+from skraee.exits.budget import within_budget
+from skraee.exits.curve import price_curve
 from skraee.exits.evidence import NeighborEvidence
 from skraee.exits.gains import best_for_price, gains_left_out
 from skraee.exits.leave_one_out import exits_for_each_k, other_neighbors
+from skraee.exits.paired import Paired
 from skraee.exits.policies import votes_of
 from skraee.readout.ties import best_of, ranks
 from skraee.text.label_words import LabelWords
@@ -35,8 +37,10 @@ class RAEEClassifierCV(RAEEClassifier):
     among all others (exact copies are others), its exit follows from them by equations
     4 to 6, and its answer stands in its own sweep. So every k and tau is judged by the
     one pass that `fit` makes anyway, as `RidgeCV` does it; a larger grid costs next to
-    nothing. Where scores are equal (but for rounding) the smaller mean exit wins, then
-    the smaller k, then the larger tau.
+    nothing. The best score of a few texts is so by luck: of all candidates that a
+    paired test cannot tell from the best, with 95 % confidence, the deepest mean exit
+    wins, then the smaller k, then the larger tau. With a `scoring` of your own the best
+    score wins, and the deepest of equals.
 
     With `budgets` these are tried instead of `taus`: each with the price of depth that
     `RAEEClassifier` would choose for it.
@@ -54,7 +58,7 @@ class RAEEClassifierCV(RAEEClassifier):
         early, low ones where they come too late.
     budgets : sequence of float or None, default=None
         Mean shares of the backbone's cost to try instead of `taus`, in (0, 1]. Give
-        one to bind the cost, several to let the least that serves win.
+        one to bind the cost, several to see in `cv_results_` what each leads to.
     scoring : str, callable or None, default=None
         What to choose by: the name of a scikit-learn scorer, or a callable
         ``scorer(estimator, X, y)``; None is the accuracy, in which texts count by
@@ -223,7 +227,7 @@ class RAEEClassifierCV(RAEEClassifier):
             for candidate in tried
         ]
         results = _cv_results(tried, scores)
-        best = self._best(results)
+        best = self._best(results, self._may_be_best(known, tried, scores))
         chosen = tried[best].params
         return chosen["k"], {
             **{f"{name}_": value for name, value in chosen.items()},
@@ -251,25 +255,40 @@ class RAEEClassifierCV(RAEEClassifier):
         """Try every k with every budget."""
         tried = []
         for k, gains in gains_left_out(known, [int(k) for k in self.ks]).items():
+            curve = price_curve(known, gains, self.min_exit)
             for budget in () if self.budgets is None else self.budgets:
-                price = price_within(budget, known, gains, self.min_exit)
+                price = float(curve.values[within_budget(budget, curve)])
                 exits = best_for_price(gains, known.costs, price, self.min_exit)
                 params = {"k": k, "budget": float(budget)}
                 tried.append(Candidate(params, exits, {"lambda_": price}))
         return tried
 
-    def _best(self, results: dict[str, Any]) -> int:
-        """Return the place of the best score, the cheapest where several share it."""
-        if np.isnan(results["mean_test_score"]).all():
+    def _may_be_best(
+        self, known: NeighborEvidence, tried: list[Candidate], scores: list[float]
+    ) -> IntArray:
+        """Return the places of the best score and of what may be as good."""
+        if np.isnan(scores).all():
             raise ValueError(
                 f"scoring={self.scoring!r} is nan for every candidate; choose one that "
                 "is defined for these labels."
             )
-        merits = [-results["rank_test_score"], -results["mean_exit_layer"]]
+        comparable = np.nan_to_num(scores, nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+        if self.scoring is not None:
+            return np.flatnonzero(ranks(comparable) == 1)
+        texts, right = np.arange(len(known.codes)), known.right
+        answers = [right[texts, candidate.exits] for candidate in tried]
+        best = answers[int(comparable.argmax())]
+        worse = Paired.of(answers, best, known.weights).is_surely_worse()
+        return np.flatnonzero(~worse)
+
+    @staticmethod
+    def _best(results: dict[str, Any], places: IntArray) -> int:
+        """Return the deepest of some candidates."""
+        merits = [results["mean_exit_layer"]]
         for name, sign in (("k", -1), ("tau", 1), ("budget", -1)):
             if f"param_{name}" in results:
                 merits.append(sign * results[f"param_{name}"].data)
-        return best_of(*merits)
+        return int(places[best_of(*(merit[places] for merit in merits))])
 
 
 @dataclass(frozen=True, eq=False)

@@ -143,7 +143,10 @@ def test_predict_uses_the_chosen_k_and_tau() -> None:
     np.testing.assert_array_equal(
         clf.exit_distribution(X_NEW), same.exit_distribution(X_NEW)
     )
-    assert clf.kneighbors(X_NEW, return_distance=False).shape == (30, clf.k_)
+    assert clf.kneighbors(X_NEW, return_distance=False).shape == (
+        30,
+        min(clf.k_, clf.n_samples_fit_),
+    )
     assert str(clf.explain(X_NEW[0])) == str(same.explain(X_NEW[0]))
 
 
@@ -160,7 +163,8 @@ def test_results_have_the_keys_and_the_order_of_grid_search() -> None:
     assert not results["param_k"].mask.any()
     ranks = (-results["mean_test_score"]).argsort(kind="stable")
     assert results["rank_test_score"][ranks[0]] == 1
-    assert clf.best_score_ == results["mean_test_score"].max()
+    chosen = results["params"].index(clf.best_params_)
+    assert clf.best_score_ == results["mean_test_score"][chosen]
     assert (clf.n_samples_fit_, clf.n_layers_) == (25, 4)
     assert clf.layer_scores_.shape == (5,)
 
@@ -181,9 +185,9 @@ def test_scores_that_only_rounding_tells_apart_are_equal() -> None:
     ).fit(X, Y)
     results = clf.cv_results_
     assert results["rank_test_score"].tolist() == [1, 1, 6, 1, 1, 1]
-    depths = np.where(results["rank_test_score"] == 1, results["mean_exit_layer"], 9)
+    depths = np.where(results["rank_test_score"] == 1, results["mean_exit_layer"], -1)
     chosen = results["params"].index(clf.best_params_)
-    assert depths[chosen] == depths.min() < depths[1]
+    assert depths[chosen] == depths.max() > depths[[0, 1, 3, 4, 5]].min()
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -201,11 +205,24 @@ def test_the_order_of_the_texts_does_not_change_the_choice(seed: int) -> None:
         np.testing.assert_array_equal(first.cv_results_[name], other.cv_results_[name])
 
 
-def test_of_equal_scores_the_cheaper_exits_win() -> None:
+def test_of_equal_scores_the_deeper_exits_win() -> None:
     clf = searching(scoring=lambda estimator, X, y: 0.0).fit(X, Y)
     depths = clf.cv_results_["mean_exit_layer"]
     chosen = clf.cv_results_["params"].index(clf.best_params_)
-    assert depths[chosen] == depths.min() < depths[0]
+    assert depths[chosen] == depths.max() > depths.min()
+
+
+def test_of_what_may_be_as_good_the_deeper_exits_win() -> None:
+    texts, labels = noisy_reviews(120, seed=3)
+    clf = searching(ks=(1, 5, 9), taus=(0.0, 0.5, 0.9)).fit(texts, labels)
+    results, n = clf.cv_results_, len(texts)
+    scores, depths = results["mean_test_score"], results["mean_exit_layer"]
+    chosen = results["params"].index(clf.best_params_)
+    deeper = depths > depths[chosen]
+    # With so many texts, what is left by more than 1 of 16 is surely worse.
+    assert (scores[deeper] < scores.max()).all()
+    assert scores[chosen] > scores.max() - 2 * np.sqrt(0.25 / n)
+    assert clf.best_score_ == scores[chosen]
 
 
 def test_of_equal_scores_and_exits_the_smaller_k_and_then_the_larger_tau_wins() -> None:
@@ -443,7 +460,8 @@ def test_cv_chooses_by_leave_one_out_on_one_sweep(
         *(f"param_{name}" for name in named),
     }
     assert all(len(column) == n for column in results.values())
-    assert clf.best_score_ == results["mean_test_score"].max()
+    chosen = results["params"].index(clf.best_params_)
+    assert clf.best_score_ == results["mean_test_score"][chosen]
     for name, value in clf.best_params_.items():
         assert getattr(clf, f"{name}_") == value
     one = closed_form(**{"tau": 0.9, **settings, **clf.best_params_}).fit(
@@ -452,15 +470,14 @@ def test_cv_chooses_by_leave_one_out_on_one_sweep(
     assert_same_answers(one, clf, NOISY_NEW)
 
 
-def test_cv_of_equal_budgets_takes_the_cheapest() -> None:
+def test_cv_of_equal_budgets_takes_the_deepest() -> None:
     texts, labels = toy.reviews(90)
     clf = closed_form(cls=RAEEClassifierCV, budgets=(0.9, 0.3, 0.6), ks=(5,))
     clf.fit(texts, labels)
-    best = clf.cv_results_["rank_test_score"] == 1
-    assert best.sum() > 1  # the first depth answers all of them
-    means = clf.cv_results_["mean_exit_layer"][best]
-    cheapest = clf.cv_results_["param_budget"].data[best][means == means.min()]
-    assert clf.budget_ == cheapest.min()
+    results = clf.cv_results_
+    assert (results["rank_test_score"] == 1).sum() > 1
+    chosen = results["params"].index(clf.best_params_)
+    assert results["mean_exit_layer"][chosen] == results["mean_exit_layer"].max()
 
 
 def test_cv_budget_that_cannot_be_kept_is_a_clear_error() -> None:
@@ -472,7 +489,10 @@ def test_cv_budget_that_cannot_be_kept_is_a_clear_error() -> None:
 def test_grids_over_readouts_and_exits_pass_each_text_once_for_each_readout(
     rows: Counter[str],
 ) -> None:
-    grid = {"budget": [None, 0.3, 0.6], "class_weight": [None, "balanced"]}
+    grid: dict[str, list[Any]] = {
+        "budget": [None, 0.3, 0.6],
+        "class_weight": [None, "balanced"],
+    }
     by_neighbors = closed_form(tau=0.9, memory="process")
     search = GridSearchCV(
         by_neighbors, {"readout": ["lm_head", "ridge"], **grid}, cv=3
@@ -480,7 +500,9 @@ def test_grids_over_readouts_and_exits_pass_each_text_once_for_each_readout(
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert rows["sweep"] == 2 * len(set(NOISY))
     before = rows.copy()
-    other = GridSearchCV(early_exit(memory="process"), grid, cv=3).fit(NOISY, NOISY_Y)
+    confident = early_exit(memory="process", budget=0.3)
+    grid["budget"] = [0.3, 0.6]
+    other = GridSearchCV(confident, grid, cv=3).fit(NOISY, NOISY_Y)
     assert np.isfinite(other.cv_results_["mean_test_score"]).all()
     assert rows == before  # the states are those that the other had read
     # Only the first split's test texts were not known yet, once for each readout.

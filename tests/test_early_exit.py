@@ -16,7 +16,7 @@ from sklearn.exceptions import NotFittedError
 
 from skraee import EarlyExitClassifier, toy
 from skraee.engine import gates
-from skraee.exceptions import FileFormatError
+from skraee.exceptions import FileFormatError, InputWarning
 from skraee.exits.policies import first_confident
 from tests.support.answers import assert_same_answers
 from tests.support.checkpoints import saved
@@ -100,13 +100,94 @@ def test_methods_about_neighbours_are_not_there_with_confidence(name: str) -> No
     assert hasattr(raee(), name)
 
 
-def test_threshold_is_nine_tenths_where_none_is_given() -> None:
-    clf = early_exit("seq2seq").fit(*TURNED)
+def test_threshold_is_that_of_the_largest_loss_where_none_is_given() -> None:
+    clf = early_exit("seq2seq", max_loss=0.02).fit(*TURNED)
     found = clf.exit_layers(TURNED_NEW)
-    expected = first_confident(clf.layer_proba(TURNED_NEW).max(axis=2), 0.9, 0)
+    confidence = clf.layer_proba(TURNED_NEW)[:, : clf.max_exit_ + 1].max(axis=2)
+    expected = first_confident(confidence, clf.threshold_, 0)
     np.testing.assert_array_equal(found, expected)
     assert len(set(found.tolist())) > 1
-    assert clf.explain(TURNED_NEW[0]).threshold == 0.9
+    assert clf.explain(TURNED_NEW[0]).threshold == clf.threshold_
+
+
+def test_a_smaller_loss_goes_deeper() -> None:
+    clf = early_exit("seq2seq", max_loss=0.5, memory="process").fit(*TURNED)
+    means = [
+        clf.set_params(max_loss=loss).fit(*TURNED).exit_layers(TURNED_NEW).mean()
+        for loss in (0.5, 0.05, 0.02, 0.0)
+    ]
+    assert means == sorted(set(means))
+    assert means[-1] == clf.max_exit_
+
+
+def test_the_report_says_what_each_threshold_leads_to() -> None:
+    texts, labels = TURNED
+    clf = early_exit("seq2seq", max_loss=0.2).fit(texts, labels)
+    report = clf.exit_report_
+    assert (np.diff(report["threshold"]) > 0).all()
+    assert (np.diff(report["mean_cost"]) >= 0).all()
+    assert report["threshold"][report["chosen"]].tolist() == [clf.threshold_]
+    assert report["loss_bound"][report["chosen"]] <= 0.2
+    assert (report["loss"] <= report["loss_bound"]).all()
+    assert report["accuracy"][-1] == pytest.approx(clf.layer_scores_[clf.max_exit_])
+    lost = report["accuracy"][-1] - report["accuracy"]
+    np.testing.assert_allclose(report["loss"], lost, atol=1e-12)
+
+
+@pytest.mark.parametrize("how", ["fit", "partial_fit", "fit_sweep"])
+def test_few_texts_run_to_the_end_and_are_told_of(how: str) -> None:
+    clf = early_exit(max_loss=0.01)
+    given = clf.sweep(X) if how == "fit_sweep" else X
+    more = {"classes": np.unique(Y)} if how == "partial_fit" else {}
+    message = r"texts of equal weight are too few .* max_loss=0.01, .* at least 268,"
+    with pytest.warns(InputWarning, match=message) as caught:
+        getattr(clf, how)(given, Y, **more)
+    assert [w.filename for w in caught] == [__file__]
+    assert set(clf.exit_layers(X_NEW)) == {clf.max_exit_}
+
+
+@pytest.mark.parametrize("params", [{"max_loss": 0.0}, {"threshold": 0.8}])
+def test_nobody_is_told_of_few_texts_where_nothing_has_to_be_shown(
+    params: dict[str, Any],
+) -> None:
+    early_exit(**params).fit(X, Y)  # a warning is an error here
+
+
+def test_a_threshold_can_be_set_and_taken_back_after_fit() -> None:
+    clf = early_exit("seq2seq", max_loss=0.05).fit(*TURNED)
+    expected = clf.exit_layers(TURNED_NEW)
+    assert set(clf.set_params(threshold=1.0).exit_layers(TURNED_NEW)) == {8}
+    clf.set_params(threshold=None)
+    np.testing.assert_array_equal(clf.exit_layers(TURNED_NEW), expected)
+    with pytest.raises(ValueError, match=r"max_loss was 0.05 at fit and is 0.1 now"):
+        clf.set_params(max_loss=0.1).predict(TURNED_NEW)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"threshold": 0.8, "max_loss": 0.1}, "max_loss=0.1 is not used: threshold"),
+        ({"budget": 0.5, "max_loss": 0.1}, "max_loss=0.1 is not used: budget=0.5"),
+    ],
+)
+def test_a_loss_that_does_not_decide_is_warned_of(
+    params: dict[str, Any], message: str
+) -> None:
+    with pytest.warns(UserWarning, match=message):
+        early_exit(**params).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("max_loss", "message"),
+    [
+        (1, "max_loss must be below 1, got 1"),
+        (-0.1, "max_loss must lie between 0 and 1, got -0.1"),
+        (None, "max_loss must be a number, got None"),
+    ],
+)
+def test_wrong_losses_are_one_clear_error(max_loss: Any, message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        early_exit(max_loss=max_loss).fit(X, Y)
 
 
 def test_threshold_set_after_fit_does_not_move_a_budget() -> None:
@@ -118,7 +199,7 @@ def test_threshold_set_after_fit_does_not_move_a_budget() -> None:
 
 
 def test_budget_is_used_where_depth_helps() -> None:
-    clf = early_exit("seq2seq", memory="process")
+    clf = early_exit("seq2seq", budget=0.2, memory="process")
     thresholds, costs = [], []
     for budget in (0.2, 0.4, 0.6):
         clf.set_params(budget=budget).fit(*TURNED)

@@ -19,7 +19,7 @@ _TRUST = (
 
 # Options of `fit` that only one kind of exit has; None where they are not given.
 OF_RETRIEVAL = {"label_words", "readout", "k", "tau", "encoder"}
-OF_CONFIDENCE = {"threshold"}
+OF_CONFIDENCE = {"threshold", "max_loss"}
 
 _LABEL_WORDS: Options = {
     "--label-words": {
@@ -106,7 +106,7 @@ _FIT: Options = {
     "--budget": {
         "type": float,
         "help": "mean share of the model's cost that a prediction may use, such as "
-        "0.3; in place of --tau or --threshold",
+        "0.3; in place of --tau, --threshold or --max-loss",
     },
     "--class-weight": {
         "choices": ["balanced"],
@@ -123,7 +123,13 @@ _FIT: Options = {
     },
     "--threshold": {
         "type": float,
-        "help": "least confidence that stops a text, with --exit-by confidence (0.9)",
+        "help": "least confidence that stops a text, with --exit-by confidence; in "
+        "place of --max-loss",
+    },
+    "--max-loss": {
+        "type": float,
+        "help": "share of accuracy that early exits may lose, with --exit-by "
+        "confidence (0.01)",
     },
     "--encoder": {
         "type": values.encoder,

@@ -28,7 +28,7 @@ from skraee.estimator.classes import check_class_weight, later_classes
 from skraee.estimator.contract import TextClassifierMixin
 from skraee.estimator.fitted import Fitted, FittedByConfidence, FittedByNeighbors
 from skraee.estimator.learning import Lesson
-from skraee.estimator.parameters import unused_with_a_budget
+from skraee.estimator.parameters import unused_settings
 from skraee.estimator.predictions import predictions
 from skraee.estimator.progress import (
     CallbackSupportMixin,
@@ -337,11 +337,11 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
     # What both do alike.
 
     def _check_before_fit(self) -> None:
-        """Refuse wrong parameters, and warn of those that a budget makes useless."""
+        """Refuse wrong parameters, and warn of those that another makes useless."""
         self._check_parameters()
         signature = inspect.signature(type(self)).parameters
         defaults = {name: one.default for name, one in signature.items()}
-        if unused := unused_with_a_budget(self.get_params(deep=False), defaults):
+        if unused := unused_settings(self.get_params(deep=False), defaults):
             warn_user(unused, UserWarning)
 
     def _open_with(self, settings: SweepSettings) -> Sweeper:

@@ -60,10 +60,12 @@ def check_parameters(given: Mapping[str, Any]) -> None:
             check_choice(name, given[name], allowed)
 
 
-def unused_with_a_budget(
+def unused_settings(
     given: Mapping[str, Any], defaults: Mapping[str, Any]
 ) -> str | None:
-    """Say which setting was changed although a budget decides in its place.
+    """Say which setting was changed although another decides in its place.
+
+    A budget decides in the place of all others, a threshold in that of a loss.
 
     Parameters
     ----------
@@ -75,19 +77,23 @@ def unused_with_a_budget(
     str or None
         What to warn of.
     """
-    if given.get("budget") is None:
+    if given.get("budget") is not None:
+        decides = f"budget={given['budget']}"
+        others: tuple[str, ...] = ("tau", "below_tau", "threshold", "max_loss")
+    elif given.get("threshold") is not None:
+        decides, others = f"threshold={given['threshold']}", ("max_loss",)
+    else:
         return None
     changed = [
         f"{name}={given[name]!r}"
-        for name in ("tau", "below_tau", "threshold")
+        for name in others
         if name in given and given[name] != defaults[name]
     ]
     if not changed:
         return None
     return (
         f"{' and '.join(changed)} {'is' if len(changed) == 1 else 'are'} not used: "
-        f"with budget={given['budget']} fit chooses what decides about exits; leave "
-        "one of them at its default."
+        f"{decides} decides about exits; leave one of them at its default."
     )
 
 
@@ -105,6 +111,15 @@ def _check_budget(name: str, value: Any) -> None:
     check_share(name, value)
     if value == 0:
         raise ValueError(f"{name} must be above 0, got {value}; None sets no limit.")
+
+
+def _check_max_loss(name: str, value: Any) -> None:
+    check_share(name, value)
+    if value == 1:
+        raise ValueError(
+            f"{name} must be below 1, got {value}: that would allow every answer to be "
+            "wrong; 0.01 allows one of a hundred."
+        )
 
 
 def _check_budgets(name: str, values: Any) -> None:
@@ -167,6 +182,7 @@ _CHECKS: dict[str, Callable[[str, Any], object]] = {
     "ks": _check_ks,
     "taus": _check_taus,
     "budget": _check_budget,
+    "max_loss": _check_max_loss,
     "budgets": _check_budgets,
     "min_exit": partial(check_integer, least=0),
     "max_length": check_length,

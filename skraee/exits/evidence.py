@@ -38,6 +38,12 @@ class Evidence:
     weights: Float64Array
     costs: Float64Array
 
+    @property
+    def right(self) -> npt.NDArray[np.bool_]:
+        """Whether each text is answered rightly at each depth: (n, m + 1)."""
+        found: npt.NDArray[np.bool_] = self.proba.argmax(axis=2) == self.codes[:, None]
+        return found
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class NeighborEvidence(Evidence):

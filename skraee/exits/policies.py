@@ -178,11 +178,19 @@ class ByConfidence(ExitPolicy):
         The least top probability that stops a text.
     min_exit : int
         The smallest depth at which a text may stop.
+    max_exit : int or None
+        The depth at which every text stops at the latest; None for the full depth.
     """
 
     threshold: float
     min_exit: int = 0
+    max_exit: int | None = None
     reads_scores = True
+
+    def depths(self, keys: Float32Array, last: int) -> Exits:
+        """Say how deep texts run at the most: none deeper than `max_exit`."""
+        most = last if self.max_exit is None else self.max_exit
+        return Exits.at(np.full(len(keys), most))
 
     def accepts(self, depth: int, scores: Tensor) -> Tensor | None:
         """Say which rows are confident."""

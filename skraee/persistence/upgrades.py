@@ -20,6 +20,10 @@ _OF_EARLY_EXIT = (
     *("backbone", "template", "budget", "class_weight", "min_exit", "max_length"),
     *("batch_tokens", "device", "dtype", "memory", "verbose"),
 )
+# The threshold where none was given, before max_loss; and the default of this.
+_THRESHOLD = 0.9
+_MAX_LOSS = 0.01
+
 _ATTRIBUTES = (
     *("classes_", "n_layers_", "n_samples_fit_", "layer_scores_", "cost_"),
     "threshold_",
@@ -48,9 +52,30 @@ def upgraded(
         manifest, arrays = _from_1(manifest, arrays, path)
     if manifest["skraee_format"] <= 2 and manifest["ridge"] is not None:
         arrays = _from_2(arrays)
+    if manifest["estimator"] == "EarlyExitClassifier":
+        manifest = _with_max_loss(manifest)
     # All texts were cut before there was a parameter that says so.
     sweep = {"long_texts": "cut"} | manifest["sweep"]
     return manifest | {"sweep": sweep}, arrays
+
+
+def _with_max_loss(manifest: Manifest) -> Manifest:
+    """Return a manifest as if `max_loss` had been known when it was written.
+
+    Before, the threshold was 0.9 where neither it nor a budget was given, and no exit
+    was the last but the full depth.
+    """
+    parameters = manifest["parameters"]
+    if "max_loss" in parameters:
+        return manifest
+    if parameters["budget"] is None and parameters.get("threshold") is None:
+        parameters = parameters | {"threshold": _THRESHOLD}
+    attributes = manifest["attributes"]
+    return manifest | {
+        "parameters": parameters | {"max_loss": _MAX_LOSS},
+        "setting": manifest["setting"] | {"max_loss": _MAX_LOSS},
+        "attributes": {"max_exit_": attributes["n_layers_"]} | attributes,
+    }
 
 
 def _from_2(arrays: Arrays) -> Arrays:

@@ -282,7 +282,7 @@ def pairs(
     train = write_csv(folder / "train.csv", ["label", "premise", "end", "id"], rows)
     template = "{premise} and then {end} It was {mask}."
     command = ["fit", str(train), "--backbone", str(backbone), "--template", template]
-    command += ["--readout", "ridge", "--exit-by", "confidence"]
+    command += ["--readout", "ridge", "--exit-by", "confidence", "--max-loss", "0.2"]
     model = folder / "model.skraee"
     assert main([*command, "-o", str(model)]) == 0
     return model, train

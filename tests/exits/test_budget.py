@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
-from skraee.exits.budget import best_within, price_within, threshold_within
+from skraee.exits.budget import within_budget
+from skraee.exits.curve import ExitCurve, price_curve, threshold_curve
 from skraee.exits.evidence import NeighborEvidence
 from skraee.exits.gains import best_for_price, expected_gains, gains_left_out
 from skraee.exits.policies import first_confident
@@ -38,17 +40,41 @@ def exits_within(
     """Choose the price or threshold for a budget, and the exits that follow."""
     if by == "price":
         gains = gains_left_out(known, [10])[10]
-        price = price_within(budget, known, gains, min_exit)
+        curve = price_curve(known, gains, min_exit)
+        price = curve.values[within_budget(budget, curve)]
         return best_for_price(gains, COSTS, price, min_exit)
-    threshold = threshold_within(budget, known, min_exit)
+    threshold = chosen_threshold(budget, known, min_exit)
     return first_confident(known.proba.max(axis=2), threshold, min_exit)
+
+
+def chosen_threshold(budget: float, known: NeighborEvidence, min_exit: int) -> float:
+    curve = threshold_curve(known, min_exit)
+    return float(curve.values[within_budget(budget, curve)])
+
+
+def may_be_best(
+    known: NeighborEvidence, exits: np.ndarray, every: list[np.ndarray], budget: float
+) -> bool:
+    """Say whether a paired test leaves it open that exits are the most accurate.
+
+    They are compared with the best of all that are within the budget.
+    """
+    best = max((e for e in every if within(e, budget)), key=partial(accuracy, known))
+    texts = np.arange(len(exits))
+    first, other = (known.right[texts, e] for e in (best, exits))
+    differ = (first != other) * known.weights
+    lost = (first.astype(float) - other) @ known.weights
+    n = known.weights.sum() ** 2 / (known.weights**2).sum()
+    # 1.645 standard errors, and a step between the 400 values that are tried
+    limit = 1.645 * np.sqrt(differ.sum() * known.weights.sum() / n)
+    return bool(lost <= limit + 0.011 * known.weights.sum())
 
 
 @pytest.mark.parametrize(
     ("budget", "min_exit"), [*((b, 0) for b in BUDGETS), *((b, 1) for b in BUDGETS[1:])]
 )
 @pytest.mark.parametrize("balanced", [False, True])
-def test_threshold_is_the_best_of_all_that_stay_within_the_budget(
+def test_threshold_may_be_the_best_of_all_that_stay_within_the_budget(
     budget: float, min_exit: int, balanced: bool
 ) -> None:
     evidence = known(balanced=balanced)
@@ -59,13 +85,12 @@ def test_threshold_is_the_best_of_all_that_stay_within_the_budget(
         first_confident(confidence, value, min_exit)
         for value in np.append(np.unique(confidence), 2.0)
     ]
-    best = max(accuracy(evidence, e) for e in every if within(e, budget))
-    assert accuracy(evidence, exits) >= best - 0.011  # 400 thresholds are tried
+    assert may_be_best(evidence, exits, every, budget)
 
 
 @pytest.mark.parametrize("budget", BUDGETS)
 @pytest.mark.parametrize("balanced", [False, True])
-def test_price_is_the_best_of_all_that_stay_within_the_budget(
+def test_price_may_be_the_best_of_all_that_stay_within_the_budget(
     budget: float, balanced: bool
 ) -> None:
     evidence = known(balanced=balanced)
@@ -73,17 +98,18 @@ def test_price_is_the_best_of_all_that_stay_within_the_budget(
     exits = exits_within(budget, "price", evidence)
     assert within(exits, budget)
     every = [best_for_price(gains, COSTS, p, 0) for p in np.geomspace(1e-4, 1e2, 3000)]
-    best = max(accuracy(evidence, e) for e in every if within(e, budget))
-    assert accuracy(evidence, exits) >= best - 0.011
+    assert may_be_best(evidence, exits, every, budget)
 
 
 @pytest.mark.parametrize("by", ["price", "threshold"])
-def test_more_budget_never_scores_less(by: str) -> None:
+def test_more_budget_is_used_and_scores_more(by: str) -> None:
     evidence = known()
     budgets = np.linspace(0.05, 1.0, 12)
-    scores = [accuracy(evidence, exits_within(b, by, evidence)) for b in budgets]
-    assert scores == sorted(scores)
-    assert scores[-1] > scores[0] + 0.1
+    exits = [exits_within(b, by, evidence) for b in budgets]
+    costs = [COSTS[e].mean() for e in exits]
+    assert costs == sorted(costs)
+    assert costs[-1] > 0.9
+    assert accuracy(evidence, exits[-1]) > accuracy(evidence, exits[0]) + 0.1
 
 
 @pytest.mark.parametrize("by", ["price", "threshold"])
@@ -94,11 +120,12 @@ def test_budgets_hold_for_other_texts(by: str) -> None:
     for seed in range(40):
         evidence = known(seed=seed)
         if by == "threshold":
-            threshold = threshold_within(0.3, evidence, 0)
+            threshold = chosen_threshold(0.3, evidence, 0)
             exits = first_confident(others.proba.max(axis=2), threshold, 0)
         else:
             gains = gains_left_out(evidence, [10])[10]
-            price = price_within(0.3, evidence, gains, 0)
+            curve = price_curve(evidence, gains, 0)
+            price = float(curve.values[within_budget(0.3, curve)])
             found = evidence.database.neighbors(others.keys, 10)
             gains = expected_gains(evidence.database, *found)
             exits = best_for_price(gains, COSTS, price, 0)
@@ -107,18 +134,25 @@ def test_budgets_hold_for_other_texts(by: str) -> None:
 
 
 @pytest.mark.parametrize("by", ["price", "threshold"])
-def test_of_equal_scores_the_cheapest_is_chosen(by: str) -> None:
+def test_of_equal_scores_the_deepest_is_chosen(by: str) -> None:
     evidence = known()
     evidence.proba[:] = evidence.proba[:, -1:]  # depth changes nothing
-    assert exits_within(1.0, by, evidence).tolist() == [0] * 200
+    exits = exits_within(0.5, by, evidence)
+    assert within(exits, 0.5)
+    if by == "threshold":  # of one text all depths are equally sure
+        evidence.proba[:, 2:] += (
+            1e-3 * np.eye(3, dtype=np.float32)[evidence.codes[:, None]]
+        )
+        exits = exits_within(0.5, by, evidence)
+        assert COSTS[exits].mean() > 0.3
 
 
 @pytest.mark.parametrize("balanced", [False, True])
 @pytest.mark.parametrize("by", ["price", "threshold"])
-def test_of_values_that_are_equally_right_none_is_cheaper(
+def test_what_is_chosen_is_the_deepest_of_what_may_be_best(
     by: str, balanced: bool
 ) -> None:
-    """Counted in whole numbers, on 64 draws."""
+    """Held to a loop in whole numbers, on 64 draws."""
     for seed in range(64):
         evidence = known(60, seed, balanced)
         evidence.codes[:40] = 0  # so that weights differ
@@ -126,38 +160,57 @@ def test_of_values_that_are_equally_right_none_is_cheaper(
             evidence.codes, np.arange(3), "balanced" if balanced else None
         )
         evidence = replace(evidence, weights=weights)
-        tried, exits_for = values_and_exits(by, evidence)
-        found = best_within(1.0, evidence, tried, exits_for)
-        merits = {value: exact_merit(evidence, exits_for(value)) for value in tried}
-        assert merits[found] == max(merits.values()), seed
+        curve = curve_of(by, evidence)
+        every = [curve.exits_for(value) for value in curve.values]
+        fits = [i for i, e in enumerate(every) if within(e, 0.6)]
+        merits = [exact_merit(evidence, e) for e in every]
+        best = max(fits, key=lambda i: merits[i])
+        open_ = [i for i in fits if not surely_worse(evidence, every[best], every[i])]
+        deepest = max(merits[i][1] for i in open_)
+        found = within_budget(0.6, curve)
+        assert merits[found][1] == deepest, seed
+        assert found in open_
 
 
-def values_and_exits(
-    by: str, evidence: NeighborEvidence
-) -> tuple[np.ndarray, Callable[[float], np.ndarray]]:
+def curve_of(by: str, evidence: NeighborEvidence) -> ExitCurve:
     if by == "threshold":
-        confidence = evidence.proba.max(axis=2)
-        tried = np.append(np.unique(confidence), 2.0)
-        return tried, lambda value: first_confident(confidence, value, 0)
-    gains = gains_left_out(evidence, [10])[10]
-    tried = np.append(0.0, np.geomspace(1e-3, 1e1, 200))
-    return tried, lambda price: best_for_price(gains, COSTS, price, 0)
+        return threshold_curve(evidence, 0)
+    return price_curve(evidence, gains_left_out(evidence, [10])[10], 0)
+
+
+def surely_worse(
+    evidence: NeighborEvidence, best: np.ndarray, exits: np.ndarray
+) -> bool:
+    """Count in whole numbers, and compare squares, so that nothing is rounded."""
+    texts = np.arange(len(exits))
+    first, other = (evidence.right[texts, e] for e in (best, exits))
+    balanced = np.ptp(evidence.weights) > 0
+    n_texts = np.bincount(evidence.codes).tolist()
+    weights = [Fraction(1, n_texts[c] if balanced else 1) for c in evidence.codes]
+    lost = sum(w for w, a, b in zip(weights, first, other, strict=True) if a > b)
+    gained = sum(w for w, a, b in zip(weights, first, other, strict=True) if b > a)
+    total, squares = sum(weights), sum(w * w for w in weights)
+    # (lost - gained)^2 / (lost + gained) in shares, times the texts it counts for
+    z = Fraction(norm.ppf(0.95))
+    return (
+        lost > gained
+        and (lost - gained) ** 2 * total >= z * z * (lost + gained) * squares
+    )
 
 
 def exact_merit(
     evidence: NeighborEvidence, exits: np.ndarray
 ) -> tuple[Fraction, Fraction]:
-    """Return the accuracy and what exits do not cost, without any rounding."""
+    """Return the accuracy and the cost of exits, without any rounding."""
     balanced = np.ptp(evidence.weights) > 0
     n_texts = np.bincount(evidence.codes).tolist()
-    texts = np.arange(len(exits))
-    right = evidence.proba[texts, exits].argmax(axis=1) == evidence.codes
+    right = evidence.right[np.arange(len(exits)), exits]
     accuracy = sum(
         Fraction(1, n_texts[code] if balanced else 1)
         for code in evidence.codes[right].tolist()
     )
     costs = [Fraction(cost).limit_denominator(10) for cost in COSTS.tolist()]
-    return Fraction(accuracy), -sum(map(costs.__getitem__, exits), Fraction(0))
+    return Fraction(accuracy), sum(map(costs.__getitem__, exits), Fraction(0))
 
 
 @pytest.mark.parametrize("balanced", [False, True])
@@ -183,7 +236,7 @@ def test_the_order_of_the_texts_does_not_change_the_choice(
         )
         for budget in (0.3, 1.0):
             found, other = (
-                best_within(budget, texts, *values_and_exits(by, texts))
+                within_budget(budget, curve_of(by, texts))
                 for texts in (evidence, turned)
             )
             assert found == other, (seed, budget)
@@ -204,6 +257,6 @@ def test_the_cheapest_exits_are_within_reach_where_just_these_fit(by: str) -> No
 def test_a_budget_of_one_layer_is_not_lost_to_rounding() -> None:
     layer = 1 / 18  # of 200 such costs the mean is larger by 2e-17
     evidence = replace(known(), costs=np.array([0, layer, 0.5, 0.8, 1.0]))
-    threshold = threshold_within(layer, evidence, 1)
+    threshold = chosen_threshold(layer, evidence, 1)
     exits = first_confident(evidence.proba.max(axis=2), threshold, 1)
     assert exits.tolist() == [1] * 200

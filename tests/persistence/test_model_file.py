@@ -700,11 +700,12 @@ def test_layout_of_what_the_closed_form_adds(exit_by: str, path: Path) -> None:
     manifest = manifest_of(path)
     assert manifest["ridge"] == {}
     assert (manifest["database"] is None) == confident
-    settled = {"budget": 0.5} | ({} if confident else {"readout": "ridge"})
+    own = {"max_loss": 0.01} if confident else {"readout": "ridge"}
+    settled = {"budget": 0.5} | own
     assert manifest["setting"] == settled
     assert manifest["attributes"].keys() == {
         *("n_layers_", "n_samples_fit_"),
-        "threshold_" if confident else "lambda_",
+        *(("threshold_", "max_exit_", "exit_report_") if confident else ("lambda_",)),
     }
 
 
