@@ -89,6 +89,8 @@ def at_a_glance(section: Section) -> str:
     layers = {x["n_layers"] for x in section.of("table1") if "n_layers" in x}
     rows = []
     for method in ("full", *REASONS, "raee", "ridge-confidence"):
+        if not section.of("table1", method) and not section.of("latency", method):
+            continue
         accuracy = section.average("table1", method, "score")
         exits = section.average("table1", method, "mean_exit")
         _, alone, _, batched = latency_cells(section, method)

@@ -67,7 +67,8 @@ def prompted(baseline: Any, case: Case, **params: Any) -> Any:
     return baseline(**case.engine, **case.prompt, **params)
 
 
-def calm(case: Case, **params: Any) -> Any:
+def calm(case: Case, measure: str, threshold: float | str = "calibrated") -> Any:
+    params = {"measure": measure, "threshold": threshold}
     return prompted(CALMClassifier, case, memory=case.memory, **params)
 
 
@@ -79,9 +80,17 @@ METHODS = {
     "adainfer": Method(
         "AdaInfer", lambda c: prompted(AdaInferClassifier, c, memory=c.memory)
     ),
-    "calm": Method("CALM, threshold 0.9", calm),
+    "calm-vocab": Method("CALM, threshold 0.9", lambda c: calm(c, "vocab", 0.9)),
+    "calm-vocab-calibrated": Method("CALM, calibrated", lambda c: calm(c, "vocab")),
+    "calm-state": Method("CALM by states, calibrated", lambda c: calm(c, "state")),
+    "calm-classifier": Method(
+        "CALM by a classifier, calibrated", lambda c: calm(c, "classifier")
+    ),
+    "calm": Method(
+        "CALM on label words, threshold 0.9", lambda c: calm(c, "labels", 0.9)
+    ),
     "calm-calibrated": Method(
-        "CALM, calibrated", lambda c: calm(c, threshold="calibrated")
+        "CALM on label words, calibrated", lambda c: calm(c, "labels")
     ),
     "hashee": Method("HashEE", lambda c: prompted(HashEEClassifier, c)),
     "sleb": Method(

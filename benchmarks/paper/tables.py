@@ -12,14 +12,19 @@ from benchmarks.paper.section import Cells, Section, average_of
 TITLES = {name: method.title for name, method in METHODS.items()} | {
     "setfit": "SetFit (gradient training)"
 }
+PROMISE = "it promises the answers of the full depth, no better ones"
 REASONS = {
     "deebert": "the backbone is frozen, as in the paper's comparison, and only the "
     "ramps learn, with DeeBERT's own learning rate of 2e-5",
     "adainfer": "its support vector machine accepts layers at which most texts have "
     "their final answer; where one class prevails in these, the first layer, which "
     "gives that class to all texts, is accepted too",
+    "calm-vocab": "a lead of 0.9 is confidence, not correctness",
+    "calm-vocab-calibrated": PROMISE,
+    "calm-state": PROMISE,
+    "calm-classifier": PROMISE,
     "calm": "a lead of 0.9 between label words is confidence, not correctness",
-    "calm-calibrated": "it promises the answers of the full depth, no better ones",
+    "calm-calibrated": PROMISE,
     "hashee": "it was made for backbones that are fine-tuned with their tokens "
     "stopping, and this one is frozen",
     "sleb": "60 % of the blocks are gone and nothing is trained afterwards",
