@@ -81,7 +81,7 @@ def table4(run: Run) -> None:
 
 def table5(run: Run) -> None:
     """Time what a fit takes, and weigh what it leaves."""
-    methods = ("raee", "raee-depth0", "hashee", "adainfer", "deebert", *PEERS)
+    methods = ("raee", "raee-depth0", "hashee", "adainfer-gold", "deebert", *PEERS)
     for case in run.cases:
         for method in run.methods(*methods):
             name = case.name_of("table5", method, 0)

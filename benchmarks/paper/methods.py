@@ -67,6 +67,10 @@ def prompted(baseline: Any, case: Case, **params: Any) -> Any:
     return baseline(**case.engine, **case.prompt, **params)
 
 
+def adainfer(case: Case, target: str) -> Any:
+    return prompted(AdaInferClassifier, case, memory=case.memory, target=target)
+
+
 def calm(case: Case, measure: str, threshold: float | str = "calibrated") -> Any:
     params = {"measure": measure, "threshold": threshold}
     return prompted(CALMClassifier, case, memory=case.memory, **params)
@@ -77,8 +81,9 @@ METHODS = {
     "deebert": Method(
         "DeeBERT", lambda c: DeeBERTClassifier(**c.engine, memory=c.memory)
     ),
+    "adainfer-gold": Method("AdaInfer", lambda c: adainfer(c, "gold")),
     "adainfer": Method(
-        "AdaInfer", lambda c: prompted(AdaInferClassifier, c, memory=c.memory)
+        "AdaInfer, trained on the final answer", lambda c: adainfer(c, "final")
     ),
     "calm-vocab": Method("CALM, threshold 0.9", lambda c: calm(c, "vocab", 0.9)),
     "calm-vocab-calibrated": Method("CALM, calibrated", lambda c: calm(c, "vocab")),

@@ -47,7 +47,7 @@ REFUSED: dict[Any, list[tuple[dict[str, Any], Any, str]]] = {
         *MEMORY,
         *WORDED,
         ({"features": "all"}, ValueError, "features must be one of 'vocab', 'labels'"),
-        ({"target": 1}, ValueError, "target must be one of 'final', 'gold', got 1"),
+        ({"target": 1}, ValueError, "target must be one of 'gold', 'final', got 1"),
         ({"min_exit": -1}, ValueError, "min_exit must be at least 0, got -1"),
         ({"min_exit": 5}, ValueError, "min_exit must be at most 4, .*, got 5"),
         ({"max_pairs": 0}, ValueError, "max_pairs must be at least 1, got 0"),
