@@ -102,6 +102,11 @@ class Case:
         return "balanced" if self.task in UNEQUAL else None
 
     @property
+    def scoring(self) -> str:
+        """Return what the paper's Table 1 has of the task."""
+        return "matthews_corrcoef" if self.task == "cola" else "accuracy"
+
+    @property
     def engine(self) -> dict[str, Any]:
         """Return what every classifier of ours is given."""
         return {

@@ -10,6 +10,7 @@ import joblib
 
 from benchmarks.data import shown_name
 from benchmarks.paper.case import Case
+from benchmarks.paper.chosen import Chosen
 from benchmarks.paper.methods import METHODS
 from benchmarks.peers import encoding_by
 
@@ -34,6 +35,9 @@ def fitted(case: Case, method: str) -> tuple[Any, float]:
 
 def without_store(model: Any, case: Case) -> Any:
     """Let a method read every text anew."""
+    if isinstance(model, Chosen):
+        model.chosen_ = without_store(model.chosen_, case)
+        return model
     params = model.get_params()
     if "functiontransformer__func" in params:
         return encoding_by(model, case.sentence_encoder.encode)

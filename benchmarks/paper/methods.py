@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.paper.case import Case
+from benchmarks.paper.chosen import DeeBERTByFolds
 from benchmarks.paper.order import removal_order
 from benchmarks.peers import on_vectors, regression, votes, words_and_regression
 from skraee import EarlyExitClassifier, RAEEClassifier
@@ -67,6 +68,15 @@ def prompted(baseline: Any, case: Case, **params: Any) -> Any:
     return baseline(**case.engine, **case.prompt, **params)
 
 
+def deebert(case: Case) -> DeeBERTClassifier:
+    return DeeBERTClassifier(**case.engine, memory=case.memory)
+
+
+def by_folds(case: Case, **params: Any) -> DeeBERTByFolds:
+    folder = case.store / "folds"
+    return DeeBERTByFolds(deebert(case), scoring=case.scoring, folder=folder, **params)
+
+
 def adainfer(case: Case, target: str) -> Any:
     return prompted(AdaInferClassifier, case, memory=case.memory, target=target)
 
@@ -78,8 +88,11 @@ def calm(case: Case, measure: str, threshold: float | str = "calibrated") -> Any
 
 METHODS = {
     "full": Method("full depth", lambda c: prompted(FullDepthClassifier, c)),
-    "deebert": Method(
-        "DeeBERT", lambda c: DeeBERTClassifier(**c.engine, memory=c.memory)
+    "deebert": Method("DeeBERT", deebert),
+    "deebert-folds": Method("DeeBERT, tuned by folds", by_folds),
+    "deebert-folds-budget": Method(
+        f"DeeBERT, tuned by folds, cost within {BUDGET}",
+        lambda c: by_folds(c, budget=BUDGET),
     ),
     "adainfer-gold": Method("AdaInfer", lambda c: adainfer(c, "gold")),
     "adainfer": Method(

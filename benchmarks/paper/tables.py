@@ -16,8 +16,8 @@ PROMISE = "it promises the answers of the full depth, no better ones"
 REASONS = {
     "deebert": "the backbone is frozen, as in the paper's comparison, and only the "
     "ramps learn, with DeeBERT's own learning rate of 2e-5",
-    "adainfer-gold": "its two features are of the softmax over the vocabulary, not of the "
-    "label words that give the answer",
+    "adainfer-gold": "its two features are of the softmax over the vocabulary, not of "
+    "the label words that give the answer",
     "adainfer": "its support vector machine accepts layers at which most texts have "
     "their final answer; where one class prevails in these, the first layer, which "
     "gives that class to all texts, is accepted too",
