@@ -24,6 +24,7 @@ NAMING = (
     "seed",
     "encoder",
     "dtype",
+    "n_calibration",  # of SLEB's rows alone
 )
 
 
@@ -72,6 +73,7 @@ class Case:
             "seed": self.seed,
             "encoder": shown_name(self.encoder),
             "dtype": self.dtype,
+            "n_calibration": self.n_calibration if is_sleb(method) else None,
             "asked": {"n_fit": self.n_fit, "n_test": self.n_test},
         }
 
@@ -126,3 +128,8 @@ class Case:
     @cached_property
     def _backbone(self) -> Backbone:
         return Backbone(located(self.backbone))
+
+
+def is_sleb(method: str) -> bool:
+    """Whether a method depends on the calibration texts of SLEB's search."""
+    return method.startswith("sleb")

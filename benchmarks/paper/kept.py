@@ -9,7 +9,7 @@ from typing import Any
 import joblib
 
 from benchmarks.data import shown_name
-from benchmarks.paper.case import Case
+from benchmarks.paper.case import Case, is_sleb
 from benchmarks.paper.chosen import Chosen
 from benchmarks.paper.methods import METHODS
 from benchmarks.peers import encoding_by
@@ -49,6 +49,6 @@ def without_store(model: Any, case: Case) -> Any:
 def _file_name(case: Case, method: str) -> str:
     parts = [case.shown_backbone, case.task, method, len(case.train[0]), case.seed]
     parts += [shown_name(case.encoder), case.dtype]
-    if method == "sleb":
+    if is_sleb(method):
         parts.append(case.n_calibration)
     return "_".join(str(part).replace("/", "--") for part in parts)

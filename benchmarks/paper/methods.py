@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.paper.case import Case
 from benchmarks.paper.chosen import DeeBERTByFolds
-from benchmarks.paper.order import removal_order
+from benchmarks.paper.order import SHARE, removal_order
 from benchmarks.peers import on_vectors, regression, votes, words_and_regression
 from skraee import EarlyExitClassifier, RAEEClassifier
 from skraee.baselines import (
@@ -81,6 +81,11 @@ def adainfer(case: Case, target: str) -> Any:
     return prompted(AdaInferClassifier, case, memory=case.memory, target=target)
 
 
+def sleb(case: Case, share: float) -> Any:
+    order = removal_order(case, share)
+    return prompted(SLEBClassifier, case, removal_order=order, n_remove=len(order))
+
+
 def calm(case: Case, measure: str, threshold: float | str = "calibrated") -> Any:
     params = {"measure": measure, "threshold": threshold}
     return prompted(CALMClassifier, case, memory=case.memory, **params)
@@ -111,9 +116,8 @@ METHODS = {
         "CALM on label words, calibrated", lambda c: calm(c, "labels")
     ),
     "hashee": Method("HashEE", lambda c: prompted(HashEEClassifier, c)),
-    "sleb": Method(
-        "SLEB", lambda c: prompted(SLEBClassifier, c, removal_order=removal_order(c))
-    ),
+    "sleb-20": Method("SLEB, 20 % of the blocks removed", lambda c: sleb(c, 0.2)),
+    "sleb": Method("SLEB, 60 % of the blocks removed", lambda c: sleb(c, SHARE)),
     "raee-without": Method(
         "RAEE w/o corrective information",
         lambda c: with_encoder(c, database="correct"),

@@ -29,6 +29,7 @@ REASONS = {
     "calm-calibrated": PROMISE,
     "hashee": "it was made for backbones that are fine-tuned with their tokens "
     "stopping, and this one is frozen",
+    "sleb-20": "a fifth of the blocks is gone and nothing is trained afterwards",
     "sleb": "60 % of the blocks are gone and nothing is trained afterwards",
 }
 
@@ -80,6 +81,11 @@ def notes(section: Section) -> str:
     for method, title in TITLES.items():
         lines = section.of("table1", method)
         constant = [x["task"] for x in lines if x.get("mcc") == 0]
+        if n_texts := {x["n_calibration"] for x in lines if x.get("n_calibration")}:
+            found.append(
+                f"- {title}: the blocks were chosen on {listed(map(str, n_texts))} "
+                "texts."
+            )
         if constant:
             found.append(f"- {title} gives one class throughout: {listed(constant)}.")
         own = section.average("table1", method, "score")

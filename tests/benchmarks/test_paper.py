@@ -291,6 +291,28 @@ def test_search_for_blocks_goes_on_after_the_last_round_written(
     assert [line["removed"] for line in again] == best
 
 
+def test_slebs_rows_are_made_for_each_number_of_calibration_texts(
+    run: Callable[..., list[Any]], place: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "llama"
+    save_tiny("llama", folder, n_layers=6)
+    methods = ("--tasks", "sst2", "--methods", "sleb", "sleb-20")
+    command = ("table1", str(folder), tmp_path, *methods)
+    for n_calibration in (8, 12, 12):
+        lines = run(*command, "--n-calibration", str(n_calibration))
+    made = [
+        (line["method"], line["n_calibration"], line["mean_exit"])
+        for line in lines
+        if line["table"] == "table1"
+    ]
+    assert sorted(made) == [
+        ("sleb", 8, 3.0),
+        ("sleb", 12, 3.0),
+        ("sleb-20", 8, 5.0),
+        ("sleb-20", 12, 5.0),
+    ]
+
+
 def test_methods_are_timed_in_turns_with_full_depth(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
