@@ -81,6 +81,10 @@ def adainfer(case: Case, target: str) -> Any:
     return prompted(AdaInferClassifier, case, memory=case.memory, target=target)
 
 
+def hashee_ridge(case: Case, **params: Any) -> HashEEClassifier:
+    return HashEEClassifier(**case.engine, template="{text}", readout="ridge", **params)
+
+
 def sleb(case: Case, share: float) -> Any:
     order = removal_order(case, share)
     return prompted(SLEBClassifier, case, removal_order=order, n_remove=len(order))
@@ -116,6 +120,10 @@ METHODS = {
         "CALM on label words, calibrated", lambda c: calm(c, "labels")
     ),
     "hashee": Method("HashEE", lambda c: prompted(HashEEClassifier, c)),
+    "hashee-ridge": Method("HashEE, closed-form readout", hashee_ridge),
+    "full-ridge": Method(
+        "full depth, closed-form readout", lambda c: hashee_ridge(c, n_buckets=1)
+    ),
     "sleb-20": Method("SLEB, 20 % of the blocks removed", lambda c: sleb(c, 0.2)),
     "sleb": Method("SLEB, 60 % of the blocks removed", lambda c: sleb(c, SHARE)),
     "raee-without": Method(
