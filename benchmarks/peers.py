@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -13,8 +13,6 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
-
-from skraee import Encoder
 
 Encode = Callable[[list[str]], np.ndarray]
 
@@ -51,7 +49,14 @@ def encoding_by(model: Pipeline, encode: Encode) -> Pipeline:
     return model.set_params(functiontransformer__func=encode)
 
 
-def remembering(encoder: Encoder) -> Encode:
+class Encodes(Protocol):
+    """What makes vectors of texts."""
+
+    def encode(self, texts: Sequence[str], /) -> np.ndarray:
+        """Return the vectors (n, d) of n texts."""
+
+
+def remembering(encoder: Encodes) -> Encode:
     """Return an `encode` that knows the vectors of the lists it had last."""
 
     @lru_cache(N_KEPT)

@@ -49,6 +49,8 @@ def without_store(model: Any, case: Case) -> Any:
 def _file_name(case: Case, method: str) -> str:
     parts = [case.shown_backbone, case.task, method, len(case.train[0]), case.seed]
     parts += [shown_name(case.encoder), case.dtype]
+    if case.encoder_dtype and method.startswith(("raee", "encoder")):
+        parts.append(f"encoder-{case.encoder_dtype}")
     if is_sleb(method):
         parts.append(case.n_calibration)
     return "_".join(str(part).replace("/", "--") for part in parts)

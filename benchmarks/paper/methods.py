@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.paper.case import Case
-from benchmarks.paper.chosen import DeeBERTByFolds
-from benchmarks.paper.order import SHARE, removal_order
+from benchmarks.paper.chosen import BestByLeaveOneOut, DeeBERTByFolds
+from benchmarks.paper.encoders import OfPrompts
+from benchmarks.paper.order import SHARE, n_layers, removal_order
 from benchmarks.peers import on_vectors, regression, votes, words_and_regression
-from skraee import EarlyExitClassifier, RAEEClassifier
+from skraee import EarlyExitClassifier, RAEEClassifier, RAEEClassifierCV
 from skraee.baselines import (
     AdaInferClassifier,
     CALMClassifier,
@@ -44,7 +45,30 @@ def raee(case: Case, **params: Any) -> RAEEClassifier:
 
 
 def with_encoder(case: Case, **params: Any) -> RAEEClassifier:
-    return raee(case, encoder=case.sentence_encoder, **params)
+    return raee(case, encoder=case.key_encoder, **params)
+
+
+def of_prompts(case: Case) -> RAEEClassifier:
+    template = case.prompt["template"]
+    return raee(case, encoder=OfPrompts(case.encoder_by_name, template))
+
+
+def best_raee(case: Case) -> BestByLeaveOneOut:
+    """Return RAEE with k, tau, exits and votes chosen on the training texts."""
+    shared = {**case.engine, **case.prompt, "memory": case.memory}
+    return BestByLeaveOneOut(
+        [
+            RAEEClassifierCV(
+                **shared,
+                encoder=case.key_encoder,
+                min_exit=min_exit,
+                below_tau=below_tau,
+                scoring=case.scoring,
+            )
+            for min_exit in (0, 1)
+            for below_tau in ("top3", "skip")
+        ]
+    )
 
 
 def ridge(case: Case) -> RAEEClassifier:
@@ -135,6 +159,20 @@ METHODS = {
     "raee-exit1": Method(
         "RAEE, encoder keys, exits from 1", lambda c: with_encoder(c, min_exit=1)
     ),
+    "raee-skip": Method(
+        "RAEE, encoder keys, no vote below tau",
+        lambda c: with_encoder(c, below_tau="skip"),
+    ),
+    "raee-text": Method(
+        "RAEE, encoder keys, exits from 1, no vote below tau",
+        lambda c: with_encoder(c, min_exit=1, below_tau="skip"),
+    ),
+    "raee-prompt": Method("RAEE, encoder keys of the prompt", of_prompts),
+    "raee-state": Method(
+        "RAEE, keys of the layer at a quarter of the depth",
+        lambda c: raee(c, encoder=max(1, round(n_layers(c) / 4))),
+    ),
+    "raee-cv": Method("RAEE, encoder keys, tuned by leave-one-out", best_raee),
     "ridge-retrieval": Method(f"ridge, exit by retrieval, budget {BUDGET}", ridge),
     "ridge-confidence": Method(
         f"ridge, exit by confidence, budget {BUDGET}", early_exit

@@ -100,6 +100,13 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(names))
 
 
+def span(numbers: Iterable[int]) -> str:
+    """Return a number, or from which to which they go."""
+    known = list(numbers)
+    least, most = min(known, default=0), max(known, default=0)
+    return f"{most:,}" if least == most else f"{least:,} to {most:,}"
+
+
 def table8(section: Section) -> str:
     rows = []
     for method, title in TITLES.items():

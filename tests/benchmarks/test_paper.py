@@ -23,6 +23,7 @@ from transformers import PreTrainedTokenizerFast
 
 from benchmarks.paper import latency, order
 from benchmarks.paper.__main__ import main
+from benchmarks.paper.tables import TITLES
 from skraee import Backbone, Encoder, RAEEClassifier, templates, toy
 from skraee.baselines.sleb.block_search import find_removal_order
 from skraee.baselines.sleb.exercises import exercises_for
@@ -74,7 +75,7 @@ def run(place: Path, monkeypatch: pytest.MonkeyPatch, fresh_backbones: None) -> 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(place / "hub"))
     monkeypatch.delenv("SKRAEE_BACKBONES", raising=False)
     monkeypatch.setenv("SKRAEE_DATA", "")
-    monkeypatch.setattr(latency, "N_ALONE", 2)
+    monkeypatch.setattr(latency, "N_TIMED", 2)
 
     def run(command: str, backbone: str, folder: Path, *more: str) -> list[Any]:
         folder.mkdir(exist_ok=True)
@@ -221,6 +222,55 @@ def test_kept_fits_read_and_search_test_texts_anew(
     n_distinct = len(set(texts))
     assert rows["run"] == 2 * n_distinct
     assert searched == [n_distinct, n_distinct]
+
+
+def test_all_that_is_timed_computes_in_one_dtype(
+    run: Callable[..., list[Any]], place: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("sentence_transformers")
+    methods = ("raee", "encoder-knn", "full")
+    lines = run(
+        "latency",
+        str(place / "llama"),
+        tmp_path,
+        *("--tasks", "sst2", "--dtype", "bfloat16", "--methods", *methods),
+    )
+    assert {line["encoder_dtype"] for line in lines} == {"bfloat16"}
+    assert {line["n_test"] for line in lines} == {2}
+    assert all("ms" in line for line in lines)
+    (kept,) = (tmp_path / "store" / "fitted").glob("*_raee_*encoder-bfloat16*")
+    model, _ = joblib.load(kept)
+    assert model.encoder.__self__.dtype == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    "methods",
+    [
+        ("raee-skip", "raee-text", "raee-prompt", "raee-state", "raee-cv"),
+        ("calm-vocab", "calm-state", "calm-classifier", "adainfer-gold"),
+        ("hashee-ridge", "full-ridge", "sleb-20"),
+    ],
+)
+def test_rows_of_baselines_are_made_and_timed(
+    methods: tuple[str, ...],
+    run: Callable[..., list[Any]],
+    place: Path,
+    tmp_path: Path,
+) -> None:
+    command = (str(place / "roberta"), tmp_path, "--methods", *methods)
+    run("table1", *command)
+    lines = run("figure3", *command)
+    made = [line for line in lines if line["table"] == "table1"]
+    assert {line["method"] for line in made} == set(methods)
+    assert [line["failed"] for line in lines if "failed" in line] == []
+    assert all(line["mean_exit"] <= line["n_layers"] for line in made)
+    if "raee-cv" in methods:
+        cola = one(made, method="raee-cv", task="cola")
+        assert {"k", "tau", "min_exit", "below_tau"} == set(cola["chosen"])
+    run("write", str(place / "roberta"), tmp_path)
+    page = (tmp_path / "paper.md").read_text("utf-8")
+    for method in methods:
+        assert f"| {TITLES[method]} |" in page
 
 
 def test_what_fails_is_shown_with_its_reason_and_run_again_on_request(
