@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -77,7 +77,14 @@ def encoding_by(model: Pipeline, encode: Encode) -> Pipeline:
     return model.set_params(functiontransformer__func=encode)
 
 
-def remembering(encoder: Encoder) -> Encode:
+class Encodes(Protocol):
+    """What makes vectors of texts."""
+
+    def encode(self, texts: Sequence[str], /) -> np.ndarray:
+        """Return the vectors (n, d) of n texts."""
+
+
+def remembering(encoder: Encodes) -> Encode:
     """Return an `encode` that knows the vectors of the lists it had last."""
 
     @lru_cache(N_KEPT)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from benchmarks.data import UNEQUAL, Labelled, located, read_task, sample, shown_name
 from benchmarks.lines import Line, Lines
+from benchmarks.paper.encoders import InDtype
 from benchmarks.peers import Encode, remembering
 from skraee import Backbone, Encoder, templates
 
@@ -24,6 +25,7 @@ NAMING = (
     "seed",
     "encoder",
     "dtype",
+    "n_calibration",  # of SLEB's rows alone
 )
 
 
@@ -43,6 +45,7 @@ class Case:
     n_calibration: int
     lines: Lines
     share: float = 1.0  # of the training sample
+    encoder_dtype: str | None = None  # in which the encoder computes; None: its own
 
     @cached_property
     def train(self) -> Labelled:
@@ -72,6 +75,7 @@ class Case:
             "seed": self.seed,
             "encoder": shown_name(self.encoder),
             "dtype": self.dtype,
+            "n_calibration": self.n_calibration if is_sleb(method) else None,
             "asked": {"n_fit": self.n_fit, "n_test": self.n_test},
         }
 
@@ -89,9 +93,26 @@ class Case:
     def loaded(self) -> Any:
         return self._backbone.load(self.dtype, self.device)
 
+    def in_one_dtype(self) -> Case:
+        """Return the same, but that the encoder computes in the backbone's dtype."""
+        dtype = str(self.loaded.dtype).removeprefix("torch.")
+        return replace(self, encoder_dtype=dtype)
+
     @cached_property
-    def sentence_encoder(self) -> Encoder:
+    def encoder_by_name(self) -> Encoder:
         return Encoder(located(self.encoder), device=self.device)
+
+    @property
+    def sentence_encoder(self) -> Encoder | InDtype:
+        if self.encoder_dtype is None:
+            return self.encoder_by_name
+        return InDtype(located(self.encoder), self.encoder_dtype, self.device)
+
+    @property
+    def key_encoder(self) -> Any:
+        """Return what makes RAEE's keys."""
+        encoder = self.sentence_encoder
+        return encoder if isinstance(encoder, Encoder) else encoder.encode
 
     @cached_property
     def encode(self) -> Encode:
@@ -100,6 +121,11 @@ class Case:
     @property
     def class_weight(self) -> str | None:
         return "balanced" if self.task in UNEQUAL else None
+
+    @property
+    def scoring(self) -> str:
+        """Return what the paper's Table 1 has of the task."""
+        return "matthews_corrcoef" if self.task == "cola" else "accuracy"
 
     @property
     def engine(self) -> dict[str, Any]:
@@ -121,3 +147,8 @@ class Case:
     @cached_property
     def _backbone(self) -> Backbone:
         return Backbone(located(self.backbone))
+
+
+def is_sleb(method: str) -> bool:
+    """Whether a method depends on the calibration texts of SLEB's search."""
+    return method.startswith("sleb")

@@ -81,7 +81,7 @@ def table4(run: Run) -> None:
 
 def table5(run: Run) -> None:
     """Time what a fit takes, and weigh what it leaves."""
-    methods = ("raee", "raee-depth0", "hashee", "adainfer", "deebert", *PEERS)
+    methods = ("raee", "raee-depth0", "hashee", "adainfer-gold", "deebert", *PEERS)
     for case in run.cases:
         for method in run.methods(*methods):
             name = case.name_of("table5", method, 0)
@@ -106,10 +106,10 @@ def figure2(run: Run) -> None:
 
 
 def latency(run: Run, *usual: str) -> None:
-    """Time every method in turns with full depth."""
-    for case in run.cases:
+    """Time every method in turns with full depth, all that runs in one dtype."""
+    for case in (case.in_one_dtype() for case in run.cases):
         for batch in BATCHES:
-            texts = timed_texts(case, batch)
+            texts = timed_texts(case)
             names = {
                 method: case.name_of("latency", method, len(texts), {"batch": batch})
                 for method in run.methods(*usual)
@@ -119,7 +119,8 @@ def latency(run: Run, *usual: str) -> None:
                 turns = left[first : first + N_TURNS]
                 found = timed(case, turns, texts, batch, run.n_rounds)
                 for method, line in found.items():
-                    run.lines.add(**names[method], **line)
+                    dtype = {"encoder_dtype": case.encoder_dtype}
+                    run.lines.add(**names[method], **dtype, **line)
 
 
 def everything(run: Run) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import joblib
 
 from benchmarks.data import shown_name
-from benchmarks.paper.case import Case
+from benchmarks.paper.case import Case, is_sleb
+from benchmarks.paper.chosen import Chosen
 from benchmarks.paper.methods import METHODS
 from benchmarks.peers import encoding_by
 
@@ -34,6 +35,9 @@ def fitted(case: Case, method: str) -> tuple[Any, float]:
 
 def without_store(model: Any, case: Case) -> Any:
     """Let a method read every text anew."""
+    if isinstance(model, Chosen):
+        model.chosen_ = without_store(model.chosen_, case)
+        return model
     params = model.get_params()
     if "functiontransformer__func" in params:
         return encoding_by(model, case.sentence_encoder.encode)
@@ -45,6 +49,8 @@ def without_store(model: Any, case: Case) -> Any:
 def _file_name(case: Case, method: str) -> str:
     parts = [case.shown_backbone, case.task, method, len(case.train[0]), case.seed]
     parts += [shown_name(case.encoder), case.dtype]
-    if method == "sleb":
+    if case.encoder_dtype and method.startswith(("raee", "encoder")):
+        parts.append(f"encoder-{case.encoder_dtype}")
+    if is_sleb(method):
         parts.append(case.n_calibration)
     return "_".join(str(part).replace("/", "--") for part in parts)

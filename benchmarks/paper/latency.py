@@ -13,11 +13,11 @@ from benchmarks.paper.case import Case
 from benchmarks.paper.kept import fitted
 from benchmarks.timing import seconds_of
 
-N_ALONE = 16  # texts that are timed one by one
+N_TIMED = 256  # texts
 
 
-def timed_texts(case: Case, batch: int) -> list[str]:
-    return sample(*read_task(case.task, "test"), max(batch, N_ALONE), case.seed)[0]
+def timed_texts(case: Case) -> list[str]:
+    return sample(*read_task(case.task, "test"), N_TIMED, case.seed)[0]
 
 
 def timed(

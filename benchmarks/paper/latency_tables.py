@@ -9,7 +9,28 @@ from benchmarks.pages import table
 from benchmarks.paper.figures import draw_latency
 from benchmarks.paper.methods import PEERS
 from benchmarks.paper.section import Section, average_of
-from benchmarks.paper.tables import REASONS, TITLES, listed, number
+from benchmarks.paper.tables import TITLES, listed, number, span
+
+#: The rows of README's table.
+SYSTEMS = (
+    "full",
+    "deebert",
+    "deebert-folds",
+    "deebert-folds-budget",
+    "adainfer-gold",
+    "adainfer",
+    "calm-vocab-calibrated",
+    "calm-classifier",
+    "calm",
+    "calm-calibrated",
+    "hashee",
+    "hashee-ridge",
+    "sleb-20",
+    "sleb",
+    "raee",
+    "raee-cv",
+    "ridge-confidence",
+)
 
 
 def table2(section: Section) -> str:
@@ -58,9 +79,14 @@ def timing(section: Section) -> str:
     if not tasks:
         return ""
     rounds = {len(x["rounds"]) for x in section.of("latency") if "rounds" in x}
+    lines = section.of("latency")
+    counts = {x["n_test"] for x in lines if "ms" in x}
+    dtypes = {x["encoder_dtype"] for x in lines if x.get("encoder_dtype")}
+    rounded = f", the encoder in {listed(sorted(dtypes))}" if dtypes else ""
     return (
         f"\nMilliseconds per text in calls of one text and of 64, encoder and search "
-        f"included, average of {listed(tasks)}. The methods take turns, full depth "
+        f"included, average of {listed(tasks)}, {span(counts)} texts of each{rounded}. "
+        "The methods take turns, full depth "
         f"again after every few of them; the median of {min(rounds)} rounds, and of "
         "the ratios within a round.\n"
     )
@@ -88,7 +114,9 @@ def at_a_glance(section: Section) -> str:
     """Return README's table: the published systems beside both forms of ours."""
     layers = {x["n_layers"] for x in section.of("table1") if "n_layers" in x}
     rows = []
-    for method in ("full", *REASONS, "raee", "ridge-confidence"):
+    for method in SYSTEMS:
+        if not section.of("table1", method) and not section.of("latency", method):
+            continue
         accuracy = section.average("table1", method, "score")
         exits = section.average("table1", method, "mean_exit")
         _, alone, _, batched = latency_cells(section, method)

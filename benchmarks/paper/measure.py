@@ -13,6 +13,7 @@ from sklearn.metrics import accuracy_score, matthews_corrcoef
 
 from benchmarks.lines import Line
 from benchmarks.paper.case import Case
+from benchmarks.paper.chosen import Chosen
 from benchmarks.paper.kept import fitted, without_store
 from benchmarks.paper.methods import METHODS
 from benchmarks.peers import encoding_by
@@ -30,6 +31,7 @@ def judged(case: Case, method: str) -> Line:
     return {
         **scores(y, labels),
         **depths(case, model, exits),
+        **({"chosen": model.choice_} if isinstance(model, Chosen) else {}),
         "fit_seconds": round(fit_seconds, 2),
         "predict_seconds": round(seconds, 2),
     }

@@ -17,14 +17,13 @@ from skraee.baselines.sleb.block_removal import blocks_of, removable_blocks
 from skraee.baselines.sleb.block_search import losses_without
 from skraee.baselines.sleb.exercises import exercises_for
 
-SHARE = 0.6  # of the blocks, as in the paper
+SHARE = 0.6  # of the blocks, as in the RAEE paper; SLEB's own goes up to 0.2
 
 
-def removal_order(case: Case) -> list[int]:
+def removal_order(case: Case, share: float = SHARE) -> list[int]:
     """Return the blocks to remove; rounds that have no line yet are run."""
     backbone = case.loaded
-    n_blocks = sum(map(len, blocks_of(backbone)))
-    n_remove = min(int(SHARE * n_blocks), len(removable_blocks(backbone)))
+    n_remove = min(int(share * n_layers(case)), len(removable_blocks(backbone)))
     removed = _rounds_done(case)
     if len(removed) >= n_remove:
         return removed[:n_remove]
@@ -44,6 +43,11 @@ def removal_order(case: Case) -> list[int]:
             seconds=round(time.perf_counter() - start, 1),
         )
     return removed
+
+
+def n_layers(case: Case) -> int:
+    """Return the number of layers of a backbone."""
+    return sum(map(len, blocks_of(case.loaded)))
 
 
 def calibration_texts(n_texts: int, seed: int) -> list[str]:

@@ -70,6 +70,10 @@ def place_of(line: Line) -> str:
 
 
 def last_of_each(lines: list[Line]) -> list[Line]:
-    """Keep the last line of each name: what failed may have been run again."""
-    last = {(place_of(x), x["method"], x["seed"]): x for x in lines}
+    """Keep the last line of each name: what failed may have been run again.
+
+    Of SLEB's rows those stay whose blocks were chosen on the most texts.
+    """
+    by_texts = sorted(lines, key=lambda x: x.get("n_calibration") or 0)
+    last = {(place_of(x), x["method"], x["seed"]): x for x in by_texts}
     return list(last.values())

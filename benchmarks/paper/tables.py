@@ -12,16 +12,24 @@ from benchmarks.paper.section import Cells, Section, average_of
 TITLES = {name: method.title for name, method in METHODS.items()} | {
     "setfit": "SetFit (gradient training)"
 }
+PROMISE = "it promises the answers of the full depth, no better ones"
 REASONS = {
     "deebert": "the backbone is frozen, as in the paper's comparison, and only the "
     "ramps learn, with DeeBERT's own learning rate of 2e-5",
+    "adainfer-gold": "its two features are of the softmax over the vocabulary, not of "
+    "the label words that give the answer",
     "adainfer": "its support vector machine accepts layers at which most texts have "
     "their final answer; where one class prevails in these, the first layer, which "
     "gives that class to all texts, is accepted too",
+    "calm-vocab": "a lead of 0.9 is confidence, not correctness",
+    "calm-vocab-calibrated": PROMISE,
+    "calm-state": PROMISE,
+    "calm-classifier": PROMISE,
     "calm": "a lead of 0.9 between label words is confidence, not correctness",
-    "calm-calibrated": "it promises the answers of the full depth, no better ones",
+    "calm-calibrated": PROMISE,
     "hashee": "it was made for backbones that are fine-tuned with their tokens "
     "stopping, and this one is frozen",
+    "sleb-20": "a fifth of the blocks is gone and nothing is trained afterwards",
     "sleb": "60 % of the blocks are gone and nothing is trained afterwards",
 }
 
@@ -73,6 +81,11 @@ def notes(section: Section) -> str:
     for method, title in TITLES.items():
         lines = section.of("table1", method)
         constant = [x["task"] for x in lines if x.get("mcc") == 0]
+        if n_texts := {x["n_calibration"] for x in lines if x.get("n_calibration")}:
+            found.append(
+                f"- {title}: the blocks were chosen on {listed(map(str, n_texts))} "
+                "texts."
+            )
         if constant:
             found.append(f"- {title} gives one class throughout: {listed(constant)}.")
         own = section.average("table1", method, "score")
@@ -85,6 +98,13 @@ def notes(section: Section) -> str:
 
 def listed(names: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(names))
+
+
+def span(numbers: Iterable[int]) -> str:
+    """Return a number, or from which to which they go."""
+    known = list(numbers)
+    least, most = min(known, default=0), max(known, default=0)
+    return f"{most:,}" if least == most else f"{least:,} to {most:,}"
 
 
 def table8(section: Section) -> str:

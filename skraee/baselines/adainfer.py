@@ -37,16 +37,18 @@ class AdaInferClassifier(BaselineClassifier):
 
     At every depth the read position's state goes through the model's head. Two
     features, the largest probability and its lead over the second, go into a support
-    vector machine that was trained to know depths whose answer is final. The text
+    vector machine that was trained to know depths whose answer is right. The text
     stops at the first depth that it accepts, else it runs all layers.
 
     `fit` reads every depth of every training text once and trains the machine on all
     pairs of text and depth, from `min_exit` on. The probabilities are the label words'
     softmax at the exit.
 
-    Choices that the paper leaves open: one machine serves all depths; scikit-learn's
-    default kernel and constants, on the features as they are; where all pairs have one
-    label, that is the answer for all.
+    As in the paper a text gives one pair for each depth, a positive one where the
+    answer there is the right one, and one machine serves all depths. Choices that the
+    paper leaves open or that a classifier makes: the answer is the likeliest label
+    word, not the likeliest token; scikit-learn's default kernel and constants, on the
+    features as they are; where all pairs have one label, that is the answer for all.
 
     Parameters
     ----------
@@ -62,9 +64,11 @@ class AdaInferClassifier(BaselineClassifier):
     features : {"vocab", "labels"}, default="vocab"
         What the softmax runs over. "vocab" is the paper's and costs the whole output
         matrix at every depth; "labels" is cheap and often as good.
-    target : {"final", "gold"}, default="final"
-        What a depth must agree with to be right: the answer at full depth, or the
-        label. "gold" lets a text stop where a shallow answer beats the final one.
+    target : {"gold", "final"}, default="gold"
+        What a depth must agree with to be right: the label, as in the paper, or the
+        answer at full depth. "gold" lets a text stop where a shallow answer beats the
+        final one. "final" stops earlier where the full depth is often wrong, and keeps
+        its answers; choose it where those of the whole model are wanted.
     min_exit : int, default=1
         Smallest depth at which a text may stop. 0 gives the RAEE paper's tables, in
         which texts leave before the first layer.
@@ -127,7 +131,7 @@ class AdaInferClassifier(BaselineClassifier):
         *,
         label_words: LabelWords = None,
         features: Literal["vocab", "labels"] = "vocab",
-        target: Literal["final", "gold"] = "final",
+        target: Literal["gold", "final"] = "gold",
         min_exit: int = 1,
         max_pairs: int = 20_000,
         max_length: int | None = None,
@@ -156,7 +160,7 @@ class AdaInferClassifier(BaselineClassifier):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         check_choice("features", self.features, ("vocab", "labels"))
-        check_choice("target", self.target, ("final", "gold"))
+        check_choice("target", self.target, ("gold", "final"))
         check_integer("min_exit", self.min_exit, least=0)
         check_integer("max_pairs", self.max_pairs, least=1)
 

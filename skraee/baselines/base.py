@@ -122,6 +122,8 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
     _fixed: ClassVar[tuple[str, ...]] = ()
     #: Whether classes are read from the label words' logits.
     _reads_label_words: ClassVar[bool] = True
+    #: What to do where a checkpoint has no head.
+    _without_head: ClassVar[str] = "DeeBERTClassifier, which needs none"
 
     backbone: str | Backbone
     template: str | Template
@@ -240,7 +242,7 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
                 f"{type(self).__name__} reads label words, and this "
                 f"{sweeper.backbone.model.config.model_type} checkpoint has no "
                 "language-model head; choose a backbone with one, or "
-                "DeeBERTClassifier, which needs none."
+                f"{self._without_head}."
             )
         tokens = sweeper.label_tokens(self.label_words, classes)
         sweeper.warn_of_long_words(self.label_words, classes)

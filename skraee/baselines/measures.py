@@ -12,12 +12,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from skraee.backbone.loaded import LoadedBackbone
 from skraee.baselines.base import TrainingTexts
 from skraee.engine.batch import Batch
-from skraee.engine.head import label_head
+from skraee.engine.head import final_norms, label_head
 from skraee.engine.scorer import RunningScoring, Scorer, Scoring
 from skraee.sweep.chunks import Chunk
 from skraee.sweep.store import Arrays
@@ -26,8 +26,9 @@ Float32Array = npt.NDArray[np.float32]
 
 #: "labels", "vocab": top1 - top2 and top1 of the softmax over the label words or the
 #: whole vocabulary (2 columns); "state": cosine of a depth's state and the one before;
-#: "entropy": that of the label words.
-Measure = Literal["labels", "vocab", "state", "entropy"]
+#: "hidden": the state itself behind the final norm (H columns); "entropy": that of the
+#: label words.
+Measure = Literal["labels", "vocab", "state", "hidden", "entropy"]
 
 # Logits over the vocabulary that are held at a time.
 _AT_ONCE = 2**26
@@ -41,14 +42,9 @@ class MeasuredScorer:
     backbone : LoadedBackbone
     token_ids : sequence of C int
         The label words' tokens.
-    measure : {"labels", "vocab", "state", "entropy"}
+    measure : {"labels", "vocab", "state", "hidden", "entropy"}
     first : int, default=0
         Smallest depth that is asked for: shallower ones are not scored and give 0.
-
-    Attributes
-    ----------
-    n_columns : int
-        C and the columns of the measure.
     """
 
     def __init__(
@@ -60,7 +56,7 @@ class MeasuredScorer:
     ) -> None:
         self.measure = measure
         self.first = int(first)
-        self.n_columns = len(token_ids) + (2 if measure in ("labels", "vocab") else 1)
+        self._final_norms = final_norms(backbone)
         self._token_ids = list(token_ids)
         self._head = label_head(
             backbone, None if measure == "vocab" else tuple(token_ids)
@@ -70,6 +66,11 @@ class MeasuredScorer:
     def begin(self, batch: Batch) -> Scoring:
         """Start a batch."""
         return _Measuring(self, batch)
+
+    def n_columns(self, width: int) -> int:
+        """Return C and the columns of the measure, of states (n, width)."""
+        of_measure = {"labels": 2, "vocab": 2, "hidden": width}
+        return len(self._token_ids) + of_measure.get(self.measure, 1)
 
     def over_vocabulary(self, states: Tensor, stack: int) -> Tensor:
         """Score states (n, H) by the whole vocabulary: (n, C + 2)."""
@@ -83,6 +84,12 @@ class MeasuredScorer:
     def over_labels(self, states: Tensor, stack: int) -> Tensor:
         """Score states (n, H) by the label words: (n, C)."""
         return self._head(states, stack)
+
+    def behind_norm(self, states: Tensor, stack: int) -> Tensor:
+        """Return states (n, H) as the head reads them, in float32."""
+        normed: Tensor = self._final_norms[stack](states.float())
+        # OPT 350M projects its last states to half of their width.
+        return nn.functional.pad(normed, (0, states.shape[1] - normed.shape[1]))
 
 
 class _Measuring(RunningScoring):
@@ -99,13 +106,19 @@ class _Measuring(RunningScoring):
         if scorer.measure == "state":  # each depth's are compared with those before
             likeness = self._likeness(states, rows, in_decoder=bool(stack))
         if depth < scorer.first:
-            return states.new_zeros(len(rows), scorer.n_columns, dtype=torch.float32)
+            n_columns = scorer.n_columns(states.shape[1])
+            return states.new_zeros(len(rows), n_columns, dtype=torch.float32)
         if scorer.measure == "vocab":
             return scorer.over_vocabulary(states, stack)
         logits = scorer.over_labels(states, stack)
         if scorer.measure == "labels":
             return torch.cat([logits, gap_and_top(logits)], dim=1)
-        measured = likeness if scorer.measure == "state" else entropy(logits)
+        if scorer.measure == "state":
+            measured = likeness
+        elif scorer.measure == "hidden":
+            measured = scorer.behind_norm(states, stack)
+        else:
+            measured = entropy(logits)
         return torch.cat([logits, measured], dim=1)
 
     def _likeness(self, states: Tensor, rows: Tensor, *, in_decoder: bool) -> Tensor:

@@ -68,6 +68,17 @@ def plain_adainfer(
     return expected, softmax(at(new[:, :, columns], expected), axis=1)
 
 
+def test_adainfer_learns_from_the_labels_by_default() -> None:
+    model = plain("bert")
+    labels = np.roll(LABELS, 1)
+    default, gold, final = (
+        model.estimator(AdaInferClassifier, **target).fit(TEXTS, labels).svc_
+        for target in ({}, {"target": "gold"}, {"target": "final"})
+    )
+    np.testing.assert_array_equal(default.dual_coef_, gold.dual_coef_)
+    assert default.dual_coef_.shape != final.dual_coef_.shape
+
+
 def test_adainfer_draws_pairs_by_its_seed() -> None:
     model = plain("bert")
     make = partial(model.estimator, AdaInferClassifier, max_pairs=30)
@@ -106,7 +117,7 @@ def test_adainfer_reads_texts_once_and_shares_with_calm(rows: Counter[str]) -> N
     first = AdaInferClassifier(*given, **params).fit(X, y)
     n_texts = len(set(X))
     assert rows == {"scores_at_every_depth": n_texts}
-    again = clone(first).set_params(target="gold").fit(X, y)
+    again = clone(first).set_params(target="final").fit(X, y)
     loose = {"delta": 0.9, "epsilon": 0.9, "threshold": "calibrated"}
     CALMClassifier(*given, **params, measure="vocab", **loose).fit(X, y)
     assert rows == {"scores_at_every_depth": n_texts}

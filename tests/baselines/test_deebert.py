@@ -63,6 +63,19 @@ def test_deebert_leaves_at_the_first_ramp_with_little_entropy(name: str) -> None
     check_run(clf, model, expected, softmax(at(logits, expected), axis=1))
 
 
+@pytest.mark.parametrize("name", ["bert", "llama", "opt-350m", "t5"])
+def test_layer_proba_is_what_every_ramp_says(name: str) -> None:
+    model = plain(name)
+    clf = model.estimator(DeeBERTClassifier, learning_rate=5e-3, n_epochs=8)
+    clf.fit(TEXTS, LABELS)
+    proba = clf.layer_proba(NEW)
+    expected = softmax(plain_ramps(clf, model, NEW), axis=2)
+    np.testing.assert_allclose(proba, expected, atol=1e-5)
+    found, exits = clf.predict_proba(NEW, return_exit_layers=True)
+    np.testing.assert_allclose(at(proba, exits), found, atol=1e-5)
+    assert clf.layer_proba([]).shape == (0, model.n_layers + 1, 3)
+
+
 CPU = torch.device("cpu")
 
 
@@ -198,6 +211,8 @@ def test_deebert_reads_texts_once_for_all_fits(rows: Counter[str]) -> None:
     again = make().fit(X, y)
     assert rows == {"sweep": n_texts}
     np.testing.assert_array_equal(weights_of(again).hidden, weights_of(first).hidden)
+    again.layer_proba(X)
+    assert rows == {"sweep": n_texts}
     again.predict(X)
     assert rows == {"sweep": n_texts, "run": n_texts}  # never looked up
 

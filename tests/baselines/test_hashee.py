@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
-from sklearn.metrics import mutual_info_score
+from sklearn.linear_model import Ridge
+from sklearn.metrics import log_loss, mutual_info_score
 
 from skraee import Backbone, toy
 from skraee.backbone.loaded import LoadedBackbone
 from skraee.baselines import HashEEClassifier
+from skraee.baselines.hashee.readout import LastReadout
+from skraee.exceptions import TruncationWarning
+from skraee.readout.ridge_regression import PENALTIES
 from skraee.sweep.sweeper import open_sweeper
-from tests.baselines.stopped_tokens import HASHES, KINDS, stopping_tokens
-from tests.support.checkpoints import small_tokenizer
+from skraee.text.prompt import Prompt
+from tests.baselines.plain import LABELS, NEW, TEXTS, WORDS
+from tests.baselines.stopped_tokens import HASHES, KINDS, first_layers, stopping_tokens
+from tests.support.checkpoints import headless, small_tokenizer
 from tests.support.models import tiny_model, toy_objects
 from tests.support.references import soft
 
@@ -140,6 +148,107 @@ def test_classifier_equals_the_dense_pass_for_every_hash(
     assert exits.min() < decoder + 4
 
 
+def dense_features(
+    backbone: LoadedBackbone, prompt: Prompt, layers: np.ndarray
+) -> np.ndarray:
+    """What comes out at the read position and, on average, at the text's tokens."""
+    last: list[torch.Tensor] = []
+    with stopping_tokens(backbone, layers), torch.no_grad():
+        hook = first_layers(backbone)[-1].register_forward_hook(
+            lambda module, args, out: last.append(
+                out[0] if isinstance(out, tuple) else out
+            )
+        )
+        backbone.model(input_ids=torch.tensor([prompt.ids]))
+        hook.remove()
+    ((states,),) = last
+    ((start, stop),) = prompt.spans
+    read = states[prompt.read]
+    if norm := getattr(backbone.model.base_model, "norm", None):
+        read = norm(read)
+    own = states[start:stop]
+    own = own / own.square().mean(dim=1, keepdim=True).sqrt()
+    return torch.cat([read, own.mean(dim=0)]).detach().numpy()
+
+
+@pytest.mark.parametrize("hash_by", HASHES)
+@pytest.mark.parametrize("kind", KINDS[:2])
+def test_readout_reads_the_states_of_a_dense_pass(kind: toy.Kind, hash_by: Any) -> None:
+    X, y = toy.reviews(40)
+    clf = HashEEClassifier(
+        toy.backbone(kind), "{text}", readout="ridge", hash_by=hash_by, n_buckets=3
+    ).fit(X, y)
+    texts = [*toy.reviews(12, seed=4)[0], "wonderful"]
+    backbone, prompts = toy_prompts(clf, texts)
+    layers = [clf.token_layers_[list(prompt.ids)] for prompt in prompts]
+    for prompt, own in zip(prompts, layers, strict=True):
+        own[prompt.read] = 4
+    features = np.stack(
+        [dense_features(backbone, *both) for both in zip(prompts, layers, strict=True)]
+    )
+    readout = clf._fitted.learned.readout
+    expected = soft(torch.from_numpy(features @ readout.coef + readout.intercept))
+    proba, exits = clf.predict_proba(texts, return_exit_layers=True)
+    np.testing.assert_allclose(proba, expected, atol=1e-5)
+    np.testing.assert_allclose(exits, [own.mean() for own in layers])
+    assert exits.min() < 4
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_readout_learns_from_stopping_tokens_what_it_answers_by(kind: toy.Kind) -> None:
+    X, y = toy.reviews(80)
+    new, right = toy.reviews(60, seed=1)
+    clf = HashEEClassifier(toy.backbone(kind), "{text}", readout="ridge", n_buckets=2)
+    assert clf.fit(X, y).score(new, right) > 0.8
+
+
+def test_last_readout_has_the_best_penalty_and_temperature_of_texts_left_out() -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(30, 4)).astype(np.float32)
+    codes = (features[:, 0] + rng.normal(size=30) > 0).astype(int)
+    found = LastReadout.of(features, codes, 2)
+    standard = (features - features.mean(axis=0)) / features.std(axis=0)
+    errors, scores = {}, {}
+    for penalty in PENALTIES:
+        scores[penalty] = np.zeros((30, 2))
+        for i in range(30):
+            rest = np.arange(30) != i
+            targets = np.where(codes[rest, None] == [0, 1], 1.0, -1.0)
+            ridge = Ridge(alpha=penalty).fit(standard[rest], targets)
+            scores[penalty][i] = ridge.predict(standard[[i]])[0]
+        right = np.where(codes[:, None] == [0, 1], 1.0, -1.0)
+        errors[penalty] = ((scores[penalty] - right) ** 2).sum()
+    best = min(errors, key=lambda penalty: errors[penalty])
+    factors = np.exp(np.linspace(-7, 7, 4001))
+    losses = [log_loss(codes, soft(torch.tensor(f * scores[best]))) for f in factors]
+    targets = np.where(codes[:, None] == [0, 1], 1.0, -1.0)
+    ridge = Ridge(alpha=best).fit(standard, targets)
+    expected = factors[int(np.argmin(losses))] * ridge.predict(standard)
+    np.testing.assert_allclose(found.scores(features), expected, rtol=0.02, atol=1e-3)
+
+
+def test_readout_needs_neither_head_nor_label_words(tmp_path: Path) -> None:
+    folder = headless(tmp_path / "model", "sentence encoder")
+    make = partial(HashEEClassifier, str(folder), max_length=16)
+    clf = make("{text}", readout="ridge").fit(TEXTS, LABELS)
+    assert clf.predict_proba(NEW).shape == (30, 3)
+    with pytest.raises(ValueError, match="with one, or set readout='ridge', which"):
+        make("{text} {mask}", label_words=WORDS).fit(TEXTS, LABELS)
+    with pytest.raises(ValueError, match="readout was 'ridge' at fit"):
+        clf.set_params(readout="lm_head").predict(NEW)
+
+
+@pytest.mark.parametrize("hash_by", ["frequency", "random"])
+def test_long_texts_are_told_once_by_a_fit_with_a_readout(hash_by: Any) -> None:
+    X, y = toy.reviews(20)
+    clf = HashEEClassifier(
+        toy.backbone(), "{text}", readout="ridge", hash_by=hash_by, max_length=5
+    )
+    with pytest.warns(TruncationWarning) as caught:
+        clf.fit(X, y)
+    assert len(caught) == 1
+
+
 def test_one_bucket_is_full_depth() -> None:
     clf, X, _ = fitted(n_buckets=1)
     backbone, prompts = toy_prompts(clf, X)
@@ -160,6 +269,7 @@ def test_one_bucket_is_full_depth() -> None:
     ("changes", "error", "message"),
     [
         ({"hash_by": "luck"}, ValueError, "hash_by must be one of 'frequency'.*'luck'"),
+        ({"readout": "words"}, ValueError, "readout must be one of 'lm_head', 'ridge'"),
         ({"n_buckets": 0}, ValueError, "n_buckets must be at least 1, got 0"),
         ({"n_buckets": 2.5}, TypeError, "n_buckets must be a whole number, got 2.5"),
     ],

@@ -47,7 +47,7 @@ REFUSED: dict[Any, list[tuple[dict[str, Any], Any, str]]] = {
         *MEMORY,
         *WORDED,
         ({"features": "all"}, ValueError, "features must be one of 'vocab', 'labels'"),
-        ({"target": 1}, ValueError, "target must be one of 'final', 'gold', got 1"),
+        ({"target": 1}, ValueError, "target must be one of 'gold', 'final', got 1"),
         ({"min_exit": -1}, ValueError, "min_exit must be at least 0, got -1"),
         ({"min_exit": 5}, ValueError, "min_exit must be at most 4, .*, got 5"),
         ({"max_pairs": 0}, ValueError, "max_pairs must be at least 1, got 0"),
@@ -56,7 +56,7 @@ REFUSED: dict[Any, list[tuple[dict[str, Any], Any, str]]] = {
         *COMMON,
         *MEMORY,
         *WORDED,
-        ({"measure": "gap"}, ValueError, "measure must be one of 'softmax', 'vocab'"),
+        ({"measure": "gap"}, ValueError, "measure must be one of 'vocab', 'state'"),
         ({"threshold": "auto"}, ValueError, "or 'calibrated', got 'auto'"),
         ({"threshold": None}, TypeError, "threshold must be a number, got None"),
         ({"threshold": np.nan}, ValueError, "threshold must be a number.*, got nan"),
@@ -119,7 +119,7 @@ def test_a_calibrated_threshold_goes_with_the_next_fit() -> None:
     clf = toy_classifier(CALMClassifier, **loose).fit(X, Y)
     assert hasattr(clf, "threshold_")
     clf.set_params(measure="state")
-    with pytest.raises(ValueError, match="measure was 'softmax' at fit"):
+    with pytest.raises(ValueError, match="measure was 'vocab' at fit"):
         clf.predict(X_NEW)
     clf.set_params(threshold=0.5).fit(X, Y)
     assert not hasattr(clf, "threshold_")

@@ -23,6 +23,7 @@ from transformers import PreTrainedTokenizerFast
 
 from benchmarks.paper import latency, order
 from benchmarks.paper.__main__ import main
+from benchmarks.paper.tables import TITLES
 from skraee import Backbone, Encoder, RAEEClassifier, templates, toy
 from skraee.baselines.sleb.block_search import find_removal_order
 from skraee.baselines.sleb.exercises import exercises_for
@@ -74,7 +75,7 @@ def run(place: Path, monkeypatch: pytest.MonkeyPatch, fresh_backbones: None) -> 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(place / "hub"))
     monkeypatch.delenv("SKRAEE_BACKBONES", raising=False)
     monkeypatch.setenv("SKRAEE_DATA", "")
-    monkeypatch.setattr(latency, "N_ALONE", 2)
+    monkeypatch.setattr(latency, "N_TIMED", 2)
 
     def run(command: str, backbone: str, folder: Path, *more: str) -> list[Any]:
         folder.mkdir(exist_ok=True)
@@ -223,6 +224,55 @@ def test_kept_fits_read_and_search_test_texts_anew(
     assert searched == [n_distinct, n_distinct]
 
 
+def test_all_that_is_timed_computes_in_one_dtype(
+    run: Callable[..., list[Any]], place: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("sentence_transformers")
+    methods = ("raee", "encoder-knn", "full")
+    lines = run(
+        "latency",
+        str(place / "llama"),
+        tmp_path,
+        *("--tasks", "sst2", "--dtype", "bfloat16", "--methods", *methods),
+    )
+    assert {line["encoder_dtype"] for line in lines} == {"bfloat16"}
+    assert {line["n_test"] for line in lines} == {2}
+    assert all("ms" in line for line in lines)
+    (kept,) = (tmp_path / "store" / "fitted").glob("*_raee_*encoder-bfloat16*")
+    model, _ = joblib.load(kept)
+    assert model.encoder.__self__.dtype == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    "methods",
+    [
+        ("raee-skip", "raee-text", "raee-prompt", "raee-state", "raee-cv"),
+        ("calm-vocab", "calm-state", "calm-classifier", "adainfer-gold"),
+        ("hashee-ridge", "full-ridge", "sleb-20"),
+    ],
+)
+def test_rows_of_baselines_are_made_and_timed(
+    methods: tuple[str, ...],
+    run: Callable[..., list[Any]],
+    place: Path,
+    tmp_path: Path,
+) -> None:
+    command = (str(place / "roberta"), tmp_path, "--methods", *methods)
+    run("table1", *command)
+    lines = run("figure3", *command)
+    made = [line for line in lines if line["table"] == "table1"]
+    assert {line["method"] for line in made} == set(methods)
+    assert [line["failed"] for line in lines if "failed" in line] == []
+    assert all(line["mean_exit"] <= line["n_layers"] for line in made)
+    if "raee-cv" in methods:
+        cola = one(made, method="raee-cv", task="cola")
+        assert {"k", "tau", "min_exit", "below_tau"} == set(cola["chosen"])
+    run("write", str(place / "roberta"), tmp_path)
+    page = (tmp_path / "paper.md").read_text("utf-8")
+    for method in methods:
+        assert f"| {TITLES[method]} |" in page
+
+
 def test_what_fails_is_shown_with_its_reason_and_run_again_on_request(
     run: Callable[..., list[Any]],
     place: Path,
@@ -289,6 +339,28 @@ def test_search_for_blocks_goes_on_after_the_last_round_written(
     again = run(*command)
     assert tried == [best[:2]]
     assert [line["removed"] for line in again] == best
+
+
+def test_slebs_rows_are_made_for_each_number_of_calibration_texts(
+    run: Callable[..., list[Any]], place: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "llama"
+    save_tiny("llama", folder, n_layers=6)
+    methods = ("--tasks", "sst2", "--methods", "sleb", "sleb-20")
+    command = ("table1", str(folder), tmp_path, *methods)
+    for n_calibration in (8, 12, 12):
+        lines = run(*command, "--n-calibration", str(n_calibration))
+    made = [
+        (line["method"], line["n_calibration"], line["mean_exit"])
+        for line in lines
+        if line["table"] == "table1"
+    ]
+    assert sorted(made) == [
+        ("sleb", 8, 3.0),
+        ("sleb", 12, 3.0),
+        ("sleb-20", 8, 5.0),
+        ("sleb-20", 12, 5.0),
+    ]
 
 
 def test_methods_are_timed_in_turns_with_full_depth(

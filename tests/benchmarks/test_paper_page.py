@@ -14,6 +14,7 @@ from benchmarks.paper.findings import findings
 from benchmarks.paper.page import write_page
 from benchmarks.paper.reported import REPORTED
 from benchmarks.paper.selection import sections_of
+from benchmarks.paper.tables import table1
 
 
 def made_up(table: str, method: str | None, value: float, **more: Any) -> Any:
@@ -111,6 +112,19 @@ def test_sections_keep_the_run_on_most_texts_and_take_setfit_over() -> None:
     assert section.cells("table1", "raee", "score") == {"sst2": 60.5}
     assert section.cells("table1", "setfit", "score") == {"sst2": 80.0}
     assert section.cells("table1", "setfit", "mean_exit") == {}
+
+
+def test_of_slebs_rows_the_one_with_the_most_calibration_texts_is_shown() -> None:
+    lines = [
+        made_up("table1", "sleb", 50.0, n_calibration=128),
+        made_up("table1", "sleb", 40.0),
+        made_up("table1", "sleb-20", 60.0, n_calibration=128),
+    ]
+    (section,) = sections_of(lines, [])
+    assert section.cells("table1", "sleb", "score") == {"sst2": 50.0}
+    page = table1(section)
+    assert "| SLEB, 20 % of the blocks removed | 60.0 | 60.0 |" in page
+    assert "SLEB, 60 % of the blocks removed: the blocks were chosen on 128" in page
 
 
 def test_commands_beside_the_tables_say_on_what_they_ran() -> None:

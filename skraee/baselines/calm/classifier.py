@@ -6,11 +6,13 @@ The calibration is Learn-then-Test with a fixed sequence of thresholds:
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import isnan
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
+from sklearn.utils import check_random_state
 
 from skraee.backbone.handle import Backbone
 from skraee.backbone.precision import Device
@@ -20,10 +22,16 @@ from skraee.baselines.base import (
     Learned,
     TrainingTexts,
 )
-from skraee.baselines.calm.confidence import MEASURES, NEVER, ByMeasure, candidates_for
+from skraee.baselines.calm.confidence import MEASURES, ByMeasure, candidates_for, never
+from skraee.baselines.calm.exit_classifier import (
+    ClassifierScorer,
+    ExitClassifier,
+    train_exit_classifier,
+)
 from skraee.baselines.measures import MeasuredScorer, at_every_depth
 from skraee.engine.batching import BatchTokens, OnProgress
 from skraee.engine.run import Run
+from skraee.engine.scorer import Scorer
 from skraee.estimator.checks import check_choice, check_integer, check_real
 from skraee.exceptions import warn_user
 from skraee.exits.risk import early_losses, fewest_texts, safe_threshold
@@ -32,25 +40,40 @@ from skraee.text.label_words import LabelWords
 from skraee.text.prompt import Prompt
 from skraee.text.template import Template
 
+Float32Array = npt.NDArray[np.float32]
+Float64Array = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
 
 class CALMClassifier(BaselineClassifier):
     """Classify text; each stops at the first depth that is confident (CALM).
 
     Three measures of confidence are the paper's: the lead of the largest probability
-    over the second, the likeness of a state and the one before it; the third, a
-    trained classifier, is left out, and the entropy that the RAEE paper names is put
-    in. The threshold is a number, or `fit` calibrates it so that early answers differ
-    from full-depth ones in no more than a share `delta` of texts, with probability
+    over the second in the softmax over the vocabulary, the likeness of a state and the
+    one before it, and a linear classifier on the state. The same lead among the label
+    words alone, and the entropy that the RAEE paper names, stand beside them. The
+    threshold is a number, or `fit` calibrates it so that early answers differ from
+    full-depth ones in no more than a share `delta` of texts, with probability
     ``1 - epsilon`` over the calibration texts.
 
-    `fit` with a number reads nothing. With ``threshold="calibrated"`` it reads every
-    depth of every text once: nothing else is learned, so all texts given to it are
-    calibration texts. They must be drawn as the texts to come are.
+    `fit` with a number reads nothing, unless the measure is trained. With
+    ``threshold="calibrated"`` it reads every depth of every text once, and all texts
+    given to it are calibration texts; where the measure is trained, half of them are,
+    for the promise holds for texts that the training has not seen. They must be drawn
+    as the texts to come are.
 
     Choices that the paper leaves open or that a classifier makes: one token is the
-    answer, so the threshold does not decay over decoding steps; a sequence-to-sequence
-    model always runs its encoder, and only its decoder's layers are left out, other
-    models exit at all layers; the softmax runs over the label words by default.
+    answer, so the threshold does not decay over decoding steps; the answer is the
+    likeliest label word, not the likeliest token; a sequence-to-sequence model always
+    runs its encoder, and only its decoder's layers are left out, other models exit at
+    all layers.
+
+    The trained measure is one linear classifier for all depths. From every depth before
+    the last it learns whether the answer there is that at full depth, and at each depth
+    both labels weigh alike, as in the published program. Adapted here: a logistic
+    regression (scikit-learn's, with C=1, on 20,000 pairs of text and depth at the most)
+    stands for the paper's gradient steps; and it reads standardised states behind the
+    final norm, which have one size at all depths, as raw states of many models do not.
 
     Parameters
     ----------
@@ -63,12 +86,15 @@ class CALMClassifier(BaselineClassifier):
     label_words : dict, list of str, or None, default=None
         Class -> the word that the model says for it, or the words in the order of
         sorted `classes_`. None takes the class names, when all are strings.
-    measure : {"softmax", "vocab", "state", "entropy"}, default="softmax"
-        The confidence. "softmax": the largest less the second largest probability of
-        the label words; "vocab": of the whole vocabulary, CALM's own, at the cost of
-        the whole output matrix at every depth; "state": the cosine of a depth's state
-        and the one before, 0 where there is none; "entropy": that of the label words
-        with the natural logarithm, where less is more confident.
+    measure : {"vocab", "state", "classifier", "labels", "entropy"}, default="vocab"
+        The confidence. "vocab": the largest less the second largest probability of the
+        whole vocabulary, at the cost of the whole output matrix at every depth; the
+        default, as it is what the paper calls its softmax measure. "state": the cosine
+        of a depth's state and the one before, 0 where there is none; it costs next to
+        nothing. "classifier": the trained probability that the answer is the final one;
+        as cheap. "labels": as "vocab", but among the label words alone; cheap, and
+        surer of itself. "entropy": that of the label words with the natural logarithm,
+        where less is more confident.
     threshold : float or "calibrated", default=0.9
         A text stops where the confidence is at least this; for "entropy", where it is
         below this. Raise it (for "entropy" lower it) for later exits. "calibrated"
@@ -81,7 +107,8 @@ class CALMClassifier(BaselineClassifier):
         Bound of the risk, in (0, 1). Raise it for earlier exits.
     epsilon : float, default=0.05
         Probability, in (0, 1), with which calibration may miss the bound. With the
-        defaults 600 texts are the fewest that can show anything.
+        defaults 600 texts are the fewest that can show anything, 1,200 where half of
+        them train the measure.
     min_exit : int, default=1
         Smallest depth at which a text may stop; a decoder's first layer where that is
         deeper. 0 lets texts leave before the first layer.
@@ -99,7 +126,8 @@ class CALMClassifier(BaselineClassifier):
         Where fit keeps what it read of texts. Give a folder for later processes.
         `predict` never looks there.
     random_state : int, RandomState instance or None, default=None
-        Taken so that baselines can be exchanged; nothing here is drawn.
+        Draws which texts train the measure "classifier" and which calibrate, and what
+        of very many is trained on; None is 0. Change it to see how much is chance.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -115,6 +143,8 @@ class CALMClassifier(BaselineClassifier):
         With ``threshold="calibrated"``: the one that was found. Infinite (for
         "entropy" 0) where none passed the test; all texts then run all layers, and
         `fit` warns of it.
+    exit_classifier_ : ExitClassifier
+        With ``measure="classifier"``: its `coef` (H,) and `intercept`.
 
     References
     ----------
@@ -133,6 +163,7 @@ class CALMClassifier(BaselineClassifier):
     """
 
     threshold_: float
+    exit_classifier_: ExitClassifier
 
     def __init__(
         self,
@@ -140,7 +171,7 @@ class CALMClassifier(BaselineClassifier):
         template: str | Template,
         *,
         label_words: LabelWords = None,
-        measure: Literal["softmax", "vocab", "state", "entropy"] = "softmax",
+        measure: Literal["vocab", "state", "classifier", "labels", "entropy"] = "vocab",
         threshold: float | Literal["calibrated"] = 0.9,
         risk: Literal["consistency", "accuracy"] = "consistency",
         delta: float = 0.05,
@@ -190,34 +221,68 @@ class CALMClassifier(BaselineClassifier):
             check_real("threshold", self.threshold, rule, lambda it: not isnan(it))
 
     def _setting(self) -> dict[str, Any]:
-        if not self._is_calibrated():
-            return {"threshold": "a number"}
-        return {
-            "threshold": "calibrated",
-            "measure": self.measure,
-            "min_exit": self.min_exit,
-        }
+        if self._is_calibrated():
+            names = ("threshold", "measure", "min_exit")
+            return {name: getattr(self, name) for name in names}
+        measure = self.measure if self._is_trained() else "one without training"
+        return {"threshold": "a number", "measure": measure}
 
     def _learn(self, train: TrainingTexts) -> Learned:
         first = self._first(train.sweeper)
-        if not self._is_calibrated():
-            return Learned()
-        scores = at_every_depth(train, self._scorer(train.sweeper, train.token_ids))
+        if not (self._is_calibrated() or self._is_trained()):
+            return Learned(_Learned())
+        scores = at_every_depth(train, self._measured(train.sweeper, train.token_ids))
         scores = scores[:, first:]
         answers = scores[:, :, : train.n_classes].argmax(axis=2)
-        codes = train.codes if self.risk == "accuracy" else None
+        measured = scores[:, :, train.n_classes :]
+        attributes: dict[str, Any] = {}
+        texts, classifier, threshold = np.arange(len(scores)), None, None
+        if self._is_trained():
+            classifier, texts = self._train(measured, answers)
+            measured = classifier.confidence(measured)[:, :, None]
+            attributes["exit_classifier_"] = classifier
+        if self._is_calibrated():
+            threshold = self._calibrate(
+                measured[texts, :, 0],
+                answers[texts],
+                train.codes[texts],
+                candidates_for(self.measure, train.n_classes),
+            )
+            attributes["threshold_"] = threshold
+        return Learned(_Learned(threshold, classifier), attributes)
+
+    def _train(
+        self, states: Float32Array, answers: IntArray
+    ) -> tuple[ExitClassifier, IntArray]:
+        """Train the measure; return it with the texts that are left for calibration."""
+        random = check_random_state(self._seed())
+        texts = random.permutation(len(states))
+        n_training = len(texts) - len(texts) // 2 if self._is_calibrated() else None
+        training, rest = texts[:n_training], texts[n_training:]
+        agrees = answers[training, :-1] == answers[training, -1:]
+        classifier = train_exit_classifier(states[training, :-1], agrees, random)
+        return classifier, rest if len(rest) else texts
+
+    def _calibrate(
+        self,
+        measured: Float32Array,
+        answers: IntArray,
+        codes: IntArray,
+        candidates: Float64Array,
+    ) -> float:
+        """Return the threshold of the earliest exits that are shown to be safe."""
         threshold = safe_threshold(
-            scores[:, :, train.n_classes],
-            early_losses(answers, codes),
-            candidates_for(self.measure, train.n_classes),
+            measured,
+            early_losses(answers, codes if self.risk == "accuracy" else None),
+            candidates,
             delta=self.delta,
             epsilon=self.epsilon,
             small_is_confident=self.measure == "entropy",
         )
         if threshold is None:
-            threshold = NEVER[self.measure]
-            warn_user(self._no_threshold_message(len(scores)), UserWarning)
-        return Learned(threshold, {"threshold_": threshold})
+            threshold = never(self.measure)
+            warn_user(self._no_threshold_message(len(measured)), UserWarning)
+        return threshold
 
     def _run(
         self,
@@ -226,19 +291,28 @@ class CALMClassifier(BaselineClassifier):
         prompts: list[Prompt],
         on_progress: OnProgress | None,
     ) -> Run:
-        threshold = fitted.learned if self._is_calibrated() else self.threshold
+        learned: _Learned = fitted.learned
+        given = None if isinstance(self.threshold, str) else self.threshold
+        threshold = learned.threshold if given is None else given
+        assert threshold is not None
         policy = ByMeasure(
             float(threshold),
             self._first(sweeper),
             small_is_confident=self.measure == "entropy",
             column=fitted.n_classes,
         )
-        scorer = self._scorer(sweeper, fitted.token_ids)
+        measured = self._measured(sweeper, fitted.token_ids)
+        scorer: Scorer = measured
+        if learned.classifier is not None:
+            scorer = ClassifierScorer(measured, learned.classifier, fitted.n_classes)
         run = sweeper.engine.run(prompts, policy, scorer, on_progress=on_progress)
         return replace(run, scores=run.scores[:, : fitted.n_classes])
 
     def _is_calibrated(self) -> bool:
         return isinstance(self.threshold, str) and self.threshold == "calibrated"
+
+    def _is_trained(self) -> bool:
+        return self.measure == "classifier"
 
     def _first(self, sweeper: Sweeper) -> int:
         """Return the smallest depth at which texts may stop."""
@@ -246,7 +320,7 @@ class CALMClassifier(BaselineClassifier):
         n_encoder = sweeper.engine.n_encoder_layers
         return max(self.min_exit, n_encoder + 1) if n_encoder else self.min_exit
 
-    def _scorer(self, sweeper: Sweeper, token_ids: tuple[int, ...]) -> MeasuredScorer:
+    def _measured(self, sweeper: Sweeper, token_ids: tuple[int, ...]) -> MeasuredScorer:
         measure = MEASURES[self.measure]
         return MeasuredScorer(
             sweeper.backbone, token_ids, measure, self._first(sweeper)
@@ -259,3 +333,9 @@ class CALMClassifier(BaselineClassifier):
             f"{fewest_texts(self.delta, self.epsilon)} texts are the fewest with which "
             "one can: give more texts, or raise delta or epsilon."
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _Learned:
+    threshold: float | None = None
+    classifier: ExitClassifier | None = None

@@ -15,13 +15,12 @@ Float64Array = npt.NDArray[np.float64]
 
 #: CALM's confidence -> what is measured.
 MEASURES: dict[str, Measure] = {
-    "softmax": "labels",
     "vocab": "vocab",
     "state": "state",
+    "classifier": "hidden",
+    "labels": "labels",
     "entropy": "entropy",
 }
-#: The threshold that no confidence passes.
-NEVER = {"softmax": np.inf, "vocab": np.inf, "state": np.inf, "entropy": 0.0}
 
 _N_CANDIDATES = 101
 
@@ -61,7 +60,7 @@ def candidates_for(measure: str, n_classes: int) -> Float64Array:
 
     Parameters
     ----------
-    measure : {"softmax", "vocab", "state", "entropy"}
+    measure : {"vocab", "state", "classifier", "labels", "entropy"}
     n_classes : int
         Number of classes C.
 
@@ -75,3 +74,8 @@ def candidates_for(measure: str, n_classes: int) -> Float64Array:
         ends = (0.0, max(float(np.log(n_classes)), 0.01) * 1.001)
     candidates: Float64Array = np.linspace(*ends, _N_CANDIDATES)
     return candidates
+
+
+def never(measure: str) -> float:
+    """Return the threshold that no confidence passes."""
+    return 0.0 if measure == "entropy" else np.inf

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.utils import check_random_state
 
 from skraee.backbone.handle import Backbone
@@ -21,10 +22,14 @@ from skraee.baselines.deebert.training import Training
 from skraee.engine.batching import BatchTokens, OnProgress
 from skraee.engine.run import Run
 from skraee.estimator.checks import check_integer, check_real
+from skraee.estimator.progress import progress
+from skraee.sweep.layer_sweep import softmax
 from skraee.sweep.settings import SweepSettings
-from skraee.sweep.sweeper import Sweeper
+from skraee.sweep.sweeper import Sweeper, open_sweeper
 from skraee.text.prompt import Prompt
 from skraee.text.template import Template
+
+Float32Array = npt.NDArray[np.float32]
 
 
 class DeeBERTClassifier(BaselineClassifier):
@@ -57,7 +62,8 @@ class DeeBERTClassifier(BaselineClassifier):
         ``"{premise} {hypothesis}"``; where it has a mask, the mask is read.
     threshold : float, default=0.3
         Entropy (natural logarithm) below which a text leaves. Raise it for earlier
-        exits; 0 is full depth. The paper tries 0 to 0.7. Each predict follows it.
+        exits; 0 is full depth. The paper tries 0 to 0.7. Each predict follows it, so
+        that several can be judged by one `layer_proba`.
     n_epochs : int, default=50
         Passes over the training texts. Lower it where there are many thousands.
     learning_rate : float, default=2e-5
@@ -192,6 +198,34 @@ class DeeBERTClassifier(BaselineClassifier):
         )
         states, device = swept.states[:, 1:, 0], train.sweeper.backbone.device
         return Learned(training.run(states, train.codes, train.n_classes, device))
+
+    def layer_proba(self, X: Any) -> Float32Array:
+        """Read every ramp of every text; `predict_proba` is one row of it.
+
+        By it a threshold can be judged for which no text has to run again. Texts that
+        `memory` knows do not run at all.
+
+        Parameters
+        ----------
+        X : sequence of n str, or DataFrame
+            The texts.
+
+        Returns
+        -------
+        proba : ndarray of shape (n, m + 1, C)
+            At depth 0, which has no ramp, all classes are alike.
+        """
+        self._check_fitted()
+        samples = self._texts(X)
+        if not samples:
+            shape = (0, self.n_layers_ + 1, len(self.classes_))
+            return np.zeros(shape, dtype=np.float32)
+        settings = self._fitted.sweep_settings
+        sweeper = open_sweeper(settings, self.device, self.batch_tokens, self.memory)
+        with progress("sweep", len(samples), self.verbose) as on_progress:
+            swept = sweeper.sweep(samples, (), on_progress)
+        assert swept.states is not None
+        return softmax(self._fitted.learned.scores(swept.states[:, :, 0]))
 
     def _run(
         self,

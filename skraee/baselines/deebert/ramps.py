@@ -16,6 +16,7 @@ from skraee.engine.depth_states import DepthStates
 from skraee.engine.exit_policy import ExitPolicy
 from skraee.engine.head import final_norms
 from skraee.engine.scorer import RunningScoring, Scoring
+from skraee.engine.states import States, unpacked
 
 Float32Array = npt.NDArray[np.float32]
 Parameters = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -39,6 +40,26 @@ class Ramps:
     hidden_bias: Float32Array
     out: Float32Array
     out_bias: Float32Array
+
+    def scores(self, states: States) -> Float32Array:
+        """Score states: softmax gives the probabilities.
+
+        Parameters
+        ----------
+        states : ndarray of shape (n, m + 1, H)
+            Of the depths 0..m, in the backbone's number format.
+
+        Returns
+        -------
+        scores : ndarray of shape (n, m + 1, C), float32
+            Those of depth 0, which has no ramp, are 0.
+        """
+        n, n_depths = states.shape[:2]
+        found = np.zeros((n, n_depths, self.out.shape[2]), dtype=np.float32)
+        for i in range(n_depths - 1):
+            inner = unpacked(states[:, i + 1]) @ self.hidden[i] + self.hidden_bias[i]
+            found[:, i + 1] = np.tanh(inner) @ self.out[i] + self.out_bias[i]
+        return found
 
     def tensors(self, device: torch.device) -> Parameters:
         """Return the weights on a device, in the order of the attributes."""

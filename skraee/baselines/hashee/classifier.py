@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import ClassVar, Literal
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,18 +25,23 @@ from skraee.baselines.hashee.hashing import (
     by_rank,
     layers_of_buckets,
 )
+from skraee.baselines.hashee.readout import LastReadout, LastStates
 from skraee.baselines.hashee.token_layers import TokenEngine, check_leaves_tokens_out
 from skraee.engine.batching import BatchTokens, OnProgress
 from skraee.engine.exit_policy import ExitPolicy
 from skraee.engine.head import label_head
 from skraee.engine.run import Run
-from skraee.engine.scorer import LabelScorer
+from skraee.engine.scorer import LabelScorer, Scorer
 from skraee.engine.stacks import layers_of
 from skraee.estimator.checks import check_choice, check_integer
+from skraee.sweep.chunks import chunks_of
+from skraee.sweep.settings import SweepSettings
 from skraee.sweep.sweeper import Sweeper
 from skraee.text.label_words import LabelWords
 from skraee.text.prompt import Prompt
 from skraee.text.template import Template
+
+Float32Array = npt.NDArray[np.float32]
 
 _HASHES = ("frequency", "mi", "random", "cluster")
 
@@ -49,6 +54,11 @@ class HashEEClassifier(BaselineClassifier):
     through no feed-forward part, while the tokens that still run attend to its last
     state. The answer is read as at full depth, at a position that runs all layers.
 
+    The method is meant for encoders that are trained for the task while their tokens
+    stop. A frozen one, which may have no words to answer with, is given the nearest to
+    that by ``readout="ridge"``: `fit` runs the texts with their tokens stopping and
+    solves a linear readout of what comes out.
+
     Parameters
     ----------
     backbone : str, Path or Backbone
@@ -56,10 +66,17 @@ class HashEEClassifier(BaselineClassifier):
         supported type but OPT and the DeBERTa models with a convolution.
     template : str or Template
         The prompt, as :class:`skraee.RAEEClassifier` takes it. Change it first when
-        accuracy at full depth is poor.
+        accuracy at full depth is poor. For "ridge" the plain ``"{text}"`` will do.
     label_words : dict, list of str, or None, default=None
         Class -> the word that the model says for it, or the words in the order of
-        sorted `classes_`. None takes the class names, when all are strings.
+        sorted `classes_`. None takes the class names, when all are strings. "ridge"
+        reads none.
+    readout : {"lm_head", "ridge"}, default="lm_head"
+        What gives the answer: the label words, through the model's own head, or a ridge
+        regression on the states behind the last layer, of the read position (of a
+        masked model without mask the first token) and of the text's tokens on average,
+        each scaled to one length.
+        Choose "ridge" for sentence encoders and wherever texts are labelled.
     hash_by : {"frequency", "mi", "random", "cluster"}, default="frequency"
         What decides about a token's bucket. "frequency": how often the training texts
         hold it, the most frequent runs the fewest layers. "mi": its mutual information
@@ -101,6 +118,8 @@ class HashEEClassifier(BaselineClassifier):
     Choices made here, where the paper trains a model and this class has a frozen one:
 
     - The backbone stays as it is. The paper fine-tunes it with its tokens stopping.
+      With "ridge" only the readout learns, from states of stopping tokens; its penalty
+      has the least error of texts left out, and a temperature their least log-loss.
     - Tokens of a text are counted by what its prompt holds of it, without template.
       The paper's B buckets are of equally many tokens here, too: the K tokens of the
       training texts are cut at every K / B.
@@ -111,8 +130,8 @@ class HashEEClassifier(BaselineClassifier):
     - Of a T5 the encoder's tokens stop; its decoder reads one position and runs whole.
     - `exit_layers` is the mean number of layers over the prompt's tokens, as the hash
       has it (of a T5 the encoder's mean and all decoder layers), so it is no whole
-      number. The engine does a little less still: in the last layer it computes the
-      read position only, as for every other classifier here.
+      number. For label words the engine does a little less still: in the last layer it
+      computes the read position only, as for every other classifier here.
     - Where a family makes queries, keys and values in one map (GPT-2, GPT-NeoX, Phi-3,
       ModernBERT) or shares the queries' map with positions (DeBERTa), the queries of
       tokens that have stopped are formed as well and not used. ALBERT's output map
@@ -137,7 +156,8 @@ class HashEEClassifier(BaselineClassifier):
     True
     """
 
-    _fixed: ClassVar[tuple[str, ...]] = ("hash_by", "n_buckets")
+    _fixed: ClassVar[tuple[str, ...]] = ("readout", "hash_by", "n_buckets")
+    _without_head: ClassVar[str] = "set readout='ridge', which needs none"
 
     token_layers_: IntArray
 
@@ -147,6 +167,7 @@ class HashEEClassifier(BaselineClassifier):
         template: str | Template,
         *,
         label_words: LabelWords = None,
+        readout: Literal["lm_head", "ridge"] = "lm_head",
         hash_by: Literal["frequency", "mi", "random", "cluster"] = "frequency",
         n_buckets: int = 6,
         max_length: int | None = None,
@@ -159,6 +180,7 @@ class HashEEClassifier(BaselineClassifier):
         self.backbone = backbone
         self.template = template
         self.label_words = label_words
+        self.readout = readout
         self.hash_by = hash_by
         self.n_buckets = n_buckets
         self.max_length = max_length
@@ -172,6 +194,22 @@ class HashEEClassifier(BaselineClassifier):
         super()._check_parameters()
         check_integer("n_buckets", self.n_buckets, least=1)
         check_choice("hash_by", self.hash_by, _HASHES)
+        check_choice("readout", self.readout, ("lm_head", "ridge"))
+
+    def _reads_words(self) -> bool:
+        return self.readout == "lm_head"
+
+    def _sweep_settings(self) -> SweepSettings:
+        return replace(super()._sweep_settings(), by_states=not self._reads_words())
+
+    def _check_classes(
+        self, labels: npt.NDArray[Any], classes: npt.NDArray[Any]
+    ) -> None:
+        if self._reads_words():
+            super()._check_classes(labels, classes)
+
+    def _tokens(self, sweeper: Sweeper, classes: npt.NDArray[Any]) -> tuple[int, ...]:
+        return super()._tokens(sweeper, classes) if self._reads_words() else ()
 
     def _learn(self, train: TrainingTexts) -> Learned:
         backbone = train.sweeper.backbone
@@ -179,9 +217,32 @@ class HashEEClassifier(BaselineClassifier):
         layers = layers_of_buckets(self.n_buckets, _first_stack(backbone))
         table = layers[self._buckets(train)]
         table[list(backbone.tokenizer.control_ids)] = layers[-1]
+        attributes = {"token_layers_": table}
+        if not self._reads_words():
+            features = self._features(train, table)
+            readout = LastReadout.of(features, train.codes, train.n_classes)
+            return Learned(_Learned(table, readout), attributes)
         if train.on_progress is not None:
             train.on_progress(len(train.samples))
-        return Learned(table, {"token_layers_": table})
+        return Learned(_Learned(table), attributes)
+
+    def _features(self, train: TrainingTexts, table: IntArray) -> Float32Array:
+        """Run the training texts with their tokens stopping; return (n, 2 H)."""
+        found = []
+        # Where tokens were counted, there was a warning of long texts already.
+        is_first = self.hash_by == "random"
+        chunks = train.sweeper.chunks if is_first else chunks_of
+        for chunk in chunks(train.samples):
+            rows = np.arange(len(chunk.samples))
+            prompts = train.sweeper.prompts_of(chunk, rows)
+            scorer = LastStates(train.sweeper.backbone, train.sweeper.n_layers)
+            run = self._run_tokens(
+                train.sweeper, table, prompts, scorer, train.on_progress
+            )
+            if train.on_progress is not None:
+                train.on_progress(len(chunk.inverse) - len(prompts))
+            found.append(run.scores[chunk.inverse])
+        return np.concatenate(found)
 
     def _run(
         self,
@@ -190,9 +251,28 @@ class HashEEClassifier(BaselineClassifier):
         prompts: list[Prompt],
         on_progress: OnProgress | None,
     ) -> Run:
-        layers = [_layers_of(prompt, fitted.learned, sweeper) for prompt in prompts]
+        learned: _Learned = fitted.learned
+        scorer: Scorer
+        if learned.readout is None:
+            scorer = LabelScorer(label_head(sweeper.backbone, fitted.token_ids))
+        else:
+            scorer = LastStates(sweeper.backbone, sweeper.n_layers)
+        run = self._run_tokens(sweeper, learned.table, prompts, scorer, on_progress)
+        if learned.readout is not None:
+            run = replace(run, scores=learned.readout.scores(run.scores))
+        return run
+
+    def _run_tokens(
+        self,
+        sweeper: Sweeper,
+        table: IntArray,
+        prompts: list[Prompt],
+        scorer: Scorer,
+        on_progress: OnProgress | None,
+    ) -> Run:
+        """Run prompts, each token as deep as a table (V,) says."""
+        layers = [_layers_of(prompt, table, sweeper) for prompt in prompts]
         engine = TokenEngine(sweeper.backbone, layers, self.batch_tokens)
-        scorer = LabelScorer(label_head(sweeper.backbone, fitted.token_ids))
         run = engine.run(prompts, ExitPolicy(), scorer, on_progress=on_progress)
         behind = sweeper.n_layers - _first_stack(sweeper.backbone)
         means = np.array([behind + own.mean() for own in layers])
@@ -242,3 +322,9 @@ def _first_stack(backbone: LoadedBackbone) -> int:
     """Return the number of layers in which tokens stop."""
     family = backbone.family
     return len(layers_of(backbone.model, family, family.stacks[0]))
+
+
+@dataclass(frozen=True, eq=False)
+class _Learned:
+    table: IntArray  # layers of each token of the vocabulary
+    readout: LastReadout | None = None
