@@ -23,7 +23,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from skraee import EarlyExitClassifier, Encoder, RAEEClassifier
+from skraee import EarlyExitClassifier, RAEEClassifier
 
 Encode = Callable[[list[str]], np.ndarray]
 Float32Array = npt.NDArray[np.float32]

@@ -110,7 +110,7 @@ class RAEEClassifierCV(RAEEClassifier):
     >>> clf = RAEEClassifierCV(toy.backbone(), "{text} it was {mask}.",
     ...                        label_words=toy.LABEL_WORDS)
     >>> clf.fit(X, y).best_params_
-    {'k': 12, 'tau': 0.5}
+    {'k': 4, 'tau': 0.95}
     >>> clf.predict(["a lovely film", "the waiter was cold and slow"])
     array(['positive', 'negative'], dtype='<U8')
     """

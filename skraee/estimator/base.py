@@ -257,7 +257,7 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
         --------
         >>> from skraee import EarlyExitClassifier, toy
         >>> X, y = toy.reviews(40)
-        >>> clf = EarlyExitClassifier(toy.backbone()).fit(X, y)
+        >>> clf = EarlyExitClassifier(toy.backbone(), budget=0.5).fit(X, y)
         >>> [len(labels) for labels in clf.predict_iter(iter(X[:5]), chunk_size=2)]
         [2, 2, 1]
         """

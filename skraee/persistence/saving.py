@@ -39,7 +39,7 @@ class SavingMixin:
         >>> from tempfile import TemporaryDirectory
         >>> from skraee import EarlyExitClassifier, toy
         >>> X, y = toy.reviews(60)
-        >>> clf = EarlyExitClassifier(toy.backbone()).fit(X, y)
+        >>> clf = EarlyExitClassifier(toy.backbone(), budget=0.5).fit(X, y)
         >>> with TemporaryDirectory() as folder:
         ...     clf.save(f"{folder}/reviews.skraee")
         ...     again = EarlyExitClassifier.load(f"{folder}/reviews.skraee")

@@ -214,7 +214,7 @@ def test_devices_that_cannot_be_are_refused_before_anything_runs(
 
 def test_a_file_keeps_several_devices(tmp_path: Path) -> None:
     X, y = toy.reviews(30)
-    clf = EarlyExitClassifier(toy.backbone(), device=["cpu"]).fit(X, y)
+    clf = EarlyExitClassifier(toy.backbone(), threshold=0.9, device=["cpu"]).fit(X, y)
     clf.save(tmp_path / "clf")
     read = EarlyExitClassifier.load(tmp_path / "clf")
     assert read.device == ["cpu"]

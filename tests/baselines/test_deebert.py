@@ -220,7 +220,7 @@ def test_deebert_reads_texts_once_for_all_fits(rows: Counter[str]) -> None:
 def test_deebert_and_ridge_keep_their_states_apart() -> None:
     X, y = toy.reviews(20)
     clear_sweeps()
-    ridge = EarlyExitClassifier(toy.backbone(), max_length=128).fit(X, y)
+    ridge = EarlyExitClassifier(toy.backbone(), budget=0.5, max_length=128).fit(X, y)
     make = partial(DeeBERTClassifier, toy.backbone(), n_epochs=1)
     kept, fresh = make().fit(X, y), make(memory=None).fit(X, y)
     np.testing.assert_array_equal(weights_of(kept).hidden, weights_of(fresh).hidden)

@@ -256,14 +256,16 @@ def test_estimators_tell_of_it_where_they_are_verbose(
 ) -> None:
     X, y = toy.reviews(20)
     settings = {"compile": True, "memory": None}
-    EarlyExitClassifier(toy.backbone(), verbose=1, **settings).fit(X, y)
+    EarlyExitClassifier(toy.backbone(), budget=0.5, verbose=1, **settings).fit(X, y)
     assert capsys.readouterr().err.count("compiling the layers") == 1
     assert calls
 
 
 def test_searches_may_give_a_bool_of_numpy(calls: list[nn.Module]) -> None:
     X, y = toy.reviews(20)
-    EarlyExitClassifier(toy.backbone(), compile=np.True_, memory=None).fit(X, y)
+    EarlyExitClassifier(toy.backbone(), budget=0.5, compile=np.True_, memory=None).fit(
+        X, y
+    )
     assert calls
 
 

@@ -14,6 +14,9 @@ from skraee import EarlyExitClassifier, RAEEClassifier, RAEEClassifierCV, toy
 STOPS = {RAEEClassifier: {"tau": 0.7}, EarlyExitClassifier: {"threshold": 0.7}}
 BOTH = list(STOPS)
 
+# What chooses the threshold of EarlyExitClassifier.
+_CHOOSING = {"budget", "threshold", "max_loss"}
+
 #: Parameters of `closed_form`: every way to read, and to choose exits.
 WAYS: list[dict[str, Any]] = [
     {"readout": "lm_head"},
@@ -32,6 +35,8 @@ def make_classifier(cls: Any, kind: Any = "masked", **params: Any) -> Any:
     }
     if "label_words" not in signature(cls).parameters:  # it reads none
         del made["label_words"]
+    if cls is EarlyExitClassifier and not _CHOOSING & made.keys():
+        made["threshold"] = 0.9  # the texts of most tests are too few to choose by
     return cls(**made)
 
 
@@ -48,8 +53,6 @@ def raee_cv(kind: Any = "masked", **params: Any) -> RAEEClassifierCV:
 
 def early_exit(kind: Any = "masked", **params: Any) -> EarlyExitClassifier:
     """Make a classifier that stops when it is confident."""
-    if not {"budget", "threshold", "max_loss"} & params.keys():
-        params["threshold"] = 0.9  # the texts of most tests are too few to choose by
     return make_classifier(EarlyExitClassifier, kind, **{"memory": None, **params})
 
 

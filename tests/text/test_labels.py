@@ -279,7 +279,7 @@ def test_labels_of_odd_types_are_learned_answered_and_scored(cls, pair, make):
     words = {"label_words": dict(zip(two, ["terrible", "great"], strict=True))}
     same_words = {"label_words": toy.LABEL_WORDS}
     if cls is EarlyExitClassifier:
-        words = same_words = {}
+        words = same_words = {"budget": 0.5}
     clf = cls(toy.backbone(), toy.TEMPLATES["masked"], **words).fit(X, y)
     same = cls(toy.backbone(), toy.TEMPLATES["masked"], **same_words).fit(X, Y)
     assert len(clf.classes_) == 2
