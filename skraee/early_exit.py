@@ -295,14 +295,18 @@ class EarlyExitClassifier(SavingMixin, EarlyExitBase):
 
     def _policy(self, fitted: Fitted) -> ByConfidence:
         """Return where texts stop."""
-        chosen_by_fit = self.budget is not None or self.threshold is None
-        max_exit = self.max_exit_ if chosen_by_fit else None
-        return ByConfidence(self._threshold(), self.min_exit, max_exit)
+        return ByConfidence(self._threshold(), self.min_exit, self._last_exit())
 
     def _threshold(self) -> float:
         if self.budget is not None or self.threshold is None:
             return self.threshold_
         return self.threshold
+
+    def _last_exit(self) -> int:
+        """Return the depth at which every text stops at the latest."""
+        if self.budget is not None or self.threshold is None:
+            return max(self.max_exit_, self.min_exit)
+        return self.n_layers_
 
     def explain(self, text: Any) -> ConfidenceExplanation:
         """Say why a text stopped where it did: its running answer, depth by depth.
@@ -343,6 +347,7 @@ class EarlyExitClassifier(SavingMixin, EarlyExitBase):
             exit_layer=int(exits[0]),
             threshold=self._threshold(),
             min_exit=self.min_exit,
+            max_exit=self._last_exit(),
             classes=self.classes_,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from itertools import cycle
@@ -16,6 +17,7 @@ from sklearn.exceptions import NotFittedError
 
 from skraee import EarlyExitClassifier, toy
 from skraee.engine import gates
+from skraee.engine.row_exits import RowExits
 from skraee.exceptions import FileFormatError, InputWarning
 from skraee.exits.policies import first_confident
 from tests.support.answers import assert_same_answers
@@ -151,6 +153,50 @@ def test_nobody_is_told_of_few_texts_where_nothing_has_to_be_shown(
     params: dict[str, Any],
 ) -> None:
     early_exit(**params).fit(X, Y)  # a warning is an error here
+
+
+def test_no_text_runs_a_layer_behind_the_last_exit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clf = early_exit("seq2seq", max_loss=0.02).fit(*TURNED)
+    clf.max_exit_ = 5
+    proba, exits = clf.predict_proba(TURNED_NEW, return_exit_layers=True)
+    depths = clf.layer_proba(TURNED_NEW)
+    confidence = depths[:, :6].max(axis=2)
+    np.testing.assert_array_equal(exits, first_confident(confidence, clf.threshold_, 0))
+    assert exits.max() == 5
+    found = depths[np.arange(len(exits)), exits]
+    np.testing.assert_allclose(proba, found, atol=1e-5)
+    entered: list[int] = []
+    read = RowExits.visit
+
+    def noting(self: Any, depth: int, hidden: Any, rows: Any) -> Any:
+        entered.append(depth)
+        return read(self, depth, hidden, rows)
+
+    monkeypatch.setattr(RowExits, "visit", noting)
+    clf.predict(TURNED_NEW)
+    assert max(entered) == 5
+
+
+def test_a_smallest_exit_set_after_fit_goes_before_the_last_one() -> None:
+    clf = early_exit("seq2seq", max_loss=0.02).fit(*TURNED)
+    clf.max_exit_ = 3
+    assert set(clf.set_params(min_exit=6).exit_layers(TURNED_NEW)) == {6}
+
+
+def test_explain_says_why_a_text_went_no_deeper() -> None:
+    clf = early_exit("seq2seq", max_loss=0.02).fit(*TURNED)
+    clf.max_exit_ = 5
+    deepest = TURNED_NEW[int(clf.exit_layers(TURNED_NEW).argmax())]
+    told = clf.explain(deepest)
+    assert told.max_exit == told.exit_layer == 5
+    why = rf"layer 5 of 8: no layer before was at or above {clf.threshold_:.2f}, and no"
+    assert re.search(why, str(told))
+    clf.threshold_ = 2.0
+    assert "all texts run as deep, and no text goes" in str(clf.explain(deepest))
+    clf.set_params(threshold=1.0)
+    assert clf.explain(deepest).exit_layer == 8
 
 
 def test_a_threshold_can_be_set_and_taken_back_after_fit() -> None:

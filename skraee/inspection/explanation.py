@@ -186,6 +186,8 @@ class ConfidenceExplanation:
         The confidence that stops a text.
     min_exit : int
         No text stops before it.
+    max_exit : int
+        No text goes on behind it.
     labels : tuple of m + 1 object
         The running answer at every depth, those behind the exit included.
     confidence : tuple of m + 1 float
@@ -199,6 +201,7 @@ class ConfidenceExplanation:
     n_layers: int
     threshold: float
     min_exit: int
+    max_exit: int
     labels: tuple[Any, ...]
     confidence: tuple[float, ...]
 
@@ -211,6 +214,7 @@ class ConfidenceExplanation:
         exit_layer: int,
         threshold: float,
         min_exit: int,
+        max_exit: int,
         classes: npt.NDArray[Any],
     ) -> Self:
         """Put together what is known of a single text.
@@ -227,6 +231,8 @@ class ConfidenceExplanation:
             The confidence that stops a text.
         min_exit : int
             No text stops before it.
+        max_exit : int
+            No text goes on behind it.
         classes : ndarray of shape (C,)
             In the order of the probabilities.
 
@@ -244,6 +250,7 @@ class ConfidenceExplanation:
             n_layers=len(layer_proba) - 1,
             threshold=threshold,
             min_exit=min_exit,
+            max_exit=max_exit,
             labels=tuple(labels),
             confidence=tuple(layer_proba.max(axis=1).tolist()),
         )
@@ -256,11 +263,14 @@ class ConfidenceExplanation:
     def __str__(self) -> str:
         proba = ", ".join(f"{name} {p:.2f}" for name, p in self.proba.items())
         stopped = f"at or above {self.threshold:.2f}"
-        if self.min_exit == self.n_layers:
+        deeper = "" if self.max_exit == self.n_layers else ", and no text goes deeper"
+        if self.min_exit == self.max_exit:
             stopped = f"min_exit={self.min_exit} allows no other"
-        elif self.exit_layer == self.n_layers:
+        elif self.exit_layer == self.max_exit and self.threshold > 1:
+            stopped = f"all texts run as deep{deeper}"
+        elif self.exit_layer == self.max_exit:
             since = f" from {self.min_exit} on" if self.min_exit else ""
-            stopped = f"no layer before{since} was {stopped}"
+            stopped = f"no layer before{since} was {stopped}{deeper}"
         lines = [
             f"{_shortened(self.text)!r} -> {self.label} ({proba})",
             f"  answered at layer {self.exit_layer} of {self.n_layers}: {stopped}",

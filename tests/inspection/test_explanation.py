@@ -16,7 +16,8 @@ LAYER_PROBA = np.array([[0.6, 0.4], [0.25, 0.75], [0.05, 0.95], [0.9, 0.1]])
 
 
 def explained(exit_layer: int, **changes: Any) -> ConfidenceExplanation:
-    given = {"threshold": 0.9, "min_exit": 0, "classes": CLASSES, **changes}
+    given = {"threshold": 0.9, "min_exit": 0, "max_exit": 3, "classes": CLASSES}
+    given |= changes
     return ConfidenceExplanation.of(
         "a lovely film", layer_proba=LAYER_PROBA, exit_layer=exit_layer, **given
     )
