@@ -276,7 +276,7 @@ class RAEEClassifierCV(RAEEClassifier):
         if self.scoring is not None:
             return np.flatnonzero(ranks(comparable) == 1)
         texts, right = np.arange(len(known.codes)), known.right
-        answers = [right[texts, candidate.exits] for candidate in tried]
+        answers = np.stack([right[texts, candidate.exits] for candidate in tried])
         best = answers[int(comparable.argmax())]
         worse = Paired.of(answers, best, known.weights).is_surely_worse()
         return np.flatnonzero(~worse)

@@ -56,19 +56,21 @@ class ExitCurve:
         exits_for: Callable[[float], IntArray],
     ) -> None:
         self.values = values
-        self._right_at = known.right
+        self._right_at = right = known.right
         self._weights = known.weights
         self.exits_for = exits_for
-        self.accuracy, self.mean_cost, self.cost_error = np.empty((3, len(values)))
-        share = WeightedShare(known.weights)
+        self.mean_cost, self.cost_error = np.empty((2, len(values)))
+        texts = np.arange(len(right))
+        self._answers = np.empty((len(values), len(texts)), dtype=bool)
         for i, value in enumerate(values):
             exits = exits_for(float(value))
-            self.accuracy[i] = share(self._right(exits))
+            self._answers[i] = right[texts, exits]
             self.mean_cost[i], self.cost_error[i] = _mean_and_error(known.costs, exits)
+        self.accuracy = WeightedShare(known.weights)(self._answers.T)
 
     def against_depth(self, depth: int) -> Paired:
         """Compare every choice with one depth for all texts."""
-        return self._against(self._right_at[:, depth], np.arange(len(self.values)))
+        return Paired.of(self._answers, self._right_at[:, depth], self._weights)
 
     def against_choice(self, place: int, places: IntArray) -> Paired:
         """Compare some choices with another.
@@ -80,16 +82,8 @@ class ExitCurve:
         places : ndarray of int
             Of the others.
         """
-        reference = self._right(self.exits_for(float(self.values[place])))
-        return self._against(reference, places)
-
-    def _against(self, reference: BoolArray, places: IntArray) -> Paired:
-        answers = (self._right(self.exits_for(float(v))) for v in self.values[places])
-        return Paired.of(answers, reference, self._weights)
-
-    def _right(self, exits: IntArray) -> BoolArray:
-        found: BoolArray = self._right_at[np.arange(len(exits)), exits]
-        return found
+        answers = self._answers
+        return Paired.of(answers[places], answers[place], self._weights)
 
 
 def threshold_curve(

@@ -13,7 +13,6 @@ the paired-sample design", Statistics in Medicine 17, 1998.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -54,7 +53,7 @@ class Paired:
     @classmethod
     def of(
         cls,
-        answers: Iterable[BoolArray],
+        answers: BoolArray,
         reference: BoolArray,
         weights: Float64Array,
     ) -> Self:
@@ -62,7 +61,7 @@ class Paired:
 
         Parameters
         ----------
-        answers : iterable of L ndarray of bool of shape (n,)
+        answers : ndarray of bool of shape (L, n)
             Whether each choice answers each text rightly.
         reference : ndarray of bool of shape (n,)
             Whether the reference does.
@@ -70,10 +69,8 @@ class Paired:
             Of the texts, at least 0.
         """
         share = WeightedShare(weights)
-        shares = [
-            (share(reference & ~right), share(right & ~reference)) for right in answers
-        ]
-        lost, gained = np.array(shares).reshape(-1, 2).T
+        lost = share((reference & ~answers).T)
+        gained = share((answers & ~reference).T)
         n_texts = float(weights.sum() ** 2 / (weights**2).sum())
         return cls(lost, gained, n_texts)
 

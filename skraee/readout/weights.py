@@ -130,6 +130,9 @@ class WeightedShare:
 
     def __call__(self, part: npt.NDArray[np.bool_]) -> Float64Array:
         """Return the share of the texts that have a part, (n, ...) -> (...)."""
+        if len(self._values) == 1:
+            alike: Float64Array = np.count_nonzero(part, axis=0) * self._values[0]
+            return alike / self._total
         columns = part.reshape(len(part), -1).T
         n_values = len(self._values)
         counts = [np.bincount(self._group[c], minlength=n_values) for c in columns]

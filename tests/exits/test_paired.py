@@ -67,12 +67,12 @@ def test_weights_count_as_so_many_texts() -> None:
     rng = np.random.default_rng(1)
     right, reference = rng.random((2, 60)) < 0.8
     twice = np.concatenate([right, right[:30]]), np.concatenate([reference] * 2)[:90]
-    weighted = Paired.of([right], reference, np.repeat([2.0, 1.0], 30))
-    counted = Paired.of([twice[0]], twice[1], np.ones(90))
+    weighted = Paired.of(right[None], reference, np.repeat([2.0, 1.0], 30))
+    counted = Paired.of(twice[0][None], twice[1], np.ones(90))
     assert weighted.lost == counted.lost
     assert weighted.gained == counted.gained
     assert weighted.n_texts == pytest.approx(90**2 / (30 * 4 + 30))
-    heavy = Paired.of([right], reference, np.eye(60)[3] + 1e-9)
+    heavy = Paired.of(right[None], reference, np.eye(60)[3] + 1e-9)
     assert heavy.n_texts == pytest.approx(1.0, abs=1e-6)
 
 
