@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,7 @@ DRAWN = (32, 120, 300, 1_000, 3_000)
 MAX_LOSS = 0.01
 
 _N_TEST = 1_000
-_NAMING = ("backbone", "task", "size", "seed", "max_loss")
+_NAMING = ("backbone", "task", "size", "seed", "draws", "max_loss")
 _DEPTHS = 7
 
 
@@ -50,7 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
     args = parsed(arguments)
     lines = Lines(args.results, _NAMING, on_add=show)
     for size in args.drawn:
-        name = _name(None, "drawn answers", str(size), args.draws)
+        name = _name(size=str(size), draws=args.draws)
         lines.once(name, partial(drawn, size, args.draws))
     for backbone in args.backbone:
         for task in args.tasks:
@@ -116,7 +117,7 @@ def of_task(backbone: str, task: str, args: argparse.Namespace, lines: Lines) ->
         for seed in range(args.seeds):
             draw = drawn_texts(pool, size, seed)
             if draw is not None:
-                name = _name(backbone, task, size, seed)
+                name = _name(backbone=backbone, task=task, size=size, seed=seed)
                 lines.once(name, partial(judged, backbone, args.store, draw, test))
 
 
@@ -167,13 +168,13 @@ def page_of_draws(lines: Lines) -> str:
     rows = [
         [
             line["size"],
-            str(line["seed"]),
+            str(line["draws"]),
             f"{line['loss']:.2f}",
             f"{100 * line['share_that_keeps']:.1f} %",
             f"{line['cost']:.2f}",
         ]
         for line in lines
-        if line["backbone"] is None and "failed" not in line
+        if "draws" in line and "failed" not in line
     ]
     head = ["texts", "draws", "mean loss, points", "draws within 1 point", "cost"]
     return table(head, rows) if rows else ""
@@ -183,7 +184,7 @@ def page_of_tasks(lines: Lines) -> str:
     """Return a table for each backbone: a row for each size."""
     found: dict[str, dict[str, list[Line]]] = {}
     for line in lines:
-        if line["backbone"] is not None and "failed" not in line:
+        if "backbone" in line and "failed" not in line:
             found.setdefault(line["backbone"], {}).setdefault(line["size"], [])
             found[line["backbone"]][line["size"]].append(line)
     return "\n".join(_table(name, sizes) for name, sizes in found.items())
@@ -233,9 +234,8 @@ def keeps(line: Line) -> bool:
     return bool(lost <= 100 * MAX_LOSS + noise)
 
 
-def _name(backbone: str | None, task: str, size: str, seed: int) -> Line:
-    values = (backbone, task, size, seed, MAX_LOSS)
-    return dict(zip(_NAMING, values, strict=True))
+def _name(**fields: Any) -> Line:
+    return {"max_loss": MAX_LOSS, **fields}
 
 
 def parsed(arguments: list[str] | None) -> argparse.Namespace:

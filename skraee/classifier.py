@@ -112,9 +112,10 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
         `layer_scores_` and `score` are never weighted.
     budget : None or float, default=None
         Mean share of the backbone's cost that a prediction may use, in (0, 1]. `fit`
-        then chooses what a deeper exit must gain by leave-one-out, so that the mean
-        cost is within it by one standard error, and `tau` is not used. Set it where you
-        know what time you have.
+        then chooses what a deeper exit must gain: the best accuracy by leave-one-out
+        whose mean cost is within it by one standard error, and the deepest of those
+        that may be as good; `tau` is not used. Set it where you know what time you
+        have.
     below_tau : {"top3", "skip"}, default="top3"
         What a neighbour votes with when no layer reaches tau: its three best layers,
         or nothing. "skip" follows the paper's text, "top3" its program.

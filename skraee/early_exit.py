@@ -281,8 +281,8 @@ class EarlyExitClassifier(SavingMixin, EarlyExitBase):
         }
 
     def _warn_of_few_texts(self, n_texts: float) -> None:
-        """Warn where max_loss decides, and nothing can be shown."""
-        if self.threshold is not None or self.max_loss == 0:
+        """Warn where `max_loss` decides, and nothing can be shown."""
+        if self._given_threshold() is not None or self.max_loss == 0:
             return
         if n_texts < (least := fewest_texts(self.max_loss)):
             warn_user(
@@ -298,15 +298,18 @@ class EarlyExitClassifier(SavingMixin, EarlyExitBase):
         return ByConfidence(self._threshold(), self.min_exit, self._last_exit())
 
     def _threshold(self) -> float:
-        if self.budget is not None or self.threshold is None:
-            return self.threshold_
-        return self.threshold
+        given = self._given_threshold()
+        return self.threshold_ if given is None else given
 
     def _last_exit(self) -> int:
         """Return the depth at which every text stops at the latest."""
-        if self.budget is not None or self.threshold is None:
+        if self._given_threshold() is None:
             return max(self.max_exit_, self.min_exit)
         return self.n_layers_
+
+    def _given_threshold(self) -> float | None:
+        """Return the threshold that decides in the place of what fit chose."""
+        return self.threshold if self.budget is None else None
 
     def explain(self, text: Any) -> ConfidenceExplanation:
         """Say why a text stopped where it did: its running answer, depth by depth.

@@ -23,6 +23,7 @@ from skraee.exits.policies import first_confident
 from tests.support.answers import assert_same_answers
 from tests.support.checkpoints import saved
 from tests.support.classifiers import early_exit, raee
+from tests.support.evidence import STEPS, deepening
 from tests.support.reviews import noisy_reviews, turned_reviews
 
 # Texts with a wrong label are often read wrongly at all depths.
@@ -183,6 +184,20 @@ def test_a_smallest_exit_set_after_fit_goes_before_the_last_one() -> None:
     clf = early_exit("seq2seq", max_loss=0.02).fit(*TURNED)
     clf.max_exit_ = 3
     assert set(clf.set_params(min_exit=6).exit_layers(TURNED_NEW)) == {6}
+
+
+@pytest.mark.parametrize("params", [{"max_loss": 0.01}, {"budget": 1.0}])
+@pytest.mark.parametrize("min_exit", [0, 5])
+def test_what_is_chosen_is_chosen_among_exits_from_the_first_to_the_last(
+    params: dict[str, Any], min_exit: int
+) -> None:
+    known = deepening(20_000, 0, best=3)
+    chosen = early_exit(min_exit=min_exit, **params)._choose(known)
+    last = 3 if min_exit == 0 else 5 + known.right[:, 5:].mean(axis=0).argmax()
+    assert chosen["max_exit_"] == last
+    costs = chosen["exit_report_"]["mean_cost"]
+    assert costs.min() == pytest.approx(STEPS[min_exit])
+    assert costs.max() == pytest.approx(STEPS[last])
 
 
 def test_explain_says_why_a_text_went_no_deeper() -> None:

@@ -39,8 +39,6 @@ class ExitCurve:
     Attributes
     ----------
     values : ndarray of shape (L,)
-    exits_for : callable
-        As it was given.
     mean_cost : ndarray of shape (L,)
         Mean share of a full pass.
     cost_error : ndarray of shape (L,)
@@ -58,7 +56,6 @@ class ExitCurve:
         self.values = values
         self._right_at = right = known.right
         self._weights = known.weights
-        self.exits_for = exits_for
         self.mean_cost, self.cost_error = np.empty((2, len(values)))
         texts = np.arange(len(right))
         self._answers = np.empty((len(values), len(texts)), dtype=bool)

@@ -74,7 +74,8 @@ def _with_max_loss(manifest: Manifest) -> Manifest:
     return manifest | {
         "parameters": parameters | {"max_loss": _MAX_LOSS},
         "setting": manifest["setting"] | {"max_loss": _MAX_LOSS},
-        "attributes": {"max_exit_": attributes["n_layers_"]} | attributes,
+        "attributes": {"threshold_": _THRESHOLD, "max_exit_": attributes["n_layers_"]}
+        | attributes,
     }
 
 

@@ -130,11 +130,10 @@ class WeightedShare:
 
     def __call__(self, part: npt.NDArray[np.bool_]) -> Float64Array:
         """Return the share of the texts that have a part, (n, ...) -> (...)."""
-        if len(self._values) == 1:
-            alike: Float64Array = np.count_nonzero(part, axis=0) * self._values[0]
-            return alike / self._total
-        columns = part.reshape(len(part), -1).T
-        n_values = len(self._values)
-        counts = [np.bincount(self._group[c], minlength=n_values) for c in columns]
-        found: Float64Array = np.stack(counts) @ self._values / self._total
+        columns = part.reshape(len(part), -1)
+        counts = [
+            np.count_nonzero(columns[self._group == group], axis=0)
+            for group in range(len(self._values))
+        ]
+        found: Float64Array = np.stack(counts, axis=1) @ self._values / self._total
         return found.reshape(part.shape[1:])

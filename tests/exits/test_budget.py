@@ -161,7 +161,7 @@ def test_what_is_chosen_is_the_deepest_of_what_may_be_best(
         )
         evidence = replace(evidence, weights=weights)
         curve = curve_of(by, evidence)
-        every = [curve.exits_for(value) for value in curve.values]
+        every = [exits_of(by, evidence, value) for value in curve.values]
         fits = [i for i, e in enumerate(every) if within(e, 0.6)]
         merits = [exact_merit(evidence, e) for e in every]
         best = max(fits, key=lambda i: merits[i])
@@ -176,6 +176,13 @@ def curve_of(by: str, evidence: NeighborEvidence) -> ExitCurve:
     if by == "threshold":
         return threshold_curve(evidence, 0)
     return price_curve(evidence, gains_left_out(evidence, [10])[10], 0)
+
+
+def exits_of(by: str, evidence: NeighborEvidence, value: float) -> np.ndarray:
+    if by == "threshold":
+        return first_confident(evidence.proba.max(axis=2), value, 0)
+    gains = gains_left_out(evidence, [10])[10]
+    return best_for_price(gains, COSTS, value, 0)
 
 
 def surely_worse(

@@ -10,32 +10,7 @@ from skraee.exits.evidence import Evidence
 from skraee.exits.max_loss import cheapest_without_loss, reference_exit
 from skraee.exits.paired import Paired, fewest_texts
 from skraee.exits.policies import first_confident
-
-DEPTHS = 7
-COSTS = np.arange(DEPTHS) / (DEPTHS - 1)
-
-
-def texts(n: int, seed: int, classes: int = 2, best: int = DEPTHS - 1) -> Evidence:
-    """Draw texts with the calibrated answers of readouts that know more with depth.
-
-    Of each text a score is a random walk; behind the depth `best` noise is added.
-    """
-    rng = np.random.default_rng(seed)
-    codes = rng.integers(classes, size=n)
-    signal = (np.arange(1, DEPTHS + 1) / 3.0).clip(max=(best + 1) / 3.0)
-    drift = signal[:, None] * (codes[:, None, None] == np.arange(classes))
-    steps = rng.normal(size=(n, DEPTHS, classes)).cumsum(axis=1)
-    steps /= np.sqrt(np.arange(1, DEPTHS + 1))[:, None]
-    logits = (drift + steps * np.sqrt(signal)[:, None]) * 1.5
-    logits[:, best + 1 :] += 1.5 * rng.normal(size=(n, DEPTHS - best - 1, classes))
-    proba = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
-    return Evidence(
-        proba=proba.astype(np.float32),
-        codes=codes,
-        classes=np.arange(classes),
-        weights=np.ones(n),
-        costs=COSTS,
-    )
+from tests.support.evidence import DEPTHS, STEPS, deepening
 
 
 def chosen(known: Evidence, max_loss: float, min_exit: int = 0) -> tuple[float, int]:
@@ -49,16 +24,16 @@ def chosen(known: Evidence, max_loss: float, min_exit: int = 0) -> tuple[float, 
 @pytest.mark.parametrize(("n", "classes"), [(32, 4), (120, 2), (400, 3), (1_500, 2)])
 def test_no_more_is_lost_than_allowed_in_95_of_100_draws(n: int, classes: int) -> None:
     """What n texts choose is judged on 10,000 others, 100 times."""
-    others = texts(10_000, 10_000, classes)
+    others = deepening(10_000, 10_000, classes)
     confidence, right = others.proba.max(axis=2), others.right
     everyone = np.arange(10_000)
     missed, costs = 0, []
     for seed in range(100):
-        threshold, max_exit = chosen(texts(n, seed, classes), 0.01)
+        threshold, max_exit = chosen(deepening(n, seed, classes), 0.01)
         exits = first_confident(confidence[:, : max_exit + 1], threshold, 0)
         loss = right[:, max_exit].mean() - right[everyone, exits].mean()
         missed += loss > 0.01
-        costs.append(COSTS[exits].mean())
+        costs.append(STEPS[exits].mean())
     assert missed <= 10  # 5 are expected at the most; more than 10 in 1 of 90 runs
     assert np.mean(costs) > 0.9 if n < 268 else np.mean(costs) < 0.95
 
@@ -66,34 +41,45 @@ def test_no_more_is_lost_than_allowed_in_95_of_100_draws(n: int, classes: int) -
 def test_many_texts_save_more_than_few() -> None:
     costs = []
     for n in (200, 1_000, 5_000):
-        known = texts(n, 1)
+        known = deepening(n, 1)
         threshold, max_exit = chosen(known, 0.01)
         confidence = known.proba.max(axis=2)[:, : max_exit + 1]
-        costs.append(COSTS[first_confident(confidence, threshold, 0)].mean())
+        costs.append(STEPS[first_confident(confidence, threshold, 0)].mean())
     assert costs == sorted(costs, reverse=True)
     assert costs[0] == 1.0
     assert costs[-1] < 0.8
 
 
 def test_the_reference_is_the_deepest_that_may_be_the_best() -> None:
-    assert reference_exit(texts(20, 0, best=3), 0) == DEPTHS - 1  # nothing is sure
-    many = texts(20_000, 0, best=3)
+    assert reference_exit(deepening(20, 0, best=3), 0) == DEPTHS - 1  # nothing is sure
+    many = deepening(20_000, 0, best=3)
     accuracy = many.right.mean(axis=0)
     assert reference_exit(many, 0) == accuracy.argmax() == 3
     assert reference_exit(many, 5) == 5 + accuracy[5:].argmax()
 
 
+def test_the_reference_is_the_best_of_the_texts_that_count() -> None:
+    known = deepening(4_000, 0, best=3)
+    shallow = known.proba[:, 3].copy()
+    known.proba[known.codes == 0, -1] = [1.0, 0.0]  # class 0 is read best at the end,
+    known.proba[known.codes == 1, 3] = [0.0, 1.0]  # class 1 before
+    known.proba[known.codes == 0, 3] = shallow[known.codes == 0]
+    for heavy, expected in ((0, DEPTHS - 1), (1, 3)):
+        known.weights[:] = np.where(known.codes == heavy, 1.99, 0.01)
+        assert reference_exit(known, 0) == expected
+
+
 def test_of_equal_depths_the_deepest_is_the_reference() -> None:
-    known = texts(5_000, 0)
+    known = deepening(5_000, 0)
     known.proba[:, 4:] = known.proba[:, -1:]
     assert reference_exit(known, 0) == DEPTHS - 1
 
 
 def test_no_text_runs_deeper_than_the_reference_or_stops_too_early() -> None:
-    known = texts(5_000, 0, best=3)
+    known = deepening(5_000, 0, best=3)
     curve = threshold_curve(known, 2, 3)
-    assert curve.mean_cost.min() == COSTS[2]
-    assert curve.mean_cost.max() == pytest.approx(COSTS[3])
+    assert curve.mean_cost.min() == STEPS[2]
+    assert curve.mean_cost.max() == pytest.approx(STEPS[3])
 
 
 def test_the_walk_ends_at_the_first_threshold_that_fails() -> None:
@@ -103,7 +89,7 @@ def test_the_walk_ends_at_the_first_threshold_that_fails() -> None:
         def loss_bound(self) -> np.ndarray:
             return np.array([0.001, 0.02, 0.005, 0.01, 0.0])
 
-    known = texts(50, 0)
+    known = deepening(50, 0)
     values = np.array([0.1, 0.2, 0.3, 0.4, 2.0])
     confidence = known.proba.max(axis=2)
     curve = ExitCurve(known, values, lambda t: first_confident(confidence, t, 0))
@@ -114,22 +100,22 @@ def test_the_walk_ends_at_the_first_threshold_that_fails() -> None:
 
 
 def test_even_a_failing_reference_is_chosen_where_nothing_passes() -> None:
-    known = texts(fewest_texts(0.01) - 1, 0)
+    known = deepening(fewest_texts(0.01) - 1, 0)
     threshold, _ = chosen(known, 0.01)
     assert threshold == 2.0
-    threshold, _ = chosen(texts(5_000, 0), 0.0)
+    threshold, _ = chosen(deepening(5_000, 0), 0.0)
     assert threshold == 2.0
 
 
 def test_weights_decide_whose_loss_counts() -> None:
-    known = texts(4_000, 3)
+    known = deepening(4_000, 3)
     known.weights[:] = np.where(known.codes == 0, 1.99, 0.01)
     alone = Evidence(
         proba=known.proba[known.codes == 0],
         codes=known.codes[known.codes == 0],
         classes=known.classes,
         weights=np.ones((known.codes == 0).sum()),
-        costs=COSTS,
+        costs=STEPS,
     )
     paired = threshold_curve(known, 0).against_depth(6)
     other = ExitCurve(

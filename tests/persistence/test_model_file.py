@@ -746,7 +746,6 @@ def test_a_search_of_format_1_becomes_what_it_chose(
 ) -> None:
     clf = EarlyExitClassifier.load(DATA / f"format-1-search-{name}.skraee")
     assert (clf.budget, clf.threshold) == (None, threshold)
-    assert not hasattr(clf, "threshold_")
     assert not hasattr(clf, "best_params_")
 
 
@@ -783,6 +782,32 @@ def test_a_file_of_format_2_answers_as_it_did(tmp_path: Path) -> None:
         if not again:
             clf.save(tmp_path / "clf")
             clf = EarlyExitClassifier.load(tmp_path / "clf")
+
+
+@pytest.mark.parametrize("given", [{"threshold": 0.9}, {"budget": 0.5}])
+def test_a_file_from_before_max_loss_stops_where_it_did(
+    given: dict[str, Any], path: Path
+) -> None:
+    clf = early_exit(memory="process", **given).fit(
+        X, Y
+    )  # 0.9 was meant where none was given
+    expected = clf.exit_layers(X_NEW)
+    clf.save(path)
+    manifest, arrays = archive.read(path)
+    del manifest["parameters"]["max_loss"], manifest["setting"]["max_loss"]
+    manifest["parameters"]["threshold"] = None
+    for name in ("max_exit_", "exit_report_"):
+        del manifest["attributes"][name]
+    if "budget" not in given:
+        del manifest["attributes"]["threshold_"]
+    archive.write(path, manifest, arrays)
+    again = EarlyExitClassifier.load(path)
+    assert again.threshold == (None if "budget" in given else 0.9)
+    assert again.max_exit_ == again.n_layers_
+    np.testing.assert_array_equal(again.exit_layers(X_NEW), expected)
+    again.partial_fit(X[:3], Y[:3])  # no setting has changed since
+    again = EarlyExitClassifier.load(path).set_params(threshold=None)
+    np.testing.assert_array_equal(again.exit_layers(X_NEW), expected)
 
 
 def test_the_file_is_no_larger_than_that_of_joblib(tmp_path: Path) -> None:

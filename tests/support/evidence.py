@@ -6,11 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from skraee.exits.evidence import NeighborEvidence
+from skraee.exits.evidence import Evidence, NeighborEvidence
 from skraee.readout.weights import sample_weights
 from skraee.retrieval.database import Database
 
 COSTS = np.array([0.0, 0.2, 0.5, 0.8, 1.0])
+
+#: Of `deepening`.
+DEPTHS = 7
+STEPS = np.arange(DEPTHS) / (DEPTHS - 1)
 
 
 def known(
@@ -36,4 +40,27 @@ def known(
         classes=np.arange(3),
         weights=weights,
         costs=COSTS,
+    )
+
+
+def deepening(n: int, seed: int, classes: int = 2, best: int = DEPTHS - 1) -> Evidence:
+    """Draw texts with the calibrated answers of readouts that know more with depth.
+
+    Of each text a score is a random walk; behind the depth `best` noise is added.
+    """
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(classes, size=n)
+    signal = (np.arange(1, DEPTHS + 1) / 3.0).clip(max=(best + 1) / 3.0)
+    drift = signal[:, None] * (codes[:, None, None] == np.arange(classes))
+    steps = rng.normal(size=(n, DEPTHS, classes)).cumsum(axis=1)
+    steps /= np.sqrt(np.arange(1, DEPTHS + 1))[:, None]
+    logits = (drift + steps * np.sqrt(signal)[:, None]) * 1.5
+    logits[:, best + 1 :] += 1.5 * rng.normal(size=(n, DEPTHS - best - 1, classes))
+    proba = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
+    return Evidence(
+        proba=proba.astype(np.float32),
+        codes=codes,
+        classes=np.arange(classes),
+        weights=np.ones(n),
+        costs=STEPS,
     )
