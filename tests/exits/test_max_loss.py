@@ -60,10 +60,8 @@ def test_the_reference_is_the_deepest_that_may_be_the_best() -> None:
 
 def test_the_reference_is_the_best_of_the_texts_that_count() -> None:
     known = deepening(4_000, 0, best=3)
-    shallow = known.proba[:, 3].copy()
-    known.proba[known.codes == 0, -1] = [1.0, 0.0]  # class 0 is read best at the end,
-    known.proba[known.codes == 1, 3] = [0.0, 1.0]  # class 1 before
-    known.proba[known.codes == 0, 3] = shallow[known.codes == 0]
+    known.proba[known.codes == 0, -1] = [1.0, 0.0]  # class 0 is known at the end alone,
+    known.proba[:, 3] = [0.0, 1.0]  # class 1 before
     for heavy, expected in ((0, DEPTHS - 1), (1, 3)):
         known.weights[:] = np.where(known.codes == heavy, 1.99, 0.01)
         assert reference_exit(known, 0) == expected

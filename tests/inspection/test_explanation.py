@@ -102,3 +102,16 @@ def test_classes_may_be_of_any_type(classes: np.ndarray) -> None:
     assert told.label == classes[1]
     assert list(told.proba) == classes.tolist()
     assert f" -> {classes[1]} ({classes[0]} 0.25, {classes[1]} 0.75)" in str(told)
+
+
+def test_a_last_exit_before_the_last_layer_is_told_of() -> None:
+    def why(exit_layer: int, **changes: Any) -> str:
+        line = str(explained(exit_layer, max_exit=2, **changes)).splitlines()[1]
+        return line.removeprefix(f"  answered at layer {exit_layer} of 3: ")
+
+    assert why(1, threshold=0.7) == "at or above 0.70"
+    assert why(2, threshold=0.99) == (
+        "no layer before was at or above 0.99, and no text goes deeper"
+    )
+    assert why(2, threshold=2.0) == "all texts run as deep, and no text goes deeper"
+    assert why(2, min_exit=2) == "min_exit=2 allows no other"
