@@ -44,7 +44,7 @@ class Problem:
 
     @cached_property
     def encode(self) -> Encode:
-        return remembering(self.encoder)
+        return remembering(self.encoder.encode)
 
     @property
     def memory(self) -> Path | str:

@@ -10,9 +10,9 @@ from pathlib import Path
 from benchmarks import backbones
 from benchmarks.backbones.measure import NAMING, measure
 from benchmarks.backbones.page import write_page
-from benchmarks.backbones.problem import ALL_TASKS, Problem
+from benchmarks.backbones.problem import Problem
 from benchmarks.backbones.prompts import PAPER, PLAIN, names_for
-from benchmarks.data import local_backbones
+from benchmarks.data import ALL_TASKS, local_backbones
 from benchmarks.lines import RESULTS, Lines, reason_of, show
 from benchmarks.pages import DOCS
 

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from benchmarks.backbones.figures import Figures, averaged, current, device_of
 from benchmarks.backbones.plot import draw
-from benchmarks.backbones.problem import ALL_TASKS, INTENTS
 from benchmarks.backbones.prompts import COMPARED, PLAIN
 from benchmarks.backbones.tables import by_budget, by_task, recommended
-from benchmarks.data import TASKS
+from benchmarks.data import ALL_TASKS, INTENTS, TASKS
 from benchmarks.lines import Line, Lines
 from benchmarks.pages import between_marks
 

@@ -8,22 +8,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks.data import (
-    TASKS,
     UNEQUAL,
     Labelled,
     backbone_folder,
     read_task,
+    read_test,
     sample,
 )
 from benchmarks.lines import Line
 from benchmarks.peers import Encode, sentence_encoder
 from skraee import Backbone
-
-INTENTS = ("banking77", "clinc150")
-ALL_TASKS = (*TASKS, *INTENTS)
-
-# Test texts where no number is given: the files of the intents are long.
-N_TEST = dict.fromkeys(INTENTS, 1_000)
 
 
 @dataclass(frozen=True)
@@ -56,11 +50,7 @@ class Problem:
 
     @cached_property
     def test(self) -> Labelled:
-        texts, labels = read_task(self.task, "test")
-        size = self.n_test or N_TEST.get(self.task)
-        if size is None or size >= len(texts):
-            return texts, labels
-        return sample(texts, labels, size, seed=0)
+        return read_test(self.task, self.n_test)
 
     @property
     def class_weight(self) -> Literal["balanced"] | None:

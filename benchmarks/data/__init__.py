@@ -5,6 +5,8 @@
 """
 
 from benchmarks.data.folders import (
+    ALL_TASKS,
+    INTENTS,
     TASKS,
     TITLES,
     UNEQUAL,
@@ -14,12 +16,15 @@ from benchmarks.data.folders import (
     local_backbones,
     located,
     read_task,
+    read_test,
     sample,
     shown_name,
 )
 from benchmarks.data.recorded import data_hash
 
 __all__ = [
+    "ALL_TASKS",
+    "INTENTS",
     "TASKS",
     "TITLES",
     "UNEQUAL",
@@ -30,6 +35,7 @@ __all__ = [
     "local_backbones",
     "located",
     "read_task",
+    "read_test",
     "sample",
     "shown_name",
 ]

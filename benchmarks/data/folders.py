@@ -15,6 +15,12 @@ import numpy as np
 TASKS = ("sst2", "sst5", "mr", "cr", "mpqa", "subj", "trec", "cola")
 UNEQUAL = ("cr", "mpqa")  # training files of unequal classes, test files of equal ones
 
+INTENTS = ("banking77", "clinc150")
+ALL_TASKS = (*TASKS, *INTENTS)
+
+# Test texts where no number is given: the files of the intents are long.
+N_TEST = dict.fromkeys(INTENTS, 1_000)
+
 TITLES = {
     "gemma3-270m": "Gemma 3 270M",
     "minilm-l6": "all-MiniLM-L6-v2",
@@ -58,6 +64,18 @@ def read_task(task: str, part: str) -> Labelled:
     with (data_folder() / task / f"{part}.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     return [row["text"] for row in rows], np.array([row["label"] for row in rows])
+
+
+def read_test(task: str, size: int | None = None) -> Labelled:
+    """Read a task's test file, or so many texts of it, always the same ones.
+
+    Without a `size` it is the whole file, but 1,000 texts of a set of intents.
+    """
+    texts, labels = read_task(task, "test")
+    size = size or N_TEST.get(task)
+    if size is None or size >= len(texts):
+        return texts, labels
+    return sample(texts, labels, size, seed=0)
 
 
 def sample(texts: list[str], labels: np.ndarray, size: int, seed: int) -> Labelled:

@@ -116,7 +116,7 @@ class Case:
 
     @cached_property
     def encode(self) -> Encode:
-        return remembering(self.sentence_encoder)
+        return remembering(self.sentence_encoder.encode)
 
     @property
     def class_weight(self) -> str | None:

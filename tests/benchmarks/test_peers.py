@@ -10,7 +10,7 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
+from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -151,18 +151,27 @@ def test_probe_of_the_last_depth_is_a_regression_on_its_standardised_states() ->
     assert probe.score(NEW, SAID) > 0.7
 
 
-def test_best_depth_is_the_one_that_folds_of_the_training_texts_find() -> None:
-    noisy = np.where(np.random.default_rng(0).random(100) < 0.3, Y[::-1], Y)
-    probe = LinearProbe(reader(), "best").fit(X, noisy)
+def test_best_depth_is_the_one_that_a_held_out_fifth_finds() -> None:
+    by_chance = np.random.default_rng(3).permutation(Y)
+    probe = LinearProbe(reader(), "best").fit(X, by_chance)
     states = reader().sweep(X).states
+    fitted, held_out = train_test_split(
+        np.arange(100), test_size=20, random_state=0, stratify=by_chance
+    )
     linear = make_pipeline(StandardScaler(), LogisticRegression(C=PROBE_C))
-    scores = [
-        cross_val_score(linear, features_at(states, d), noisy, cv=StratifiedKFold(5))
-        for d in range(5)
-    ]
-    means = np.mean(scores, axis=1)
-    assert probe.depth_ == means.argmax()
-    assert len(set(means.round(3))) > 2
+    scores = []
+    for depth in range(5):
+        features = features_at(states, depth)
+        linear.fit(features[fitted], by_chance[fitted])
+        scores.append(linear.score(features[held_out], by_chance[held_out]))
+    assert probe.depth_ == np.argmax(scores) == 3
+    assert sorted(scores)[-2] < scores[3]
+
+
+def test_best_depth_is_found_where_a_class_has_one_text() -> None:
+    rare = np.array([*Y[:-1], "neither"])
+    with pytest.warns(UserWarning, match="least populated class"):
+        assert LinearProbe(reader(), "best").fit(X, rare).depth_ in range(5)
 
 
 def test_depth_can_be_given_and_changes_what_is_said() -> None:
