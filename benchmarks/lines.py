@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -93,8 +94,13 @@ def machine() -> Line:
         "processor": platform.machine(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "python": platform.python_version(),
-        **{p: version(p) for p in ("torch", "transformers", "scikit-learn")},
+        **_versions(),
     }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("torch", "transformers", "scikit-learn")}
 
 
 def reason_of(error: Exception) -> str:

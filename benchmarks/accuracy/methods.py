@@ -9,11 +9,30 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.accuracy.problem import Problem
-from benchmarks.peers import on_vectors, regression, votes, words_and_regression
+from benchmarks.accuracy.problem import NONE, Problem, encode_anew, encode_once
+from benchmarks.peers import (
+    LinearProbe,
+    on_vectors,
+    regression,
+    votes_by_folds,
+    words_and_regression,
+    words_letters_and_regression,
+)
+from skraee import EarlyExitClassifier, RAEEClassifier
 
-BUDGETS = (0.1, 0.2, 0.3, 0.5, 1.0)
-EXITS = ("confidence", "retrieval")
+BUDGETS = (0.1, 0.2, 0.25, 0.3, 0.5, 1.0)
+RETRIEVAL_BUDGETS = (0.1, 0.3)
+
+MAX_LOSS = "ridge, max_loss 0.01"
+CONFIDENCE = "ridge, exit by confidence"
+RETRIEVAL = "ridge, exit by retrieval"
+FULL_DEPTH = "ridge, full depth"
+LAST_PROBE = "linear probe, last layer"
+BEST_PROBE = "linear probe, best layer"
+ZERO_SHOT = "zero-shot, full depth"
+MINILM_LR, MPNET_LR = "MiniLM + LR", "mpnet + LR"
+
+MINILM, MPNET = "minilm-l6", "mpnet-base"
 
 
 @dataclass(frozen=True)
@@ -21,106 +40,144 @@ class Answers:
     """What a method says of a test file, and what it costs."""
 
     labels: np.ndarray
+    classes: np.ndarray
+    proba: np.ndarray | None = None
     cost: float | None = None
     exits: np.ndarray | None = None
 
 
-Answer = Callable[[list[str]], Answers]
-
-
 @dataclass(frozen=True)
 class Method:
-    """A row of the tables; `fit` makes what answers texts."""
+    """A row of the tables.
+
+    Attributes
+    ----------
+    name : str
+    fit : callable
+        Returns a classifier that is fitted to a problem.
+    class_weight : None or "balanced"
+    budget : float or None
+    encoder : str or None
+        The model folder of the sentence encoder whose vectors it reads.
+    cost : float or None
+        Share of the backbone's pass, of a classifier that says no exits.
+    has_proba : bool
+        Whether its probabilities are meant as such.
+    """
 
     name: str
-    fit: Callable[[Problem], Answer]
+    fit: Callable[[Problem], Any]
     class_weight: str | None = None
     budget: float | None = None
+    encoder: str | None = None
+    cost: float | None = None
+    has_proba: bool = True
 
 
 def methods(problem: Problem) -> list[Method]:
     """Return all methods of a problem; nothing is fitted yet."""
-    return [
-        *(m for weight in problem.weightings for m in weighted(weight)),
-        Method("MiniLM + k-NN vote", vote),
-        Method("zero-shot, full depth", full_depth),
-        Method("RAEE, depth-0 keys", raee),
-        Method("RAEE, MiniLM keys", lambda p: raee(p, encoder=p.encoder)),
-    ]
+    weighted = peers if problem.backbone == NONE else readouts
+    found = [method for weight in problem.weightings for method in weighted(weight)]
+    if problem.backbone == NONE:
+        vote = partial(on_encoder, MINILM, lambda p: votes_by_folds(len(p.train[0])))
+        name = "MiniLM + k-NN, k by folds"
+        found.append(Method(name, vote, encoder=MINILM, has_proba=False))
+    elif problem.label_words is not None:
+        found += [
+            Method(ZERO_SHOT, zero_shot),
+            Method("RAEE, depth-0 keys", lambda p: p.raee()),
+            Method("RAEE, MiniLM keys", lambda p: p.raee(encoder=encode_anew(MINILM))),
+        ]
+    return found
 
 
-def weighted(weight: str | None) -> list[Method]:
-    """Return the methods that have `class_weight`."""
-    exits = [
-        Method(
-            f"ridge, exit by {exit_by}",
-            partial(ridge, class_weight=weight, exit_by=exit_by, budget=budget),
-            weight,
-            budget,
-        )
-        for exit_by in EXITS
+def readouts(weight: str | None) -> list[Method]:
+    """Return what is learned on a backbone's states, ours and the linear probes."""
+    by_confidence = [
+        Method(CONFIDENCE, partial(early_exit, weight, budget), weight, budget)
         for budget in BUDGETS
     ]
-    return [
-        Method("ridge, full depth", partial(ridge_to_the_end, weight), weight),
-        *exits,
-        Method("TF-IDF + logistic regression", partial(tfidf, weight), weight),
-        Method("MiniLM + logistic regression", partial(linear, weight), weight),
+    by_retrieval = [
+        Method(RETRIEVAL, partial(retrieval, weight, budget), weight, budget)
+        for budget in RETRIEVAL_BUDGETS
     ]
+    return [
+        Method(MAX_LOSS, partial(early_exit, weight, None), weight),
+        *by_confidence,
+        Method(FULL_DEPTH, partial(full_depth, weight), weight),
+        *by_retrieval,
+        Method(LAST_PROBE, partial(probe, weight, "last"), weight, cost=1.0),
+        Method(BEST_PROBE, partial(probe, weight, "best"), weight, cost=1.0),
+    ]
+
+
+def peers(weight: str | None) -> list[Method]:
+    """Return the peers that have class weights and no backbone of ours."""
+    words, letters = words_and_regression, words_letters_and_regression
+    found = [
+        Method("TF-IDF of words + LR", partial(on_texts, words, weight), weight),
+        Method(
+            "TF-IDF of words and letters + LR",
+            partial(on_texts, letters, weight),
+            weight,
+        ),
+    ]
+    for name, encoder in ((MINILM_LR, MINILM), (MPNET_LR, MPNET)):
+        fit = partial(on_encoder, encoder, lambda _: regression(weight))
+        found.append(Method(name, fit, weight, encoder=encoder))
+    return found
+
+
+def answers_of(method: Method, model: Any, X: list[str]) -> Answers:
+    """Ask a fitted classifier once."""
+    classes = model.classes_
+    if not method.has_proba:
+        return Answers(model.predict(X), classes)
+    if not isinstance(model, EarlyExitClassifier | RAEEClassifier):
+        proba = model.predict_proba(X)
+        return Answers(classes[proba.argmax(axis=1)], classes, proba, method.cost)
+    proba, exits = model.predict_proba(X, return_exit_layers=True)
+    cost = float(model.cost_[exits].mean())
+    return Answers(classes[proba.argmax(axis=1)], classes, proba, cost, exits)
 
 
 # Ours
 
 
-def full_depth(problem: Problem) -> Answer:
+def early_exit(
+    weight: str | None, budget: float | None, problem: Problem
+) -> EarlyExitClassifier:
+    return problem.early_exit(class_weight=weight, budget=budget)
+
+
+def full_depth(weight: str | None, problem: Problem) -> EarlyExitClassifier:
+    # Nothing stops before: a probability may round to 1.
+    clf = problem.early_exit(class_weight=weight, threshold=1.0)
+    clf.set_params(min_exit=clf.n_layers_)
+    return clf
+
+
+def retrieval(weight: str | None, budget: float, problem: Problem) -> RAEEClassifier:
+    return problem.raee(readout="ridge", class_weight=weight, budget=budget)
+
+
+def zero_shot(problem: Problem) -> RAEEClassifier:
     clf = problem.raee()
-    return lambda X: Answers(at_full_depth(clf, X), cost=1.0)
-
-
-def raee(problem: Problem, **params: Any) -> Answer:
-    return partial(stopped, problem.raee(**params))
-
-
-def ridge(problem: Problem, exit_by: str, **params: Any) -> Answer:
-    return partial(stopped, problem.ridge(exit_by, **params))
-
-
-def ridge_to_the_end(weight: str | None, problem: Problem) -> Answer:
-    # This one reads words and keys too, so that every other finds its texts read.
-    clf = problem.raee(readout="ridge", class_weight=weight)
-
-    def answer(X: list[str]) -> Answers:
-        return Answers(at_full_depth(clf, X), 1.0, np.full(len(X), clf.n_layers_))
-
-    return answer
-
-
-def stopped(clf: Any, X: list[str]) -> Answers:
-    clf.layer_proba(X)  # kept in the store, so that other methods find it
-    labels, exits = clf.predict(X, return_exit_layers=True)
-    return Answers(labels, float(clf.cost_[exits].mean()), exits)
-
-
-def at_full_depth(clf: Any, X: list[str]) -> np.ndarray:
-    labels: np.ndarray = clf.classes_[clf.layer_proba(X)[:, -1].argmax(axis=1)]
-    return labels
+    clf.set_params(min_exit=clf.n_layers_)
+    return clf
 
 
 # The peers
 
 
-def tfidf(weight: str | None, problem: Problem) -> Answer:
-    return answers_of(words_and_regression(weight), problem)
+def probe(weight: str | None, depth: Any, problem: Problem) -> LinearProbe:
+    return LinearProbe(problem.reader(), depth, weight).fit(*problem.train)
 
 
-def linear(weight: str | None, problem: Problem) -> Answer:
-    return answers_of(on_vectors(problem.encode, regression(weight)), problem)
+def on_texts(make: Callable[..., Any], weight: str | None, problem: Problem) -> Any:
+    return make(weight).fit(*problem.train)
 
 
-def vote(problem: Problem) -> Answer:
-    return answers_of(on_vectors(problem.encode, votes()), problem)
-
-
-def answers_of(model: Any, problem: Problem) -> Answer:
-    model.fit(*problem.train)
-    return lambda X: Answers(model.predict(X))
+def on_encoder(encoder: str, make: Callable[[Problem], Any], problem: Problem) -> Any:
+    model = on_vectors(encode_once(encoder), make(problem))
+    return model.fit(*problem.train)

@@ -2,74 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from benchmarks.accuracy.tables import ORDER, Named, chosen_weight, grouped
+from benchmarks.accuracy.figures import Named, mean_times, rows_of
+from benchmarks.accuracy.methods import CONFIDENCE, RETRIEVAL
+from benchmarks.accuracy.times import shown_key
+from benchmarks.data import TASKS, TITLES
 from benchmarks.lines import Line
 from benchmarks.pages import save, subplots
 
 # How far from its point a curve's number stands.
-OFFSETS = {"confidence": (-6, 7), "retrieval": (4, -13)}
+OFFSETS = {CONFIDENCE: (-6, 7), RETRIEVAL: (4, -13)}
 
-
-def times_of(lines: list[Line], backbone: str) -> dict[str, float]:
-    """Average the milliseconds over the tasks, the last line of each."""
-    last = {x["task"]: x["times"] for x in lines if x["backbone"] == backbone}
-    names: list[str] = list(next(iter(last.values()), {}))
-    return {name: mean(times[name] for times in last.values()) for name in names}
+Points = dict[Named, tuple[float, float]]  # milliseconds, accuracy
 
 
 def draw(
-    lines: list[Line], times: Mapping[str, float], tasks: Collection[str], target: Path
-) -> None:
-    """Plot what a backbone has on the timed tasks."""
-    shown = [
-        line
-        for line in lines
-        if chosen_weight(line)
-        and line["test"] == line["task"]
-        and line["task"] in tasks
-    ]
-    scores = {
-        named: mean(line["accuracy"] for line in found)
-        for named, found in grouped(shown).items()
-    }
-    figure, axes = subplots(1, 1, figsize=(7, 4.5))
-    ax = axes[0, 0]
-    for exit_by in OFFSETS:
-        draw_budgets(ax, exit_by, scores, times)
-    for name in ORDER:
-        if name in times and (name, None) in scores:
-            draw_method(ax, name, scores[name, None], times)
-    ax.set_xscale("log")
-    ax.set_xlabel("milliseconds per text")
-    ax.set_ylabel(f"accuracy, mean of {len(tasks)} tasks, %")
-    ax.legend(fontsize="small", loc="lower left")
+    lines: list[Line],
+    times: Mapping[str, dict[str, dict[str, float]]],
+    target: Path,
+) -> bool:
+    """Draw a picture with a part for each timed backbone; say whether there is one."""
+    parts = {name: points_of(lines, name, own) for name, own in times.items()}
+    parts = {name: points for name, points in parts.items() if points}
+    if not parts:
+        return False
+    figure, axes = subplots(1, len(parts), figsize=(6.5 * len(parts), 5))
+    for ax, (backbone, points) in zip(axes[0], parts.items(), strict=True):
+        draw_points(ax, points)
+        ax.set_title(TITLES.get(backbone, backbone))
+        ax.set_xlabel("milliseconds per text")
+        ax.set_ylabel("accuracy, mean of the timed tasks, %")
     save(figure, target, dpi=120)
+    return True
 
 
-def draw_budgets(
-    ax: Any, exit_by: str, scores: Mapping[Named, float], times: Mapping[str, float]
-) -> None:
-    """Draw a curve over the budgets, each point with its number."""
-    points = [
-        (times[f"ridge, exit by {exit_by}, {budget}"], value, budget)
-        for (method, budget), value in scores.items()
-        if method == f"ridge, exit by {exit_by}"
-    ]
-    label = f"ridge, exit by {exit_by} (numbers: budget)"
-    ax.plot(*zip(*[p[:2] for p in points], strict=True), "o-", label=label)
-    for x, y, budget in points:
-        ax.annotate(f"{budget:g}", (x, y), OFFSETS[exit_by], textcoords="offset points")
+def points_of(
+    lines: list[Line], backbone: str, times: dict[str, dict[str, float]]
+) -> Points:
+    """Return what has a time and an accuracy on all timed tasks among the eight."""
+    tasks, ms = [task for task in TASKS if task in times], mean_times(times)
+    points = {}
+    for row in rows_of(lines, backbone) if tasks else []:
+        accuracies, key = row.means("accuracy", tasks), shown_key(*row.named)
+        if accuracies and key in ms:
+            points[row.named] = ms[key], mean(accuracies)
+    return points
 
 
-def draw_method(ax: Any, name: str, score: float, times: Mapping[str, float]) -> None:
-    """Draw a square, and a hollow one where the encoder also ran in bfloat16."""
-    (mark,) = ax.plot(times[name], score, "s", label=name)
-    if (halved := times.get(f"{name}, bfloat16")) is not None:
-        color = mark.get_color()
-        ax.plot([halved, times[name]], [score, score], ":", color=color)
-        ax.plot(halved, score, "s", mec=color, mfc="white")
+def draw_points(ax: Any, points: Points) -> None:
+    """Draw a curve over the budgets, and a mark for each other method."""
+    for method, offset in OFFSETS.items():
+        own = {budget: at for (name, budget), at in points.items() if name == method}
+        if own:
+            label = f"{method} (numbers: budget)"
+            ax.plot(*zip(*own.values(), strict=True), "o-", label=label)
+        for budget, at in own.items():
+            ax.annotate(f"{budget:g}", at, offset, textcoords="offset points")
+    for (name, budget), at in points.items():
+        if budget is None:
+            ax.plot(*at, "D" if name.startswith("ridge") else "s", label=name)
+    ax.set_xscale("log")
+    ax.legend(fontsize="x-small", loc="lower left")

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from benchmarks.data import UNEQUAL, Labelled, backbone_folder, read_task, sample
-from benchmarks.peers import Encode, remembering
-from skraee import Backbone, EarlyExitClassifier, Encoder, RAEEClassifier, templates
+from benchmarks.data import (
+    UNEQUAL,
+    Labelled,
+    backbone_folder,
+    read_task,
+    read_test,
+    sample,
+)
+from benchmarks.peers import Encode, remembering, sentence_encoder
+from skraee import Backbone, EarlyExitClassifier, RAEEClassifier, templates
+
+#: What stands in the place of a backbone for the peers that have none.
+NONE = "none"
 
 ELSEWHERE = {"mr": "cr", "sst2": "mpqa"}  # fitted on -> tested on
-ENCODER = "minilm-l6"
 N_FIT = 2_000
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A task, a backbone, and a sample of the training file."""
+    """A task, a sample of its training file, and a backbone or none."""
 
     backbone: str
     task: str
@@ -29,6 +38,9 @@ class Problem:
     def train(self) -> Labelled:
         return sample(*read_task(self.task, "train"), N_FIT, seed=self.seed)
 
+    def test(self, name: str) -> Labelled:
+        return read_test(name)
+
     @property
     def tests(self) -> list[str]:
         other = ELSEWHERE.get(self.task)
@@ -38,14 +50,6 @@ class Problem:
     def weightings(self) -> list[str | None]:
         return [None, "balanced"] if self.task in UNEQUAL else [None]
 
-    @cached_property
-    def encoder(self) -> Encoder:
-        return Encoder(backbone_folder(ENCODER))
-
-    @cached_property
-    def encode(self) -> Encode:
-        return remembering(self.encoder.encode)
-
     @property
     def memory(self) -> Path | str:
         """Return where sweeps are kept: a folder of its own for each task."""
@@ -53,28 +57,64 @@ class Problem:
             return "process"
         return self.store / self.backbone / self.task
 
-    def raee(self, **params: Any) -> RAEEClassifier:
-        """Fit RAEE with the paper's prompt."""
-        words = templates.CAUSAL[self.task].label_words
-        clf = RAEEClassifier(**{**self._shared, "label_words": words, **params})
-        return clf.fit(*self.train)
+    @cached_property
+    def prompt(self) -> templates.TaskPrompt | None:
+        """Return the paper's prompt; None for a sentence encoder, and without one."""
+        if (backbone_folder(self.backbone) / "modules.json").is_file():
+            return None
+        return templates.CAUSAL.get(self.task)
+
+    @property
+    def template(self) -> str:
+        return "{text}" if self.prompt is None else self.prompt.template
+
+    @property
+    def label_words(self) -> dict[str, str] | None:
+        return None if self.prompt is None else self.prompt.label_words
+
+    def read_ahead(self) -> None:
+        """Run the texts once in the form that every method finds in the store."""
+        # With words and keys beside the states, for the readouts that need them.
+        reader = self.unfitted_raee(readout="ridge")
+        for texts in (self.train[0], *(self.test(name)[0] for name in self.tests)):
+            reader.sweep(texts)
+
+    def reader(self) -> EarlyExitClassifier:
+        """Return what reads texts for a linear probe."""
+        return EarlyExitClassifier(**self._shared)
 
     def early_exit(self, **params: Any) -> EarlyExitClassifier:
         """Fit the classifier that stops where it is confident."""
-        return EarlyExitClassifier(**{**self._shared, **params}).fit(*self.train)
+        return EarlyExitClassifier(**self._shared, **params).fit(*self.train)
 
-    def ridge(
-        self, exit_by: str, **params: Any
-    ) -> EarlyExitClassifier | RAEEClassifier:
-        """Fit the closed-form readout; confidence or retrieval chooses the exits."""
-        if exit_by == "confidence":
-            return self.early_exit(**params)
-        return self.raee(readout="ridge", **params)
+    def raee(self, **params: Any) -> RAEEClassifier:
+        """Fit the classifier that stops where similar texts were answered rightly."""
+        return self.unfitted_raee(**params).fit(*self.train)
+
+    def unfitted_raee(self, **params: Any) -> RAEEClassifier:
+        return RAEEClassifier(**self._shared, label_words=self.label_words, **params)
 
     @property
     def _shared(self) -> dict[str, Any]:
         return {
             "backbone": Backbone(backbone_folder(self.backbone)),
-            "template": templates.CAUSAL[self.task].template,
+            "template": self.template,
             "memory": self.memory,
         }
+
+
+def encode_anew(name: str) -> Encode:
+    """Return what makes vectors of texts, in the dtype that a backbone would have."""
+    folder = backbone_folder(name)
+    loaded = Backbone(folder).load("auto")
+    return sentence_encoder(folder, loaded.dtype, loaded.device)
+
+
+def encode_once(name: str) -> Encode:
+    """Return the same, which knows the vectors of the lists it had last."""
+    return _remembering(encode_anew(name))
+
+
+@cache
+def _remembering(encode: Encode) -> Encode:
+    return remembering(encode)
