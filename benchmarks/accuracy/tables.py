@@ -27,9 +27,9 @@ AVERAGES = ("accuracy", "eight tasks", "log-loss", "ECE", "cost", "ms", "seeds")
 
 
 def averages(rows: Iterable[Row], times: Mapping[str, float]) -> str:
-    """Return a row for each method that has all ten tasks, or the eight."""
+    """Return a row for each method that has all ten tasks, or the eight; else none."""
     shown = [[*named(row.named), *averaged(row, times)] for row in with_mean(rows)]
-    return table(["method", "budget", *AVERAGES], shown)
+    return table(["method", "budget", *AVERAGES], shown) if shown else ""
 
 
 def headline(
