@@ -49,6 +49,8 @@ class Batch:
 
     Attributes
     ----------
+    prompts : list of Prompt
+        As they came, one for each text.
     numbers : ndarray of shape (b,), int
         Of each row the number of its text.
     texts : ndarray of shape (b,), int
@@ -71,6 +73,7 @@ class Batch:
         first_stack: int,
         prefix: tuple[int, ...] = (),
     ) -> None:
+        self.prompts = prompts
         self.n_windows: IntArray = np.array([len(p.windows) for p in prompts])
         prompts = [window for prompt in prompts for window in prompt.windows]
         self.numbers: IntArray = np.repeat(numbers, self.n_windows)

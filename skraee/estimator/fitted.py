@@ -18,6 +18,7 @@ from skraee.retrieval.standardizer import Standardizer
 from skraee.sweep.layer_sweep import LayerSweep, softmax
 from skraee.sweep.settings import SweepSettings
 from skraee.sweep.sweeper import Sweeper
+from skraee.text.token_bags import TokenBags
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -80,19 +81,23 @@ class Fitted(FittedTexts):
     ridge: RidgeReadout | None = None
     records: npt.NDArray[np.uint8] | None = None
 
-    def scores(self, depths: npt.NDArray[Any]) -> Float32Array:
+    def scores(
+        self, depths: npt.NDArray[Any], bags: TokenBags | None = None
+    ) -> Float32Array:
         """Score every depth of texts: softmax gives the probabilities.
 
         Parameters
         ----------
         depths : ndarray of shape (n, m + 1, ...)
             Their states, or the logits of the classes' label words.
+        bags : TokenBags, optional
+            Theirs, where states are read.
 
         Returns
         -------
         scores : ndarray of shape (n, m + 1, C), float32
         """
-        return depths if self.ridge is None else self.ridge.scores(depths)
+        return depths if self.ridge is None else self.ridge.scores(depths, bags)
 
     def scorer(self, sweeper: Sweeper) -> Scorer:
         """Return what scores texts while they run."""
@@ -108,7 +113,7 @@ class Fitted(FittedTexts):
     def layer_proba(self, sweep: LayerSweep) -> Float32Array:
         """Return the probabilities (n, m + 1, C) of texts that were swept."""
         depths = sweep.logits if self.ridge is None else _states(sweep)
-        return softmax(self.scores(depths))
+        return softmax(self.scores(depths, sweep.bags))
 
     def record_names(self) -> list[bytes]:
         """Return the names under which the store has the training texts' states.

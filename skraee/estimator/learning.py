@@ -14,12 +14,13 @@ from skraee.engine.states import States, room_for
 from skraee.estimator.fitted import Fitted
 from skraee.readout.ridge import RidgeReadout, fit_ridge
 from skraee.readout.weights import sample_weights
-from skraee.sweep.layer_sweep import LayerSweep
+from skraee.sweep.layer_sweep import LayerSweep, joined_bags
 from skraee.sweep.records import NAME_BYTES
 from skraee.sweep.state_kinds import n_on_trial
 from skraee.sweep.sweeper import Sweeper
 from skraee.sweep.word_tokens import WordTokens
 from skraee.text.inputs import Texts
+from skraee.text.token_bags import TokenBags
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
@@ -126,33 +127,34 @@ def solve_readout(
         Whether a fit on the same texts in this process finds it solved, as a search
         over what comes after it does.
     """
-    states, records = _states_and_records(lesson)
+    states, records, bags = _known_of_texts(lesson)
     codes, n_classes = lesson.codes, len(lesson.classes)
     n_tried = n_on_trial(lesson.sweeper.state_kinds)
-    solve = partial(fit_ridge, states, codes, n_classes, weights, seed, n_tried)
+    solve = partial(fit_ridge, states, codes, n_classes, weights, seed, n_tried, bags)
     if shared and records is not None and isinstance(seed, int):
         arrays = map(content_hash, (records, codes, weights))
-        ridge, proba = _solved.get((*arrays, n_classes, seed), solve)
+        ridge, proba = _solved.get((*arrays, n_classes, seed, bags is None), solve)
     else:
         ridge, proba = solve()
     return SolvedReadout(ridge, proba, records)
 
 
-def _states_and_records(
+def _known_of_texts(
     lesson: Lesson,
-) -> tuple[States, npt.NDArray[np.uint8] | None]:
-    """Return the states of all texts, and where the store has them."""
-    states, records = lesson.sweep.states, None
+) -> tuple[States, npt.NDArray[np.uint8] | None, TokenBags | None]:
+    """Return the states of all texts, where the store has them, and their bags."""
+    states, bags, records = lesson.sweep.states, lesson.sweep.bags, None
     before: Fitted | None = lesson.before
     assert states is not None
     if lesson.samples is not None:
         names = b"".join(lesson.sweeper.records_of(lesson.samples))
         records = np.frombuffer(names, np.uint8).reshape(-1, NAME_BYTES)
     if before is not None:
-        states = _joined(lesson.sweeper.states_of(before.record_names()), states)
+        earlier, bags_before = lesson.sweeper.states_of(before.record_names())
+        states, bags = _joined(earlier, states), joined_bags([bags_before, bags])
         if records is not None and before.records is not None:
             records = np.concatenate([before.records, records])
-    return states, records
+    return states, records, bags
 
 
 def _joined(first: States, second: States) -> States:

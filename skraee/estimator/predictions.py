@@ -92,7 +92,7 @@ class _Chunk:
 
     def _read(self, known: Recalled) -> Run:
         """Read the exits off texts whose every depth is known."""
-        scores = self.fitted.scores(np.stack(known.depths))
+        scores = self.fitted.scores(np.stack(known.depths), known.bags)
         with self.sweeper.engine.clock.part("search"):
             exits = self.policy.exits(np.stack(known.keys), scores)
         texts = np.arange(len(scores))

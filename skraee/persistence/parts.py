@@ -12,6 +12,7 @@ from skraee.backbone.handle import Backbone
 from skraee.estimator.fitted import Fitted, FittedByConfidence, FittedByNeighbors
 from skraee.persistence.archive import Arrays, Manifest
 from skraee.persistence.plain_values import from_plain, to_plain
+from skraee.readout.bag_readout import BagReadout
 from skraee.readout.ridge import RidgeReadout
 from skraee.retrieval.database import Database
 from skraee.retrieval.standardizer import Standardizer
@@ -25,6 +26,9 @@ _PARTS: dict[str, type] = {
     "standardizer": Standardizer,
     "ridge": RidgeReadout,
 }
+
+# Fields of parts that are dataclasses themselves.
+_NESTED: dict[str, type] = {"bag": BagReadout}
 
 # Arrays of what fit left itself.
 _ARRAYS = ("codes", "records")
@@ -140,14 +144,27 @@ def is_plain_array(value: Any) -> bool:
 def _fields(name: str, thing: Any) -> tuple[Manifest, Arrays]:
     """Return the settings of a dataclass, and its arrays."""
     values = {f.name: getattr(thing, f.name) for f in fields(thing) if f.init}
-    arrays = {key: value for key, value in values.items() if is_plain_array(value)}
-    settings = {
-        key: to_plain(key, value) for key, value in values.items() if key not in arrays
-    }
-    return settings, {f"{name}/{key}": array for key, array in arrays.items()}
+    settings: Manifest = {}
+    arrays: Arrays = {}
+    for key, value in values.items():
+        if is_plain_array(value):
+            arrays[f"{name}/{key}"] = value
+        elif key in _NESTED and value is not None:
+            settings[key], more = _fields(f"{name}/{key}", value)
+            arrays |= more
+        else:
+            settings[key] = to_plain(key, value)
+    return settings, arrays
 
 
 def _made(kind: Any, values: dict[str, Any]) -> Any:
     """Make a dataclass of all its fields; a default is no substitute for one."""
+    values = dict(values)
+    for name, nested in _NESTED.items():
+        if isinstance(values.get(name), dict):
+            own = within(values, f"{name}/")
+            values = {
+                k: v for k, v in values.items() if k.partition("/")[0] != name
+            } | {name: _made(nested, {**values[name], **own})}
     named = {f.name: values.pop(f.name) for f in fields(kind) if f.init}
     return kind(**named, **values)

@@ -52,6 +52,9 @@ def upgraded(
         manifest, arrays = _from_1(manifest, arrays, path)
     if manifest["skraee_format"] <= 2 and manifest["ridge"] is not None:
         arrays = _from_2(arrays)
+    if manifest["skraee_format"] <= 3 and manifest["ridge"] is not None:
+        # The tokens by themselves had no say.
+        manifest = manifest | {"ridge": manifest["ridge"] | {"bag": None}}
     if manifest["estimator"] == "EarlyExitClassifier":
         manifest = _with_max_loss(manifest)
     # All texts were cut before there was a parameter that says so.

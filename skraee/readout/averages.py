@@ -37,6 +37,19 @@ class Passed:
         self._sum: Any = 0.0
         self._weight = 0.0
 
+    def start(self, logs: Float64Array, weight: float) -> None:
+        """Begin with what was known before the first depth.
+
+        Parameters
+        ----------
+        logs : ndarray of shape (n, C)
+            Log-probabilities.
+        weight : float
+            How much they count.
+        """
+        self._sum = weight * logs
+        self._weight = weight
+
     def add(self, logs: Float64Array, weight: Float64Array) -> Float64Array:
         """Pass a depth.
 
@@ -90,6 +103,10 @@ class LeftOutAverage:
         self.log_loss = np.zeros(len(sample.rows))
         self._sample = sample
         self._passed = Passed()
+
+    def start(self, logs: Float64Array, weight: float) -> None:
+        """Begin with what was known before the first depth; see `Passed`."""
+        self._passed.start(logs, weight)
 
     def add(self, depth: int, logs: Float64Array, weight: Float64Array) -> None:
         """Pass a depth.

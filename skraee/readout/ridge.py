@@ -4,10 +4,11 @@ It is solved, not trained: at each depth a ridge regression onto the classes for
 part of the states (read position, text, words around it), whose penalty is chosen by
 its exact leave-one-out error, which the same decomposition gives. The parts are solved
 apart and their log-probabilities averaged: that costs a seventh of one solution for
-all of them, and reads better (docs/candidates.md). A part that is on trial, as a
-sentence encoder's own pooling, is left out unless the average is surely better with it
-(``skraee.readout.averages``). Whatever the classifier learns about
-its depths on the way (temperatures, weights, exit information) comes from leave-one-out
+all of them, and reads better (docs/candidates.md). Before the first depth stands what
+the text's tokens say by themselves (``skraee.readout.bag_readout``). A part that is on
+trial, as a sentence encoder's own pooling, is left out unless the average is surely
+better with it (``skraee.readout.averages``). Whatever the classifier learns about its
+depths on the way (temperatures, weights, exit information) comes from leave-one-out
 scores, since fitted ones would all look right.
 """
 
@@ -29,11 +30,12 @@ from skraee.readout.averages import (
     average_that_earns,
     choices_of_parts,
 )
+from skraee.readout.bag_readout import BAG_SAMPLES, BagReadout, fit_bags
 from skraee.readout.calibration import fit_inverse_temperature
 from skraee.readout.ridge_regression import solve
 from skraee.readout.sample import Sample
-from skraee.readout.ties import ROUNDING
-from skraee.readout.weights import weighted_accuracy
+from skraee.readout.weights import gain_over_chance
+from skraee.text.token_bags import TokenBags
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
@@ -45,9 +47,6 @@ Kind = TypeVar("Kind")
 #: A readout counts by this power of its gain over chance: good ones more than in
 #: proportion (docs/candidates.md has other powers).
 POWER = 6
-
-# A smaller gain is none: it may be rounding, and its power nothing in float32.
-_LEAST_GAIN = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +69,9 @@ class RidgeReadout:
         Chosen for each part; for information.
     parts : ndarray of shape (P,), int64, or None
         Which parts of a state are read, in their order; None for all.
+    bag : BagReadout or None
+        Reads the text's bag of tokens, once and before all depths. None where that
+        tells nothing, or the bags of the texts of fit were not known.
     """
 
     coef: Float32Array
@@ -78,6 +80,7 @@ class RidgeReadout:
     inverse_temperature: Float64Array
     penalty: Float64Array
     parts: IntArray | None = None
+    bag: BagReadout | None = None
 
     @property
     def n_classes(self) -> int:
@@ -94,7 +97,7 @@ class RidgeReadout:
         """
         return list(kinds) if self.parts is None else [kinds[i] for i in self.parts]
 
-    def scores(self, states: States) -> Float32Array:
+    def scores(self, states: States, bags: TokenBags | None = None) -> Float32Array:
         """Score texts at every depth.
 
         The plain form of what `skraee.readout.scorers` does on the way.
@@ -103,6 +106,8 @@ class RidgeReadout:
         ----------
         states : ndarray of shape (n, m + 1, n_parts, H)
             As a sweep has them, with all parts.
+        bags : TokenBags
+            Of the texts; not needed where the readout has no `bag`.
 
         Returns
         -------
@@ -123,6 +128,9 @@ class RidgeReadout:
             )
         scores = np.empty((n, n_depths, self.n_classes), np.float32)
         passed = Passed()
+        if self.bag is not None:
+            assert bags is not None
+            passed.start(self.bag.logs(bags), self.bag.weight)
         for depth in range(n_depths):
             features = _features(states, depth, self.parts)
             linear = features @ self.coef[depth] + self.intercept[depth][:, None]
@@ -138,6 +146,7 @@ def fit_ridge(
     weights: Float64Array,
     seed: Any = 0,
     n_on_trial: int = 0,
+    bags: TokenBags | None = None,
 ) -> tuple[RidgeReadout, Float32Array]:
     """Solve every depth and read the texts without themselves.
 
@@ -156,6 +165,8 @@ def fit_ridge(
     n_on_trial : int, default=0
         So many of the last parts are read only where the average with them is surely
         better than without (``skraee.readout.averages``).
+    bags : TokenBags, optional
+        Of the texts; without them the tokens by themselves have no say.
 
     Returns
     -------
@@ -174,6 +185,12 @@ def fit_ridge(
         parts: LeftOutAverage(parts, sample, (n, n_depths, n_classes))
         for parts in choices_of_parts(n_parts, n_on_trial)
     }
+    bag = None
+    if bags is not None:
+        some = Sample.draw(codes, n_classes, weights, seed, BAG_SAMPLES)
+        bag, logs_of_bags = fit_bags(bags, some, POWER)
+        for average in averages.values():
+            average.start(logs_of_bags, bag.weight)
     maps = []
     for depth in range(n_depths):
         parts = [_read_by(features, sample) for features in _features(states, depth)]
@@ -183,7 +200,7 @@ def fit_ridge(
             average.add(depth, np.stack(logs), part_weights)
         maps.append(own_maps)
     best = average_that_earns(averages, n_on_trial)
-    return _readout_of(maps, best), best.proba
+    return _readout_of(maps, best, bag), best.proba
 
 
 class _Map(NamedTuple):
@@ -214,7 +231,9 @@ def _read_by(features: Float32Array, sample: Sample) -> tuple[_Map, Float64Array
     return _Map(coef, intercept, solved.penalty, gain**POWER), logs
 
 
-def _readout_of(maps: list[tuple[_Map, ...]], best: LeftOutAverage) -> RidgeReadout:
+def _readout_of(
+    maps: list[tuple[_Map, ...]], best: LeftOutAverage, bag: BagReadout | None
+) -> RidgeReadout:
     def stacked(name: str) -> Float64Array:
         return np.array(
             [[getattr(of_depth[i], name) for i in best.parts] for of_depth in maps]
@@ -227,6 +246,7 @@ def _readout_of(maps: list[tuple[_Map, ...]], best: LeftOutAverage) -> RidgeRead
         inverse_temperature=best.inverse_temperature,
         penalty=stacked("penalty"),
         parts=best.parts,
+        bag=bag if bag is not None and bag.weight > 0 else None,
     )
 
 
@@ -236,19 +256,3 @@ def _features(
     """Return the features (P, n, H) of a depth."""
     of_depth = states[:, depth] if parts is None else states[:, depth, parts]
     return unpacked(np.ascontiguousarray(of_depth.swapaxes(0, 1)))
-
-
-def gain_over_chance(
-    logs: Float64Array, codes: IntegerArray, weights: Float64Array
-) -> float:
-    """Return how far the accuracy of log-probabilities (n, C) is from chance to 1.
-
-    Chance is the share of the largest class; what is not above it is 0.
-    """
-    accuracy = float(weighted_accuracy(logs, codes, weights))
-    of_class = np.bincount(codes, weights=weights)
-    chance = float(of_class.max() / of_class.sum())
-    if chance == 1.0:
-        return 1.0
-    gain = (accuracy - chance) / (1.0 - chance)
-    return gain if gain > _LEAST_GAIN - ROUNDING else 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -73,31 +73,115 @@ def solve(
     """
     center, scale = _center_and_scale(features)
     standard = (features - center) / scale
-    share = weights / weights.sum()
-    root = np.sqrt(weights * (len(weights) / weights.sum()))[:, None]
-    middle, level = share @ standard, share @ targets
+    centered = Centered.of(targets, weights)
+    middle = centered.share @ standard
     standard -= middle
-    standard *= root
-    wanted = root * (targets - level)
-    decomposed = _decomposed(standard, wanted)
-
-    kept = 1.0 - share[:, None] - decomposed.leverages(penalties)
-    kept = kept.clip(np.finfo(np.float64).eps)  # a text that outweighs all the others
-    off = [
-        (wanted - decomposed.fitted(penalty)) / kept[:, i, None]
-        for i, penalty in enumerate(penalties)
-    ]
-    errors = np.array([(part**2).sum() for part in off])
-    size = float((weights @ targets**2).sum() * len(weights) / weights.sum())
-    best = int(np.flatnonzero(tied(-errors, size))[-1])  # of equals, the largest
-    coef = decomposed.coef(penalties[best])
+    standard *= centered.root
+    decomposed = _decomposed(standard, centered.wanted)
+    penalty, left_out = centered.chosen(decomposed, penalties)
+    coef = decomposed.coef(penalty)
     own_coef = coef / scale[:, None]
     return Solved(
         coef=own_coef,
-        intercept=level - center @ own_coef - middle @ coef,
-        penalty=float(penalties[best]),
-        left_out=targets - off[best] / root,
+        intercept=centered.level - center @ own_coef - middle @ coef,
+        penalty=penalty,
+        left_out=left_out,
     )
+
+
+class SolvedByTexts(NamedTuple):
+    """A ridge regression as a sum over the texts that were solved for.
+
+    Parameters
+    ----------
+    dual : ndarray of shape (n, C)
+        A coefficient is the sum of the texts' centred features times these.
+    penalty : float
+    left_out : ndarray of shape (n, C)
+    """
+
+    dual: Float64Array
+    penalty: float
+    left_out: Float64Array
+
+
+@dataclass(frozen=True, eq=False)
+class Centered:
+    """Weighted targets without their mean: what a regression has to explain.
+
+    Attributes
+    ----------
+    targets : ndarray of shape (n, C)
+        As they came.
+    share : ndarray of shape (n,)
+        Of the texts in all weights.
+    root : ndarray of shape (n, 1)
+        Of the weights, scaled to a mean of 1.
+    level : ndarray of shape (C,)
+        Weighted mean of the targets.
+    wanted : ndarray of shape (n, C)
+        Targets without it, times `root`.
+    size : float
+        Weighted sum of the targets' squares.
+    """
+
+    targets: Float64Array
+    share: Float64Array
+    root: Float64Array
+    level: Float64Array
+    wanted: Float64Array
+    size: float
+
+    @classmethod
+    def of(cls, targets: Float64Array, weights: Float64Array) -> Self:
+        """Centre targets (n, C) of texts of these weights (n,), all above 0."""
+        share = weights / weights.sum()
+        root = np.sqrt(weights * (len(weights) / weights.sum()))[:, None]
+        level = share @ targets
+        size = float((weights @ targets**2).sum() * len(weights) / weights.sum())
+        return cls(targets, share, root, level, root * (targets - level), size)
+
+    def chosen(
+        self, decomposed: _Decomposed, penalties: Float64Array
+    ) -> tuple[float, Float64Array]:
+        """Return the penalty of the least leave-one-out error, and what it predicts.
+
+        Parameters
+        ----------
+        decomposed : _Decomposed
+            Of the centred features.
+        penalties : ndarray
+            To choose from.
+        """
+        kept = 1.0 - self.share[:, None] - decomposed.leverages(penalties)
+        # A text may outweigh all the others.
+        kept = kept.clip(np.finfo(np.float64).eps)
+        off = [
+            (self.wanted - decomposed.fitted(penalty)) / kept[:, i, None]
+            for i, penalty in enumerate(penalties)
+        ]
+        errors = np.array([(part**2).sum() for part in off])
+        best = int(np.flatnonzero(tied(-errors, self.size))[-1])  # the largest
+        return float(penalties[best]), self.targets - off[best] / self.root
+
+    def solve_gram(self, gram: Float64Array, penalties: Float64Array) -> SolvedByTexts:
+        """Solve by the products of the texts' features, which may be very many.
+
+        Parameters
+        ----------
+        gram : ndarray of shape (n, n)
+            Products of the features less their weighted mean.
+        penalties : ndarray
+            To choose from.
+        """
+        values, u = np.linalg.eigh(self.root * gram * self.root.T)
+        values = values.clip(0)
+        root = np.sqrt(values)
+        projected = u.T @ self.wanted
+        decomposed = _Decomposed(values, u * root, root[:, None] * projected)
+        penalty, left_out = self.chosen(decomposed, penalties)
+        dual = self.root * (u @ (projected / (values + penalty)[:, None]))
+        return SolvedByTexts(dual, penalty, left_out)
 
 
 def _center_and_scale(features: npt.NDArray[Any]) -> tuple[Float64Array, Float64Array]:
@@ -115,7 +199,6 @@ class _Decomposed:
     values: Float64Array  # S**2
     left: Float64Array  # U S (n, r)
     projected: Float64Array  # S U' Y (r, C)
-    right: Callable[[Float64Array], Float64Array]  # (r, C) -> V @ (r, C)
 
     def fitted(self, penalty: float) -> Float64Array:
         return self.left @ (self.projected / (self.values + penalty)[:, None])
@@ -123,16 +206,24 @@ class _Decomposed:
     def leverages(self, penalties: Float64Array) -> Float64Array:
         return (self.left**2) @ (1.0 / (self.values[:, None] + penalties))
 
+
+@dataclass(frozen=True, eq=False)
+class _DecomposedFeatures(_Decomposed):
+    """The same of features that are at hand."""
+
+    right: Callable[[Float64Array], Float64Array]  # (r, C) -> V @ (r, C)
+
     def coef(self, penalty: float) -> Float64Array:
         return self.right(self.projected / (self.values + penalty)[:, None])
 
 
-def _decomposed(z: Float64Array, y: Float64Array) -> _Decomposed:
+def _decomposed(z: Float64Array, y: Float64Array) -> _DecomposedFeatures:
     """Decompose by the smaller of Z'Z and ZZ'."""
     n, n_features = z.shape
     if n > n_features:
         values, v = np.linalg.eigh(z.T @ z)
-        return _Decomposed(values.clip(0), z @ v, v.T @ (z.T @ y), lambda a: v @ a)
+        projected = v.T @ (z.T @ y)
+        return _DecomposedFeatures(values.clip(0), z @ v, projected, lambda a: v @ a)
     values, u = np.linalg.eigh(z @ z.T)
     values = values.clip(0)
     root = np.sqrt(values)
@@ -145,4 +236,4 @@ def _decomposed(z: Float64Array, y: Float64Array) -> _Decomposed:
         found: Float64Array = z.T @ (u @ unscaled)  # V = Z' U / S
         return found
 
-    return _Decomposed(values, u * root, root[:, None] * (u.T @ y), right)
+    return _DecomposedFeatures(values, u * root, root[:, None] * (u.T @ y), right)

@@ -39,11 +39,17 @@ class Sample:
 
     @classmethod
     def draw(
-        cls, codes: IntegerArray, n_classes: int, weights: Float64Array, seed: Any
+        cls,
+        codes: IntegerArray,
+        n_classes: int,
+        weights: Float64Array,
+        seed: Any,
+        most: int | None = None,
     ) -> Self:
-        """Draw up to `READOUT_SAMPLES` of the texts that weigh anything.
+        """Draw up to `most` of the texts that weigh anything.
 
-        Parameters are those of :func:`skraee.readout.ridge.fit_ridge`.
+        The other parameters are those of :func:`skraee.readout.ridge.fit_ridge`;
+        `most` is `READOUT_SAMPLES` by default.
 
         Raises
         ------
@@ -57,20 +63,21 @@ class Sample:
                 "the closed-form readout leaves one text out to see how well it reads "
                 f"it, got n_samples={n}{lighter}; give more texts."
             )
-        rows = weighted[_drawn(codes[weighted], seed)]
+        most = READOUT_SAMPLES if most is None else most
+        rows = weighted[_drawn(codes[weighted], seed, most)]
         own = codes[rows]
         targets = np.where(own[:, None] == np.arange(n_classes), 1.0, -1.0)
         return cls(rows, np.setdiff1d(np.arange(n), rows), own, weights[rows], targets)
 
 
-def _drawn(codes: IntegerArray, seed: Any) -> IntegerArray:
+def _drawn(codes: IntegerArray, seed: Any, most: int) -> IntegerArray:
     """Draw so many that every class has its share, and one text at least."""
     n = len(codes)
-    if n <= READOUT_SAMPLES:
+    if n <= most:
         return np.arange(n)
     shuffled = check_random_state(seed).permutation(n)
     of_class = shuffled[np.argsort(codes[shuffled], kind="stable")]
     counts = np.bincount(codes)
     rank = np.arange(n) - (np.cumsum(counts) - counts)[codes[of_class]]
     share = np.where(rank == 0, 0.0, (rank + 0.5) / counts[codes[of_class]])
-    return np.sort(of_class[np.argsort(share, kind="stable")[:READOUT_SAMPLES]])
+    return np.sort(of_class[np.argsort(share, kind="stable")[:most]])

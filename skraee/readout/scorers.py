@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from skraee.engine.batch import Batch
 from skraee.engine.depth_states import DepthStates, StateKind
 from skraee.engine.scorer import RunningScoring, Scoring
+from skraee.text.token_bags import TokenBags
 
 if TYPE_CHECKING:
     from skraee.readout.ridge import RidgeReadout
@@ -43,10 +44,21 @@ class RidgeScorer:
         self.intercept = _by_depth(readout.intercept[:, :, None], device)
         self.coef = _by_depth(readout.coef, device)
         self.weight = _by_depth(readout.weight.astype(np.float32), device)
-        self.total_weight: list[float] = readout.weight.sum(axis=1).cumsum().tolist()
+        total_weight = readout.weight.sum(axis=1).cumsum()
+        if readout.bag is not None:
+            total_weight += readout.bag.weight
+        self.total_weight: list[float] = total_weight.tolist()
         self.inverse_temperature: list[float] = readout.inverse_temperature.tolist()
+        self._bag = readout.bag
         self._final_norms = final_norms
         self._kinds = kinds
+
+    def sums_of(self, batch: Batch) -> Tensor:
+        """Return what counts before the first depth: (b, C)."""
+        if self._bag is None:
+            return self.coef[0].new_zeros(len(batch.numbers), self.n_classes)
+        logs = self._bag.weight * self._bag.logs(TokenBags.of(batch.prompts))
+        return torch.from_numpy(logs[batch.texts]).to(self.coef[0])
 
     def begin(self, batch: Batch) -> Scoring:
         """Start a batch."""
@@ -58,8 +70,7 @@ class _RidgeScoring(RunningScoring):
     def __init__(self, scorer: RidgeScorer, states: DepthStates) -> None:
         self._scorer = scorer
         self._states = states
-        n_rows = len(states.batch.numbers)
-        self._sums = scorer.coef[0].new_zeros(n_rows, scorer.n_classes)
+        self._sums = scorer.sums_of(states.batch)
 
     def read(self, depth: int, hidden: Tensor, rows: Tensor) -> Tensor:
         scorer = self._scorer

@@ -8,7 +8,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from skraee.readout.ties import ROUNDING
+
 Float64Array = npt.NDArray[np.float64]
+IntegerArray = npt.NDArray[np.integer]
+
+# A smaller gain is none: it may be rounding, and its power nothing in float32.
+_LEAST_GAIN = 1e-3
 
 
 def sample_weights(
@@ -137,3 +143,19 @@ class WeightedShare:
         ]
         found: Float64Array = np.stack(counts, axis=1) @ self._values / self._total
         return found.reshape(part.shape[1:])
+
+
+def gain_over_chance(
+    logs: Float64Array, codes: IntegerArray, weights: Float64Array
+) -> float:
+    """Return how far the accuracy of log-probabilities (n, C) is from chance to 1.
+
+    Chance is the share of the largest class; what is not above it is 0.
+    """
+    accuracy = float(weighted_accuracy(logs, codes, weights))
+    of_class = np.bincount(codes, weights=weights)
+    chance = float(of_class.max() / of_class.sum())
+    if chance == 1.0:
+        return 1.0
+    gain = (accuracy - chance) / (1.0 - chance)
+    return gain if gain > _LEAST_GAIN - ROUNDING else 0.0

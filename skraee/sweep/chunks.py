@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from skraee.text.token_bags import TokenBags
+
 #: A text: what stands in each field of the template.
 Sample = tuple[str, ...]
 IntArray = npt.NDArray[np.int64]
@@ -63,11 +65,14 @@ class Recalled:
     keys : list of n ndarray of shape (d,)
     depths : list of n ndarray
         Of each depth the states (P, H) or the logits (n_words,).
+    bags : TokenBags or None
+        Theirs, where states are read.
     """
 
     rows: IntArray
     keys: list[npt.NDArray[np.float32]]
     depths: list[npt.NDArray[Any]]
+    bags: TokenBags | None
 
 
 def chunks_of(samples: Iterable[Sample]) -> Iterator[Chunk]:

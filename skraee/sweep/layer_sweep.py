@@ -10,6 +10,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from skraee.text.token_bags import TokenBags
+
 Float32Array = npt.NDArray[np.float32]
 
 
@@ -31,6 +33,9 @@ class LayerSweep:
         What the closed-form readout reads of every depth, in the backbone's number
         format (the bits of bfloat16 as uint16): the read position, the text, the words
         around it.
+    bags : TokenBags, optional
+        Which tokens the texts are made of, which the same readout reads first. Sweeps
+        of older releases have none.
 
     Examples
     --------
@@ -44,6 +49,7 @@ class LayerSweep:
     logits: Float32Array
     token_ids: tuple[int, ...]
     states: npt.NDArray[Any] | None = None
+    bags: TokenBags | None = None
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -115,6 +121,7 @@ class LayerSweep:
             states=None
             if parts[0].states is None
             else np.concatenate([p.states for p in parts if p.states is not None]),
+            bags=joined_bags([part.bags for part in parts]),
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -132,6 +139,8 @@ class LayerSweep:
         }
         if self.states is not None:
             arrays["states"] = self.states
+        if self.bags is not None:
+            arrays["buckets"], arrays["bag_ends"] = self.bags.buckets, self.bags.ends
         with open(path, "wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
 
@@ -154,7 +163,24 @@ class LayerSweep:
                 logits=arrays["logits"],
                 token_ids=tuple(int(t) for t in arrays["token_ids"]),
                 states=arrays.get("states"),
+                bags=TokenBags(arrays["buckets"], arrays["bag_ends"])
+                if "buckets" in arrays
+                else None,
             )
+
+
+def joined_bags(parts: Sequence[TokenBags | None]) -> TokenBags | None:
+    """Return the bags of all texts; None where those of some are not known.
+
+    Parameters
+    ----------
+    parts : sequence of TokenBags or None
+        In the order of their texts.
+    """
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts):
+        return None
+    return TokenBags.joined([bag for part in known for bag in part.each()])
 
 
 def softmax(logits: npt.NDArray[Any]) -> Float32Array:

@@ -15,6 +15,7 @@ from skraee.engine.states import States
 from skraee.sweep.chunks import Sample
 from skraee.sweep.layer_sweep import Float32Array, softmax
 from skraee.text.prompt_encoder import PromptEncoder
+from skraee.text.token_bags import TokenBags
 
 # Any text will do, as long as each file keeps its own.
 _SENTENCES = (
@@ -44,8 +45,10 @@ class Probed(Protocol):
 class DepthReadout(Protocol):
     """What reads classes from the states of every depth."""
 
-    def scores(self, states: States) -> npt.NDArray[np.float32]:
-        """Return the scores (n, m + 1, C) of states (n, m + 1, P, H)."""
+    def scores(
+        self, states: States, bags: TokenBags | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Return the scores (n, m + 1, C) of states (n, m + 1, P, H) and bags."""
 
 
 def probe_samples(n_fields: int) -> tuple[Sample, ...]:
@@ -81,4 +84,4 @@ def answers(
         return softmax(engine.sweep(prompts, head).logits)
     states = engine.sweep(prompts, None, states=probed.state_kinds).states
     assert states is not None
-    return softmax(readout.scores(states))
+    return softmax(readout.scores(states, TokenBags.of(prompts)))

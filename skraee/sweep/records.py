@@ -27,10 +27,11 @@ from skraee.sweep.layer_sweep import Float32Array
 from skraee.sweep.settings import SweepSettings
 from skraee.sweep.store import Arrays, Store
 from skraee.text.prompt_encoder import PromptEncoder
+from skraee.text.token_bags import TokenBags, UInt16Array
 
 # Kinds of records: another name when what they hold changes.
 _LOGITS = "sweep"  # of label words: "tokens", "logits", "is_cut"
-_STATES = "states"  # "states", "is_cut"
+_STATES = "states"  # "states", "is_cut", "bag" (none has it of older releases)
 _KEY = "key"  # "key"
 
 #: Length of a record's name.
@@ -46,10 +47,13 @@ class TextSweep(NamedTuple):
         Of each depth the states (P, H) or the logits (n_words,).
     is_cut : bool
         Whether the text was too long.
+    bag : ndarray of uint16 or None
+        Its bag of tokens, where states are read.
     """
 
     depths: npt.NDArray[Any]
     is_cut: bool
+    bag: UInt16Array | None = None
 
 
 @dataclass(frozen=True)
@@ -131,12 +135,16 @@ class Records:
         self.write(_LOGITS, self.context, samples, made)
 
     def write_states(
-        self, samples: Sequence[Sample], states: States, is_cut: npt.NDArray[np.bool_]
+        self,
+        samples: Sequence[Sample],
+        states: States,
+        is_cut: npt.NDArray[np.bool_],
+        bags: Sequence[UInt16Array],
     ) -> None:
-        """Write states, which hold all that a readout reads."""
+        """Write states and bags of tokens, which hold all that a readout reads."""
         made = [
-            {"states": found, "is_cut": np.array(cut)}
-            for found, cut in zip(states, is_cut, strict=True)
+            {"states": found, "is_cut": np.array(cut), "bag": bag}
+            for found, cut, bag in zip(states, is_cut, bags, strict=True)
         ]
         self.write(self._states_kind, self.context, samples, made)
 
@@ -151,13 +159,19 @@ class Records:
             names += self._names(self._states_kind, self.context, some)
         return names
 
-    def states_of(self, names: Sequence[bytes]) -> States:
-        """Read the states (n, m + 1, P, H) of texts that were swept before.
+    def states_of(self, names: Sequence[bytes]) -> tuple[States, TokenBags | None]:
+        """Read the states (n, m + 1, P, H) and bags of texts that were swept before.
 
         Parameters
         ----------
         names : sequence of n bytes
             Their `names_of_states`.
+
+        Returns
+        -------
+        states : ndarray of shape (n, m + 1, P, H)
+        bags : TokenBags or None
+            None where an older release wrote some of the records.
 
         Raises
         ------
@@ -165,10 +179,13 @@ class Records:
             If the store does not have all of them any more.
         """
         states: States | None = None
+        bags: list[UInt16Array | None] = []
         n_done = 0
         for some in pieces(names):
             found = [] if self.store is None else self.store.read(some)
-            known = [record["states"] for record in found if record is not None]
+            records = [record for record in found if record is not None]
+            known = [record["states"] for record in records]
+            bags += [record.get("bag") for record in records]
             if len(known) < len(some):
                 raise ValueError(
                     "partial_fit solves the readout again and needs the states of the "
@@ -181,7 +198,7 @@ class Records:
             states[n_done : n_done + len(known)] = np.stack(known)
             n_done += len(known)
         assert states is not None
-        return states
+        return states, bags_of(bags)
 
     def read(
         self, kind: str, context: list[Any] | None, samples: Sequence[Sample]
@@ -267,8 +284,22 @@ def record_names(
     return names
 
 
-def _states_of(record: Arrays) -> TextSweep:
-    return TextSweep(record["states"], bool(record["is_cut"]))
+def bags_of(each: Sequence[UInt16Array | None]) -> TokenBags | None:
+    """Return the bags of texts of which each is given; None where one is missing.
+
+    Parameters
+    ----------
+    each : sequence of n ndarray or None
+    """
+    known = [bag for bag in each if bag is not None]
+    return TokenBags.joined(known) if len(known) == len(each) else None
+
+
+def _states_of(record: Arrays) -> TextSweep | None:
+    """Return what a record holds; None for one that lacks the bag."""
+    if "bag" not in record:
+        return None
+    return TextSweep(record["states"], bool(record["is_cut"]), record["bag"])
 
 
 def _logits_of(record: Arrays, token_ids: Sequence[int]) -> TextSweep | None:

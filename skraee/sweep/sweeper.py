@@ -27,7 +27,7 @@ from skraee.sweep.best_effort_store import BestEffortStore
 from skraee.sweep.chunks import Chunk, IntArray, Recalled, Sample, chunks_of
 from skraee.sweep.layer_sweep import Float32Array, LayerSweep
 from skraee.sweep.memory import store_for
-from skraee.sweep.records import Records, TextSweep
+from skraee.sweep.records import Records, TextSweep, bags_of
 from skraee.sweep.settings import SweepSettings
 from skraee.sweep.state_kinds import kinds_of_states
 from skraee.sweep.store import Store
@@ -37,6 +37,7 @@ from skraee.text.label_tokens import warn_of_long_words
 from skraee.text.label_words import LabelWords, all_label_words, label_words_for
 from skraee.text.prompt import Prompt
 from skraee.text.prompt_encoder import PromptEncoder
+from skraee.text.token_bags import TokenBags
 
 T = TypeVar("T")
 
@@ -220,6 +221,7 @@ class Sweeper:
             rows=rows,
             keys=[key for row in rows if (key := keys[row]) is not None],
             depths=[text.depths for text in texts],
+            bags=bags_of([text.bag for text in texts]),
         )
 
     def keys(
@@ -262,8 +264,8 @@ class Sweeper:
         """Return the names under which the store has texts' states."""
         return self.records.names_of_states(samples)
 
-    def states_of(self, records: Sequence[bytes]) -> States:
-        """Read the states (n, m + 1, P, H) of texts of which these are the records."""
+    def states_of(self, records: Sequence[bytes]) -> tuple[States, TokenBags | None]:
+        """Read the states (n, m + 1, P, H) and bags of the texts of these records."""
         return self.records.states_of(records)
 
     def _known_keys(self, chunk: Chunk) -> Float32Array:
@@ -296,7 +298,9 @@ class Sweeper:
         if not self.settings.by_states:
             return LayerSweep(stacked, depths, tuple(token_ids))
         no_logits = np.zeros((*depths.shape[:2], 0), dtype=np.float32)
-        return LayerSweep(stacked, no_logits, (), depths)
+        bags = bags_of([text.bag for text in texts])
+        assert bags is not None
+        return LayerSweep(stacked, no_logits, (), depths, bags.take(chunk.inverse))
 
     def _run(
         self,
@@ -306,8 +310,9 @@ class Sweeper:
         on_progress: OnProgress | None,
     ) -> tuple[list[TextSweep], Float32Array | None]:
         """Run some texts and write what that finds; return it, with keys if any."""
+        prompts = self.prompts_of(chunk, rows)
         swept = self.engine.sweep(
-            self.prompts_of(chunk, rows),
+            prompts,
             label_head(self.backbone, token_ids) if token_ids else None,
             text_means=self.settings.by_keys and self.encoder is None,
             state_depth=self.key_depth,
@@ -320,10 +325,13 @@ class Sweeper:
             self.records.write_keys(samples, keys)
         if token_ids:
             self.records.write_logits(samples, token_ids, swept.logits, is_cut)
-        if swept.states is not None:
-            self.records.write_states(samples, swept.states, is_cut)
-        depths = swept.logits if swept.states is None else swept.states
-        return [TextSweep(*text) for text in zip(depths, is_cut, strict=True)], keys
+        if swept.states is None:
+            both = zip(swept.logits, is_cut, strict=True)
+            return [TextSweep(*text) for text in both], keys
+        bags = TokenBags.of(prompts).each()
+        self.records.write_states(samples, swept.states, is_cut, bags)
+        whole = zip(swept.states, is_cut, bags, strict=True)
+        return [TextSweep(*text) for text in whole], keys
 
 
 def _missing(found: Sequence[object]) -> IntArray:

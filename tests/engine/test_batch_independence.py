@@ -175,8 +175,9 @@ def assert_texts_alone_as_together(clf: Any) -> None:
     moved = clf.predict_proba(shuffled, return_exit_layers=True)
     for part, found in enumerate(together):
         one_by_one = np.concatenate([answer[part] for answer in alone])
-        np.testing.assert_allclose(found, one_by_one, atol=1e-6, rtol=0)
-        np.testing.assert_allclose(found[SHUFFLED], moved[part], atol=1e-6, rtol=0)
+        # Coefficients of up to 200 make more of a float32's last bits.
+        np.testing.assert_allclose(found, one_by_one, atol=1e-5, rtol=0)
+        np.testing.assert_allclose(found[SHUFFLED], moved[part], atol=1e-5, rtol=0)
     assert clf.predict(X_NEW).tolist() == clf.classes_[together[0].argmax(1)].tolist()
 
 

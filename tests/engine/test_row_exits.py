@@ -22,6 +22,7 @@ from skraee.exits.policies import ByConfidence, first_confident
 from skraee.readout.ridge import RidgeReadout, fit_ridge
 from skraee.readout.scorers import RidgeScorer
 from skraee.sweep.layer_sweep import softmax
+from skraee.text.token_bags import TokenBags
 from tests.support.counting import counted_rows
 from tests.support.models import MODELS, loaded
 from tests.support.prompts import LABEL_IDS, prompts_for
@@ -33,14 +34,22 @@ LENGTHS = (9, 4, 14, 6, 9, 7, 5, 12, 8, 8, 11, 10)
 ALL: tuple[StateKind, ...] = ("read", "text", "around")
 
 
-def fitted_readout(states: np.ndarray, seed: int = 0) -> RidgeReadout:
+def fitted_readout(
+    states: np.ndarray, seed: int = 0, bags: TokenBags | None = None
+) -> RidgeReadout:
     """Solve for classes that the states do tell, though better at deeper ones."""
     rng = np.random.default_rng(seed)
     full = np.tile(unpacked(states), (8, 1, 1, 1))
     codes = np.arange(len(full)) % len(states) % 3
     noise = np.linspace(4.0, 1.5, full.shape[1])[:, None, None] * full.std(axis=0)
     full += noise * rng.normal(size=full.shape).astype(np.float32)
-    return fit_ridge(full, codes, 3, np.ones(len(full)))[0]
+    if bags is not None:
+        # Tokens of any text, more often of one of the class.
+        texts = rng.integers(0, len(states), len(full))
+        wrong = (texts % 3 != codes) & (rng.random(len(full)) < 0.65)
+        texts[wrong] += (codes - texts % 3)[wrong]
+        bags = bags.take(texts)
+    return fit_ridge(full, codes, 3, np.ones(len(full)), bags=bags)[0]
 
 
 def ridge_scorer(
@@ -61,9 +70,11 @@ class Case:
         states = self.engine.sweep(self.prompts, None, states=kinds).states
         assert states is not None
         self.states = states
-        self.readout = fitted_readout(states)
+        self.bags = TokenBags.of(self.prompts)
+        self.readout = fitted_readout(states, bags=self.bags)
+        assert self.readout.bag is not None
         self.scorer = ridge_scorer(self.backbone, self.readout, kinds)
-        self.scores = self.readout.scores(states)
+        self.scores = self.readout.scores(states, self.bags)
         self.confidence = softmax(self.scores).max(axis=2)
 
     @property
@@ -177,7 +188,7 @@ def test_where_no_part_counts_yet_the_scaled_mean_of_the_parts_is_read() -> None
     case = Case("bert")
     weight = case.readout.weight.copy()
     weight[:2] = 0
-    readout = replace(case.readout, weight=weight)
+    readout = replace(case.readout, weight=weight, bag=None)
     scorer = ridge_scorer(case.backbone, readout)
     expected = readout.scores(case.states)
     for depth in range(3):

@@ -17,6 +17,7 @@ from skraee import EarlyExitClassifier, LayerSweep, toy
 from skraee.exceptions import TruncationWarning
 from skraee.readout.ridge import fit_ridge
 from skraee.sweep.layer_sweep import softmax
+from skraee.text.token_bags import TokenBags
 from tests.support.answers import assert_same_answers
 from tests.support.classifiers import WAYS, closed_form, raee, raee_cv
 from tests.support.prompts import encoder
@@ -80,8 +81,10 @@ def test_readout_of_windows_is_that_of_the_mean_of_their_features(kind: Any) -> 
         proba, exits = clf.predict_proba(X_NEW, return_exit_layers=True)
         found = clf.layer_proba(X_NEW)
     codes = np.searchsorted(clf.classes_, Y)
-    ridge, _ = fit_ridge(mean_states(kind, X), codes, 2, np.ones(len(X)))
-    expected = softmax(ridge.scores(mean_states(kind, X_NEW)))
+    bags, new_bags = (TokenBags.of(prompts_of(kind, part)[1]) for part in (X, X_NEW))
+    assert bags.ends[-1] > len(set(bags.buckets.tolist()))  # of all windows
+    ridge, _ = fit_ridge(mean_states(kind, X), codes, 2, np.ones(len(X)), bags=bags)
+    expected = softmax(ridge.scores(mean_states(kind, X_NEW), new_bags))
     np.testing.assert_allclose(found, expected, atol=2e-4)
     np.testing.assert_allclose(proba, expected[np.arange(20), exits], atol=2e-4)
     sure = expected.max(axis=2) >= clf.threshold

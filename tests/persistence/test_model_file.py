@@ -642,7 +642,7 @@ def test_layout_is_that_of_the_format(path: Path) -> None:
         *("standardizer/mean.npy", "standardizer/variance.npy"),
     }
     manifest = manifest_of(path)
-    assert manifest["skraee_format"] == 3
+    assert manifest["skraee_format"] == 4
     assert set(manifest) == {
         *("skraee_format", "versions", "estimator", "parameters", "attributes"),
         *("backbone", "sweep", "database", "standardizer", "probes", "members"),
@@ -696,9 +696,11 @@ def test_layout_of_what_the_closed_form_adds(exit_by: str, path: Path) -> None:
         "texts/records.npy",
         *(["texts/codes.npy"] if confident else []),
         *(f"ridge/{c}.npy" for c in coefficients),
+        *(f"ridge/bag/{c}.npy" for c in ("buckets", "coef", "intercept")),
     }
     manifest = manifest_of(path)
-    assert manifest["ridge"] == {}
+    assert manifest["ridge"].keys() == {"bag"}
+    assert manifest["ridge"]["bag"].keys() == {"weight", "penalty"}
     assert (manifest["database"] is None) == confident
     own = {"max_loss": 0.01} if confident else {"readout": "ridge"}
     settled = {"budget": 0.5} | own
@@ -772,9 +774,12 @@ def test_a_file_of_words_read_by_confidence_is_refused(cls: Any) -> None:
         cls.load(DATA / "format-1-words-by-confidence.skraee")
 
 
-def test_a_file_of_format_2_answers_as_it_did(tmp_path: Path) -> None:
-    told = json.loads((DATA / "format-2.json").read_text(encoding="utf-8"))
-    clf = EarlyExitClassifier.load(DATA / "format-2-confidence.skraee")
+@pytest.mark.parametrize("number", [2, 3])
+def test_a_file_of_an_older_format_answers_as_it_did(
+    number: int, tmp_path: Path
+) -> None:
+    told = json.loads((DATA / f"format-{number}.json").read_text(encoding="utf-8"))
+    clf = EarlyExitClassifier.load(DATA / f"format-{number}-confidence.skraee")
     for again in range(2):
         proba, exits = clf.predict_proba(told["texts"], return_exit_layers=True)
         np.testing.assert_allclose(proba, told["proba"], atol=1e-4)

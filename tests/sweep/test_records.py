@@ -61,7 +61,8 @@ def test_name_of_a_sweep_is_what_it_was(settings: dict[str, Any], name: str) -> 
     kept = records(**settings)
     is_cut = np.array([False])
     if settings:
-        kept.write_states(SAMPLES, np.zeros((1, 3, 1, 4), np.float32), is_cut)
+        states, bag = np.zeros((1, 3, 1, 4), np.float32), np.zeros(2, np.uint16)
+        kept.write_states(SAMPLES, states, is_cut, [bag])
         assert [found.hex() for found in kept.names_of_states(SAMPLES)] == [name]
     else:
         kept.write_logits(SAMPLES, [7], np.zeros((1, 3, 1), np.float32), is_cut)
