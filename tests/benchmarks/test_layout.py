@@ -8,7 +8,15 @@ from pathlib import Path
 from tests.support.architecture import Module, Package
 
 BENCHMARKS = Package(Path(__file__).parents[2] / "benchmarks")
-COMMANDS = ("accuracy", "backbones", "long_texts", "max_loss", "paper", "speed")
+COMMANDS = (
+    "accuracy",
+    "backbones",
+    "long_texts",
+    "max_loss",
+    "paper",
+    "readouts",
+    "speed",
+)
 PUBLIC = {"skraee", "skraee.baselines", "skraee.demo", "skraee.inspection"}
 # One measures below the public names, one goes on where a fit could not.
 BELOW = {
@@ -16,6 +24,7 @@ BELOW = {
     "benchmarks.speed.loading",
     "benchmarks.long_texts",
     "benchmarks.max_loss",
+    "benchmarks.readouts",
     "benchmarks.paper.order",
 }
 
