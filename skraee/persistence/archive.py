@@ -26,7 +26,7 @@ from skraee.text.files import replacing
 from skraee.versions import installed
 
 #: Number of the format that `write` writes, and the newest that `read` reads.
-FORMAT = 3
+FORMAT = 4
 
 Arrays = dict[str, npt.NDArray[Any]]
 Manifest = dict[str, Any]

@@ -1,6 +1,6 @@
 """Fitted estimators as files that hold no code.
 
-The file of format 3 is a ZIP (:mod:`skraee.persistence.archive`) with these members:
+The file of format 4 is a ZIP (:mod:`skraee.persistence.archive`) with these members:
 
 ===========================  ========================================================
 ``manifest.json``            everything below that is no array, by these names
@@ -10,6 +10,8 @@ The file of format 3 is a ZIP (:mod:`skraee.persistence.archive`) with these mem
 ``ridge/*.npy``              the closed-form readout: ``coef``, ``intercept``,
                              ``weight``, ``inverse_temperature``, ``penalty`` and
                              ``parts``
+``calibration/*.npy``        with ``calibrate=True``: ``temperatures`` and, where more
+                             texts may come, the ``logits`` that they were fitted on
 ``texts/*.npy``              of the texts of fit the ``records`` under which the store
                              has their states, and class ``codes`` without a database
 ``database/*.npy``           ``keys``, ``proba``, ``labels`` and, where not all texts
@@ -37,7 +39,7 @@ The manifest has these entries:
     text: states, keys.
 ``setting``
     Parameters that cannot change after fit.
-``database``, ``standardizer``, ``ridge``
+``database``, ``standardizer``, ``ridge``, ``calibration``
     Their settings; null where there is none.
 ``probes``
     The sentences. Each file brings its own, so they may change at any time.

@@ -12,6 +12,7 @@ from skraee.backbone.handle import Backbone
 from skraee.estimator.fitted import Fitted, FittedByConfidence, FittedByNeighbors
 from skraee.persistence.archive import Arrays, Manifest
 from skraee.persistence.plain_values import from_plain, to_plain
+from skraee.readout.calibration import Calibration
 from skraee.readout.ridge import RidgeReadout
 from skraee.retrieval.database import Database
 from skraee.retrieval.standardizer import Standardizer
@@ -24,6 +25,7 @@ _PARTS: dict[str, type] = {
     "database": Database,
     "standardizer": Standardizer,
     "ridge": RidgeReadout,
+    "calibration": Calibration,
 }
 
 # Arrays of what fit left itself.

@@ -52,6 +52,8 @@ def upgraded(
         manifest, arrays = _from_1(manifest, arrays, path)
     if manifest["skraee_format"] <= 2 and manifest["ridge"] is not None:
         arrays = _from_2(arrays)
+    if manifest["skraee_format"] <= 3:
+        manifest = _from_3(manifest)
     if manifest["estimator"] == "EarlyExitClassifier":
         manifest = _with_max_loss(manifest)
     # All texts were cut before there was a parameter that says so.
@@ -77,6 +79,14 @@ def _with_max_loss(manifest: Manifest) -> Manifest:
         "attributes": {"threshold_": _THRESHOLD, "max_exit_": attributes["n_layers_"]}
         | attributes,
     }
+
+
+def _from_3(manifest: Manifest) -> Manifest:
+    """In format 3 no temperatures were fitted for label words."""
+    setting = manifest["setting"]
+    if "readout" in setting:
+        setting = {"calibrate": False} | setting
+    return manifest | {"calibration": None, "setting": setting}
 
 
 def _from_2(arrays: Arrays) -> Arrays:

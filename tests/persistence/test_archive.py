@@ -175,8 +175,8 @@ def test_a_compressed_member_is_refused(file: Path) -> None:
 
 
 def test_a_newer_format_names_its_version_and_the_update(file: Path) -> None:
-    change_manifest(file, skraee_format=4, versions={"skraee": "3.1"})
-    message = r"has format 4, written by skraee 3\.1.*pip install --upgrade"
+    change_manifest(file, skraee_format=5, versions={"skraee": "3.1"})
+    message = r"has format 5, written by skraee 3\.1.*pip install --upgrade"
     with pytest.raises(FileFormatError, match=message):
         archive.read(file)
 

@@ -642,13 +642,13 @@ def test_layout_is_that_of_the_format(path: Path) -> None:
         *("standardizer/mean.npy", "standardizer/variance.npy"),
     }
     manifest = manifest_of(path)
-    assert manifest["skraee_format"] == 3
+    assert manifest["skraee_format"] == 4
     assert set(manifest) == {
         *("skraee_format", "versions", "estimator", "parameters", "attributes"),
         *("backbone", "sweep", "database", "standardizer", "probes", "members"),
-        *("setting", "ridge"),
+        *("setting", "ridge", "calibration"),
     }
-    assert manifest["ridge"] is None
+    assert manifest["ridge"] is manifest["calibration"] is None
     hashes = {"fingerprint", "tokenizer_hash", "config_hash"}
     shared = ("attributes", "backbone", "sweep", "database", "standardizer")
     entries = {name: set(manifest[name]) for name in shared}
@@ -667,7 +667,7 @@ def test_layout_is_that_of_the_format(path: Path) -> None:
     }
     # What a file holds of these stands in persistence/parts.py by name.
     shared = {"sweep_settings", "token_ids", "setting", "ridge", "records"}
-    shared |= {"attributes"}
+    shared |= {"attributes", "calibration"}
     assert {f.name for f in fields(FittedByConfidence)} == {*shared, "codes"}
     assert {f.name for f in fields(FittedByNeighbors)} == {
         *(*shared, "database", "standardizer")
@@ -700,13 +700,30 @@ def test_layout_of_what_the_closed_form_adds(exit_by: str, path: Path) -> None:
     manifest = manifest_of(path)
     assert manifest["ridge"] == {}
     assert (manifest["database"] is None) == confident
-    own = {"max_loss": 0.01} if confident else {"readout": "ridge"}
+    own = {"readout": "ridge", "calibrate": False}
+    if confident:
+        own = {"max_loss": 0.01}
     settled = {"budget": 0.5} | own
     assert manifest["setting"] == settled
     assert manifest["attributes"].keys() == {
         *("n_layers_", "n_samples_fit_"),
         *(("threshold_", "max_exit_", "exit_report_") if confident else ("lambda_",)),
     }
+
+
+@pytest.mark.parametrize("database", ["all", "correct"])
+def test_layout_of_what_temperatures_add(database: Any, path: Path) -> None:
+    raee(calibrate=True, database=database).fit(X, Y).save(path)
+    _, arrays = archive.read(path)
+    kept = {"calibration/logits"} if database == "all" else set()
+    assert {name for name in arrays if name.startswith("calibration/")} == {
+        "calibration/temperatures",
+        *kept,
+    }
+    assert "attributes/temperatures_" in arrays
+    manifest = manifest_of(path)
+    assert manifest["calibration"] == ({} if kept else {"logits": None})
+    assert manifest["setting"]["calibrate"] is True
 
 
 # Files of earlier formats
@@ -782,6 +799,26 @@ def test_a_file_of_format_2_answers_as_it_did(tmp_path: Path) -> None:
         if not again:
             clf.save(tmp_path / "clf")
             clf = EarlyExitClassifier.load(tmp_path / "clf")
+
+
+def test_a_file_of_format_3_answers_as_it_did_and_takes_more_texts(
+    tmp_path: Path,
+) -> None:
+    told = json.loads((DATA / "format-3.json").read_text(encoding="utf-8"))
+    clf = RAEEClassifier.load(DATA / "format-3-votes.skraee")
+    assert clf.calibrate is False
+    for again in range(2):
+        proba, exits = clf.predict_proba(told["texts"], return_exit_layers=True)
+        np.testing.assert_allclose(proba, told["proba"], atol=1e-4)
+        assert exits.tolist() == told["exits"]
+        if not again:
+            clf.save(tmp_path / "clf")
+            clf = RAEEClassifier.load(tmp_path / "clf")
+    whole = raee(k=3, index="exact").fit(X, Y)
+    clf.partial_fit(X[24:], Y[24:])
+    np.testing.assert_allclose(
+        clf.predict_proba(X_NEW), whole.predict_proba(X_NEW), atol=1e-4
+    )
 
 
 @pytest.mark.parametrize("given", [{"threshold": 0.9}, {"budget": 0.5}])
