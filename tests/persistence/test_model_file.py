@@ -856,43 +856,36 @@ def test_the_file_is_no_larger_than_that_of_joblib(tmp_path: Path) -> None:
     assert ours < 1.02 * theirs + 5000
 
 
-SAVE = """
-import numpy as np
-from skraee import RAEEClassifier, toy
-clf = RAEEClassifier("model", "{text} it was {mask}.", label_words=toy.LABEL_WORDS,
-                     encoder="encoder", k=5).fit(*toy.reviews(60))
-clf.save("clf.skraee")
-"""
-ANSWER = """
-proba, exits = clf.predict_proba(toy.reviews(30, seed=1)[0], return_exit_layers=True)
-np.savez("answers.npz", proba=proba, exits=exits)
-"""
 LOAD = """
 import sys
 import numpy as np
 from skraee import RAEEClassifier, toy
 clf = RAEEClassifier.load(sys.argv[1])
+proba, exits = clf.predict_proba(toy.reviews(30, seed=1)[0], return_exit_layers=True)
+np.savez("answers.npz", proba=proba, exits=exits)
 """
 
 
 def test_another_process_in_another_folder_answers_the_same(
-    tmp_path: Path, folder: Path, encoder_folder: Path
+    tmp_path: Path,
+    folder: Path,
+    encoder_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
+    monkeypatch.chdir(tmp_path)
+    clf = raee(backbone="model", encoder="encoder", memory="process").fit(X, Y)
+    clf.save("clf.skraee")
+    proba, exits = clf.predict_proba(X_NEW, return_exit_layers=True)
+    assert len(set(exits)) > 1
     python = [sys.executable, "-W", "error::UserWarning:skraee", "-c"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    settings: dict[str, Any] = {"check": True, "env": environment}
-    subprocess.run([*python, SAVE + ANSWER], cwd=tmp_path, **settings)
-    file = "../clf.skraee"
-    subprocess.run([*python, LOAD + ANSWER, file], cwd=elsewhere, **settings)
-    with (
-        np.load(tmp_path / "answers.npz") as expected,
-        np.load(elsewhere / "answers.npz") as found,
-    ):
-        for name in ("proba", "exits"):
-            np.testing.assert_array_equal(found[name], expected[name], strict=True)
-        assert len(set(expected["exits"])) > 1
+    command = [*python, LOAD, "../clf.skraee"]
+    subprocess.run(command, cwd=elsewhere, check=True, env=environment)
+    with np.load(elsewhere / "answers.npz") as found:
+        np.testing.assert_array_equal(found["proba"], proba, strict=True)
+        np.testing.assert_array_equal(found["exits"], exits, strict=True)
 
 
 @pytest.mark.parametrize(
