@@ -29,7 +29,13 @@ from skraee.estimator.base import EarlyExitBase
 from skraee.estimator.checks import check_integer
 from skraee.estimator.contract import Arrays, gathered
 from skraee.estimator.fitted import FittedByNeighbors
-from skraee.estimator.learning import Lesson, SolvedReadout, solve_readout
+from skraee.estimator.learning import (
+    Lesson,
+    Reading,
+    calibrate_words,
+    read_words,
+    solve_readout,
+)
 from skraee.estimator.predictions import keys as keys_of
 from skraee.estimator.progress import fit_progress, with_callbacks
 from skraee.exits.budget import within_budget
@@ -103,6 +109,14 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
         model's own head, as the paper does. "ridge" solves small linear maps for
         every depth, in closed form: far more accurate from about a hundred texts on,
         needs no label words, and works with backbones that have no head.
+    calibrate : bool, default=False
+        Whether the label words' logits of each depth are divided by a temperature of
+        its own, so that probabilities can be believed. `fit` finds it for the least
+        log-loss on the labelled texts themselves, not on others: one number per depth
+        leaves little to overfit, and it is held near 1 where texts are few. The order
+        of the classes stays at every depth; votes, `tau` and `budget` go by the new
+        probabilities, so exits change. Set it where you use the probabilities, and
+        choose `tau` anew. The paper divides by nothing; "ridge" is calibrated without.
     class_weight : None, "balanced" or dict, default=None
         Weights of the texts wherever something is solved or chosen by leave-one-out:
         the ridge readout, temperatures, what a `budget` allows, k and tau of
@@ -183,6 +197,9 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
         left out.
     cost_ : ndarray of shape (m + 1,)
         Counted share of a full pass at each depth.
+    temperatures_ : ndarray of shape (m + 1,)
+        With `calibrate`: what the logits of each depth are divided by; above 1 where
+        the model is too sure of itself.
     lambda_ : float
         With a `budget`: the probability of the right class that a full pass must gain.
 
@@ -208,6 +225,7 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
     """
 
     lambda_: float
+    temperatures_: Float64Array
     _fitted: FittedByNeighbors
 
     def __init__(
@@ -220,6 +238,7 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
         label_words: LabelWords = None,
         encoder: Any = None,
         readout: Literal["lm_head", "ridge"] = "lm_head",
+        calibrate: bool = False,
         class_weight: Literal["balanced"] | Mapping[Any, float] | None = None,
         budget: float | None = None,
         below_tau: Literal["top3", "skip"] = "top3",
@@ -245,6 +264,7 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
         self.label_words = label_words
         self.encoder = encoder
         self.readout = readout
+        self.calibrate = calibrate
         self.class_weight = class_weight
         self.budget = budget
         self.below_tau = below_tau
@@ -287,7 +307,8 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
         Warns
         -----
         UserWarning
-            If `tau` or `below_tau` was changed and a `budget` decides in its place.
+            If `tau` or `below_tau` was changed and a `budget` decides in its place, or
+            `calibrate` was and the readout is "ridge".
         InputWarning
             If texts are empty, there is one class only, or label words are read by
             the first of several tokens; once each.
@@ -305,11 +326,11 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
     def _learn(self, lesson: Lesson) -> Self:
         """Read the sweep, store it with its keys and labels, choose within a budget."""
         weights = lesson.weights(self.class_weight)
-        proba, solved = self._read(lesson, weights)
-        fitted = self._store(lesson, proba, solved)
+        reading = self._read(lesson, weights)
+        fitted = self._store(lesson, reading)
         costs = depth_costs(lesson.sweeper.backbone)
         known = NeighborEvidence(
-            proba=proba,
+            proba=reading.proba,
             codes=lesson.codes,
             classes=lesson.classes,
             weights=weights,
@@ -319,27 +340,20 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
         )
         k, chosen = self._choose(known)
         fitted.database.build_index(k)
-        return self._learned(lesson, fitted, proba, costs, **chosen)
+        if reading.calibration is not None:
+            chosen["temperatures_"] = reading.calibration.temperatures
+        return self._learned(lesson, fitted, reading.proba, costs, **chosen)
 
-    def _read(
-        self, lesson: Lesson, weights: Float64Array
-    ) -> tuple[Float32Array, SolvedReadout | None]:
-        """Return the probabilities (n, m + 1, C) of all texts, and what reads them."""
+    def _read(self, lesson: Lesson, weights: Float64Array) -> Reading:
+        """Return how texts are read, and the probabilities of all of them."""
         if self.readout == "ridge":
             shared = self.memory is not None
-            solved = solve_readout(lesson, weights, self._seed(), shared=shared)
-            return solved.proba, solved
-        proba = lesson.sweep.proba(lesson.words.ids)
-        if lesson.before is not None:
-            proba = np.concatenate([lesson.before.database.proba, proba])
-        return proba, None
+            return solve_readout(lesson, weights, self._seed(), shared=shared)
+        if not self.calibrate:
+            return read_words(lesson)
+        return calibrate_words(lesson, weights, keep_logits=self.database == "all")
 
-    def _store(
-        self,
-        lesson: Lesson,
-        proba: Float32Array,
-        solved: SolvedReadout | None,
-    ) -> FittedByNeighbors:
+    def _store(self, lesson: Lesson, reading: Reading) -> FittedByNeighbors:
         """Return the database of all texts, and how they are read."""
         keys, standardizer = lesson.sweep.keys, None
         if lesson.sweeper.key_depth is not None:
@@ -347,7 +361,7 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
             keys = standardizer(keys)
         database = Database.build(
             keys,
-            proba[-len(lesson.sweep) :],
+            reading.proba[-len(lesson.sweep) :],
             lesson.new_codes,
             keep=self.database,
             metric=self.metric,
@@ -360,15 +374,16 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
             sweep_settings=lesson.sweeper.settings,
             setting=self._setting(),
             token_ids=lesson.words.ids,
-            ridge=None if solved is None else solved.ridge,
-            records=None if solved is None else solved.records,
+            ridge=reading.ridge,
+            records=reading.records,
+            calibration=reading.calibration,
             database=database,
             standardizer=standardizer,
         )
         if lesson.before is None:
             return fitted
         joined: FittedByNeighbors = lesson.before.joined(
-            fitted, self.n_samples_fit_, proba
+            fitted, self.n_samples_fit_, reading.proba
         )
         return joined
 
@@ -596,12 +611,12 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
         return sweeper.with_encoder(fit_encoder(sweeper.encoder, joined(samples)))
 
     def _refuse_forgetful_database(self) -> None:
-        needs_all = self.readout == "ridge" or self._has_budget()
+        needs_all = self.readout == "ridge" or self.calibrate or self._has_budget()
         if needs_all and self.database == "correct":
             raise ValueError(
                 "database='correct' keeps nothing of the texts that the full depth "
-                "answers wrongly, and readout='ridge' or a budget needs all of them; "
-                "call fit on all texts."
+                "answers wrongly, and readout='ridge', calibrate=True or a budget "
+                "needs all of them; call fit on all texts."
             )
 
     def _texts_of_fit(self, texts: Any) -> list[str]:
@@ -623,7 +638,11 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
         return self.budget is not None
 
     def _setting(self) -> dict[str, Any]:
-        return {"readout": self.readout, "budget": self.budget}
+        return {
+            "readout": self.readout,
+            "calibrate": self.calibrate,
+            "budget": self.budget,
+        }
 
     def _seed(self) -> int | np.random.RandomState:
         return 0 if self.random_state is None else self.random_state

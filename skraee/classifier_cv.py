@@ -67,10 +67,11 @@ class RAEEClassifierCV(RAEEClassifier):
         probabilities. A scorer that you name counts texts as it does anywhere. It is
         given an estimator with `predict`, `predict_proba` and `classes_`, and
         probabilities in the place of the texts.
-    label_words, encoder, readout, class_weight, below_tau : object
+    label_words, encoder, readout, calibrate, class_weight, below_tau : object
         As in :class:`RAEEClassifier`. The exits left out are exact for keys that do
         not depend on other texts. A scikit-learn transformer is fitted, and the states
-        of an int are standardised, once with all texts.
+        of an int are standardised, once with all texts; so are the temperatures of
+        `calibrate`.
     min_exit, database, metric, index, max_length, long_texts : object
         As in :class:`RAEEClassifier`. With ``database="correct"`` only stored texts
         are neighbours, but all texts are judged.
@@ -95,7 +96,7 @@ class RAEEClassifierCV(RAEEClassifier):
         meaning here: `params`, `param_k`, `param_tau` or `param_budget`,
         `mean_test_score` (the leave-one-out score) and `rank_test_score`; and
         `mean_exit_layer`.
-    classes_, n_layers_, n_samples_fit_, layer_scores_, cost_, lambda_
+    classes_, n_layers_, n_samples_fit_, layer_scores_, cost_, temperatures_, lambda_
         As in :class:`RAEEClassifier`.
 
     See Also
@@ -127,6 +128,7 @@ class RAEEClassifierCV(RAEEClassifier):
         label_words: LabelWords = None,
         encoder: Any = None,
         readout: Literal["lm_head", "ridge"] = "lm_head",
+        calibrate: bool = False,
         class_weight: Literal["balanced"] | Mapping[Any, float] | None = None,
         below_tau: Literal["top3", "skip"] = "top3",
         min_exit: int = 0,
@@ -153,6 +155,7 @@ class RAEEClassifierCV(RAEEClassifier):
         self.label_words = label_words
         self.encoder = encoder
         self.readout = readout
+        self.calibrate = calibrate
         self.class_weight = class_weight
         self.below_tau = below_tau
         self.min_exit = min_exit
@@ -209,6 +212,7 @@ class RAEEClassifierCV(RAEEClassifier):
     def _setting(self) -> dict[str, Any]:
         return {
             "readout": self.readout,
+            "calibrate": self.calibrate,
             "budgets": None if self.budgets is None else list(self.budgets),
         }
 

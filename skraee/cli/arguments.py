@@ -18,7 +18,7 @@ _TRUST = (
 )
 
 # Options of `fit` that only one kind of exit has; None where they are not given.
-OF_RETRIEVAL = {"label_words", "readout", "k", "tau", "encoder"}
+OF_RETRIEVAL = {"label_words", "readout", "calibrate", "k", "tau", "encoder"}
 OF_CONFIDENCE = {"threshold", "max_loss"}
 
 _LABEL_WORDS: Options = {
@@ -95,6 +95,12 @@ _FIT: Options = {
         "words, or a linear readout of each layer, solved in closed form, which is far "
         "more accurate from some hundred texts on (lm_head); with --exit-by "
         "confidence it is ridge",
+    },
+    "--calibrate": {
+        "action": "store_true",
+        "default": None,
+        "help": "divide the label words' logits of each layer by a temperature fitted "
+        "on the texts, so that probabilities can be believed, with --exit-by retrieval",
     },
     "--exit-by": {
         "choices": ["retrieval", "confidence"],

@@ -341,7 +341,7 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
         self._check_parameters()
         signature = inspect.signature(type(self)).parameters
         defaults = {name: one.default for name, one in signature.items()}
-        if unused := unused_settings(self.get_params(deep=False), defaults):
+        for unused in unused_settings(self.get_params(deep=False), defaults):
             warn_user(unused, UserWarning)
 
     def _open_with(self, settings: SweepSettings) -> Sweeper:

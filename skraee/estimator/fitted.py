@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from skraee.engine.head import final_norms, label_head
+from skraee.engine.run import Run
 from skraee.engine.scorer import LabelScorer, Scorer
 from skraee.engine.states import States
+from skraee.readout.calibration import Calibration
 from skraee.readout.ridge import RidgeReadout
 from skraee.readout.scorers import RidgeScorer
 from skraee.retrieval.database import Database
@@ -76,10 +78,13 @@ class Fitted(FittedTexts):
         Reads the classes; without one the model's own head does.
     records : ndarray of uint8 of shape (n, 20) or None
         Where the store has the training texts' states.
+    calibration : Calibration or None
+        What the head's logits are divided by; None for nothing.
     """
 
     ridge: RidgeReadout | None = None
     records: npt.NDArray[np.uint8] | None = None
+    calibration: Calibration | None = None
 
     def scores(
         self, depths: npt.NDArray[Any], bags: TokenBags | None = None
@@ -97,10 +102,18 @@ class Fitted(FittedTexts):
         -------
         scores : ndarray of shape (n, m + 1, C), float32
         """
-        return depths if self.ridge is None else self.ridge.scores(depths, bags)
+        if self.ridge is not None:
+            return self.ridge.scores(depths, bags)
+        return depths if self.calibration is None else self.calibration.scores(depths)
+
+    def calibrated(self, run: Run) -> Run:
+        """Return what came of a run by `scorer`, with the scores of `scores`."""
+        if self.calibration is None:
+            return run
+        return replace(run, scores=self.calibration.scores_at(run.scores, run.exits))
 
     def scorer(self, sweeper: Sweeper) -> Scorer:
-        """Return what scores texts while they run."""
+        """Return what scores texts while they run; `calibrated` comes after it."""
         if self.ridge is None:
             return LabelScorer(label_head(sweeper.backbone, self.token_ids))
         return RidgeScorer(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -12,9 +12,10 @@ import numpy.typing as npt
 from skraee.engine.lru_cache import LRUCache, content_hash
 from skraee.engine.states import States, room_for
 from skraee.estimator.fitted import Fitted
+from skraee.readout.calibration import Calibration
 from skraee.readout.ridge import RidgeReadout, fit_ridge
 from skraee.readout.weights import sample_weights
-from skraee.sweep.layer_sweep import LayerSweep, joined_bags
+from skraee.sweep.layer_sweep import LayerSweep, joined_bags, softmax
 from skraee.sweep.records import NAME_BYTES
 from skraee.sweep.state_kinds import n_on_trial
 from skraee.sweep.sweeper import Sweeper
@@ -94,26 +95,66 @@ class Lesson:
 
 
 @dataclass(frozen=True, eq=False)
-class SolvedReadout:
-    """The closed-form readout, and what it says of the texts of fit.
+class Reading:
+    """How texts are read, and what that says of the texts of fit.
 
     Attributes
     ----------
-    ridge : RidgeReadout
     proba : ndarray of shape (n, m + 1, C)
-        Of every text at every depth, each left out.
+        Of every text at every depth; where a readout was solved, each left out.
+    ridge : RidgeReadout or None
+        The closed-form readout.
     records : ndarray of uint8 of shape (n, 20) or None
         Where the store has the texts' states.
+    calibration : Calibration or None
+        What label words' logits are divided by.
     """
 
-    ridge: RidgeReadout
     proba: Float32Array
-    records: npt.NDArray[np.uint8] | None
+    ridge: RidgeReadout | None = None
+    records: npt.NDArray[np.uint8] | None = None
+    calibration: Calibration | None = None
+
+
+def read_words(lesson: Lesson) -> Reading:
+    """Read label words as the model says them.
+
+    Parameters
+    ----------
+    lesson : Lesson
+    """
+    proba = lesson.sweep.proba(lesson.words.ids)
+    if lesson.before is not None:
+        proba = np.concatenate([lesson.before.database.proba, proba])
+    return Reading(proba)
+
+
+def calibrate_words(
+    lesson: Lesson, weights: Float64Array, *, keep_logits: bool
+) -> Reading:
+    """Read label words at a temperature for each depth, fitted on all texts.
+
+    Parameters
+    ----------
+    lesson : Lesson
+    weights : ndarray of shape (n,)
+        Of all texts.
+    keep_logits : bool
+        Whether the temperatures can be fitted again with more texts.
+    """
+    logits = lesson.sweep.logits_of(lesson.words.ids)
+    if lesson.before is not None:
+        logits = np.concatenate([lesson.before.calibration.logits, logits])
+    calibration = Calibration.fit(logits, lesson.codes, weights)
+    proba = softmax(calibration.scores(logits))
+    if not keep_logits:
+        calibration = replace(calibration, logits=None)
+    return Reading(proba, calibration=calibration)
 
 
 def solve_readout(
     lesson: Lesson, weights: Float64Array, seed: Any, *, shared: bool
-) -> SolvedReadout:
+) -> Reading:
     """Solve every depth, with the states of earlier texts from the store.
 
     Parameters
@@ -136,7 +177,7 @@ def solve_readout(
         ridge, proba = _solved.get((*arrays, n_classes, seed, bags is None), solve)
     else:
         ridge, proba = solve()
-    return SolvedReadout(ridge, proba, records)
+    return Reading(proba, ridge, records)
 
 
 def _known_of_texts(

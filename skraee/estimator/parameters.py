@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -60,12 +60,11 @@ def check_parameters(given: Mapping[str, Any]) -> None:
             check_choice(name, given[name], allowed)
 
 
-def unused_settings(
-    given: Mapping[str, Any], defaults: Mapping[str, Any]
-) -> str | None:
-    """Say which setting was changed although another decides in its place.
+def unused_settings(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[str]:
+    """Say which settings were changed although another makes them useless.
 
-    A budget decides in the place of all others, a threshold in that of a loss.
+    A budget decides in the place of all others, a threshold in that of a loss, and a
+    closed-form readout has temperatures of its own.
 
     Parameters
     ----------
@@ -74,27 +73,34 @@ def unused_settings(
 
     Returns
     -------
-    str or None
+    list of str
         What to warn of.
     """
+    told = []
+    for cause, does, others in _causes(given):
+        changed = [
+            f"{name}={given[name]!r}"
+            for name in others
+            if name in given and given[name] != defaults[name]
+        ]
+        if changed:
+            told.append(
+                f"{' and '.join(changed)} {'is' if len(changed) == 1 else 'are'} not "
+                f"used: {cause} {does}; leave one of them at its default."
+            )
+    return told
+
+
+def _causes(given: Mapping[str, Any]) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Yield what makes others useless, by what, and the names of these."""
     if given.get("budget") is not None:
-        decides = f"budget={given['budget']}"
-        others: tuple[str, ...] = ("tau", "below_tau", "threshold", "max_loss")
+        others = ("tau", "below_tau", "threshold", "max_loss")
+        yield f"budget={given['budget']}", "decides about exits", others
     elif given.get("threshold") is not None:
-        decides, others = f"threshold={given['threshold']}", ("max_loss",)
-    else:
-        return None
-    changed = [
-        f"{name}={given[name]!r}"
-        for name in others
-        if name in given and given[name] != defaults[name]
-    ]
-    if not changed:
-        return None
-    return (
-        f"{' and '.join(changed)} {'is' if len(changed) == 1 else 'are'} not used: "
-        f"{decides} decides about exits; leave one of them at its default."
-    )
+        cause = f"threshold={given['threshold']}"
+        yield cause, "decides about exits", ("max_loss",)
+    if given.get("readout") == "ridge":
+        yield "readout='ridge'", "is calibrated by itself", ("calibrate",)
 
 
 def _check_ks(name: str, values: Any) -> None:
@@ -167,6 +173,11 @@ def _check_random_state(name: str, value: Any) -> None:
         raise ValueError(f"{name} must lie between 0 and 2**32 - 1, got {value}.")
 
 
+def _check_flag(name: str, value: Any) -> None:
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {value!r}.")
+
+
 def _check_verbose(name: str, value: Any) -> None:
     if not isinstance(value, bool | np.bool_):
         check_integer(name, value, least=0)
@@ -187,6 +198,7 @@ _CHECKS: dict[str, Callable[[str, Any], object]] = {
     "min_exit": partial(check_integer, least=0),
     "max_length": check_length,
     "class_weight": _check_class_weight,
+    "calibrate": _check_flag,
     "batch_tokens": lambda _, tokens: check_batch_tokens(tokens, torch.device("cpu")),
     "compile": lambda _, compile: check_compile(compile),
     "device": lambda _, device: is_auto(device) or resolve_devices(device),

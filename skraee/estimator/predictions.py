@@ -106,4 +106,5 @@ class _Chunk:
         if self.policy.decide_at is None:
             made = sweeper.keys(self.chunk, rows, prompts)
         scorer = self.fitted.scorer(sweeper)
-        return sweeper.engine.run(prompts, self.policy, scorer, made, on_progress)
+        run = sweeper.engine.run(prompts, self.policy, scorer, made, on_progress)
+        return self.fitted.calibrated(run)

@@ -12,6 +12,8 @@ The file of format 4 is a ZIP (:mod:`skraee.persistence.archive`) with these mem
                              ``parts``
 ``ridge/bag/*.npy``          its part for the bag of tokens, where there is one:
                              ``buckets``, ``coef`` and ``intercept``
+``calibration/*.npy``        with ``calibrate=True``: ``temperatures`` and, where more
+                             texts may come, the ``logits`` that they were fitted on
 ``texts/*.npy``              of the texts of fit the ``records`` under which the store
                              has their states, and class ``codes`` without a database
 ``database/*.npy``           ``keys``, ``proba``, ``labels`` and, where not all texts
@@ -39,7 +41,7 @@ The manifest has these entries:
     text: states, keys.
 ``setting``
     Parameters that cannot change after fit.
-``database``, ``standardizer``, ``ridge``
+``database``, ``standardizer``, ``ridge``, ``calibration``
     Their settings; null where there is none.
 ``probes``
     The sentences. Each file brings its own, so they may change at any time.

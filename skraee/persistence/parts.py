@@ -13,6 +13,7 @@ from skraee.estimator.fitted import Fitted, FittedByConfidence, FittedByNeighbor
 from skraee.persistence.archive import Arrays, Manifest
 from skraee.persistence.plain_values import from_plain, to_plain
 from skraee.readout.bag_readout import BagReadout
+from skraee.readout.calibration import Calibration
 from skraee.readout.ridge import RidgeReadout
 from skraee.retrieval.database import Database
 from skraee.retrieval.standardizer import Standardizer
@@ -25,6 +26,7 @@ _PARTS: dict[str, type] = {
     "database": Database,
     "standardizer": Standardizer,
     "ridge": RidgeReadout,
+    "calibration": Calibration,
 }
 
 # Fields of parts that are dataclasses themselves.

@@ -52,9 +52,8 @@ def upgraded(
         manifest, arrays = _from_1(manifest, arrays, path)
     if manifest["skraee_format"] <= 2 and manifest["ridge"] is not None:
         arrays = _from_2(arrays)
-    if manifest["skraee_format"] <= 3 and manifest["ridge"] is not None:
-        # The tokens by themselves had no say.
-        manifest = manifest | {"ridge": manifest["ridge"] | {"bag": None}}
+    if manifest["skraee_format"] <= 3:
+        manifest = _from_3(manifest)
     if manifest["estimator"] == "EarlyExitClassifier":
         manifest = _with_max_loss(manifest)
     # All texts were cut before there was a parameter that says so.
@@ -79,6 +78,19 @@ def _with_max_loss(manifest: Manifest) -> Manifest:
         "setting": manifest["setting"] | {"max_loss": _MAX_LOSS},
         "attributes": {"threshold_": _THRESHOLD, "max_exit_": attributes["n_layers_"]}
         | attributes,
+    }
+
+
+def _from_3(manifest: Manifest) -> Manifest:
+    """In format 3 label words had no temperatures, and a text's tokens no say."""
+    ridge = manifest["ridge"]
+    setting = manifest["setting"]
+    if "readout" in setting:
+        setting = {"calibrate": False} | setting
+    return manifest | {
+        "calibration": None,
+        "ridge": None if ridge is None else {"bag": None} | ridge,
+        "setting": setting,
     }
 
 

@@ -76,6 +76,25 @@ class LayerSweep:
         ValueError
             If the sweep was made without one of the words.
         """
+        return softmax(self.logits_of(token_ids))
+
+    def logits_of(self, token_ids: Sequence[int]) -> Float32Array:
+        """Return the logits of some of the words.
+
+        Parameters
+        ----------
+        token_ids : sequence of C int
+            The classes' tokens, in the order of the classes.
+
+        Returns
+        -------
+        logits : ndarray of shape (n, m + 1, C), float32
+
+        Raises
+        ------
+        ValueError
+            If the sweep was made without one of the words.
+        """
         column = {token: i for i, token in enumerate(self.token_ids)}
         missing = [token for token in token_ids if token not in column]
         if missing:
@@ -83,7 +102,7 @@ class LayerSweep:
                 f"the sweep holds no logits for the label-word tokens {missing}; "
                 "sweep again with label words for all classes of y."
             )
-        return softmax(self.logits[:, :, [column[t] for t in token_ids]])
+        return self.logits[:, :, [column[t] for t in token_ids]]
 
     @classmethod
     def concatenate(cls, parts: Sequence[LayerSweep]) -> Self:

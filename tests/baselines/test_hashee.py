@@ -219,7 +219,7 @@ def test_last_readout_has_the_best_penalty_and_temperature_of_texts_left_out() -
         right = np.where(codes[:, None] == [0, 1], 1.0, -1.0)
         errors[penalty] = ((scores[penalty] - right) ** 2).sum()
     best = min(errors, key=lambda penalty: errors[penalty])
-    factors = np.exp(np.linspace(-7, 7, 4001))
+    factors = np.exp(np.linspace(-7, 7, 801))  # steps of 1.8 %
     losses = [log_loss(codes, soft(torch.tensor(f * scores[best]))) for f in factors]
     targets = np.where(codes[:, None] == [0, 1], 1.0, -1.0)
     ridge = Ridge(alpha=best).fit(standard, targets)

@@ -118,10 +118,12 @@ def test_fit_options_reach_the_classifier(train, backbone, tmp_path):
         "balanced",
         "--long-texts",
         "mean",
+        "--calibrate",
     ]
     assert fit(train, backbone, *more) == 0
     clf = joblib.load(tmp_path / "model.joblib")
     options = {"k": 5, "tau": 0.5, "encoder": 2, "min_exit": 1, "dtype": "float32"}
+    options |= {"calibrate": True}
     assert options.items() <= clf.get_params().items()
     assert (clf.class_weight, clf.long_texts) == ("balanced", "mean")
 
@@ -148,10 +150,11 @@ def test_the_closed_form_within_a_budget_in_a_file_without_code(
 @pytest.mark.parametrize(
     ("exit_by", "option", "value"),
     [
-        ("retrieval", "--threshold", "0.8"),
-        ("confidence", "--tau", "0.8"),
-        ("confidence", "--readout", "lm_head"),
-        ("confidence", "--label-words", "negative=bad,positive=great"),
+        ("retrieval", "--threshold", ["0.8"]),
+        ("confidence", "--tau", ["0.8"]),
+        ("confidence", "--readout", ["lm_head"]),
+        ("confidence", "--calibrate", []),
+        ("confidence", "--label-words", ["negative=bad,positive=great"]),
     ],
 )
 def test_fit_refuses_an_option_of_the_other_kind_of_exit(
@@ -159,7 +162,7 @@ def test_fit_refuses_an_option_of_the_other_kind_of_exit(
 ):
     command = ["fit", str(train), "--backbone", str(backbone), "--template"]
     command += [toy.TEMPLATES["masked"], "-o", str(tmp_path / "model.skraee")]
-    assert main([*command, "--exit-by", exit_by, option, value]) == 2
+    assert main([*command, "--exit-by", exit_by, option, *value]) == 2
     told = capsys.readouterr().err
     assert f"with --exit-by {exit_by} there is no use for {option}; leave it" in told
 

@@ -116,6 +116,8 @@ RAEE: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"encoder": 1.5}, TypeError, "encoder must be None, a depth, .* got float"),
     ({"encoder": True}, TypeError, "encoder must be None, a depth, .* got bool"),
     ({"readout": "svm"}, ValueError, "readout must be one of 'lm_head', 'ridge'"),
+    ({"calibrate": "yes"}, TypeError, "calibrate must be True or False, got 'yes'"),
+    ({"calibrate": 1}, TypeError, "calibrate must be True or False, got 1"),
     ({"metric": np.array([1, 2])}, ValueError, r"metric must be one of .* got array"),
     ({"below_tau": "top5"}, ValueError, "below_tau must be one of"),
     ({"database": "some"}, ValueError, "database must be one of"),

@@ -646,9 +646,9 @@ def test_layout_is_that_of_the_format(path: Path) -> None:
     assert set(manifest) == {
         *("skraee_format", "versions", "estimator", "parameters", "attributes"),
         *("backbone", "sweep", "database", "standardizer", "probes", "members"),
-        *("setting", "ridge"),
+        *("setting", "ridge", "calibration"),
     }
-    assert manifest["ridge"] is None
+    assert manifest["ridge"] is manifest["calibration"] is None
     hashes = {"fingerprint", "tokenizer_hash", "config_hash"}
     shared = ("attributes", "backbone", "sweep", "database", "standardizer")
     entries = {name: set(manifest[name]) for name in shared}
@@ -667,7 +667,7 @@ def test_layout_is_that_of_the_format(path: Path) -> None:
     }
     # What a file holds of these stands in persistence/parts.py by name.
     shared = {"sweep_settings", "token_ids", "setting", "ridge", "records"}
-    shared |= {"attributes"}
+    shared |= {"attributes", "calibration"}
     assert {f.name for f in fields(FittedByConfidence)} == {*shared, "codes"}
     assert {f.name for f in fields(FittedByNeighbors)} == {
         *(*shared, "database", "standardizer")
@@ -702,13 +702,30 @@ def test_layout_of_what_the_closed_form_adds(exit_by: str, path: Path) -> None:
     assert manifest["ridge"].keys() == {"bag"}
     assert manifest["ridge"]["bag"].keys() == {"weight", "penalty"}
     assert (manifest["database"] is None) == confident
-    own = {"max_loss": 0.01} if confident else {"readout": "ridge"}
+    own = {"readout": "ridge", "calibrate": False}
+    if confident:
+        own = {"max_loss": 0.01}
     settled = {"budget": 0.5} | own
     assert manifest["setting"] == settled
     assert manifest["attributes"].keys() == {
         *("n_layers_", "n_samples_fit_"),
         *(("threshold_", "max_exit_", "exit_report_") if confident else ("lambda_",)),
     }
+
+
+@pytest.mark.parametrize("database", ["all", "correct"])
+def test_layout_of_what_temperatures_add(database: Any, path: Path) -> None:
+    raee(calibrate=True, database=database).fit(X, Y).save(path)
+    _, arrays = archive.read(path)
+    kept = {"calibration/logits"} if database == "all" else set()
+    assert {name for name in arrays if name.startswith("calibration/")} == {
+        "calibration/temperatures",
+        *kept,
+    }
+    assert "attributes/temperatures_" in arrays
+    manifest = manifest_of(path)
+    assert manifest["calibration"] == ({} if kept else {"logits": None})
+    assert manifest["setting"]["calibrate"] is True
 
 
 # Files of earlier formats
@@ -789,6 +806,26 @@ def test_a_file_of_an_older_format_answers_as_it_did(
             clf = EarlyExitClassifier.load(tmp_path / "clf")
 
 
+def test_a_file_of_format_3_answers_as_it_did_and_takes_more_texts(
+    tmp_path: Path,
+) -> None:
+    told = json.loads((DATA / "format-3-votes.json").read_text(encoding="utf-8"))
+    clf = RAEEClassifier.load(DATA / "format-3-votes.skraee")
+    assert clf.calibrate is False
+    for again in range(2):
+        proba, exits = clf.predict_proba(told["texts"], return_exit_layers=True)
+        np.testing.assert_allclose(proba, told["proba"], atol=1e-4)
+        assert exits.tolist() == told["exits"]
+        if not again:
+            clf.save(tmp_path / "clf")
+            clf = RAEEClassifier.load(tmp_path / "clf")
+    whole = raee(k=3, index="exact").fit(X, Y)
+    clf.partial_fit(X[24:], Y[24:])
+    np.testing.assert_allclose(
+        clf.predict_proba(X_NEW), whole.predict_proba(X_NEW), atol=1e-4
+    )
+
+
 @pytest.mark.parametrize("given", [{"threshold": 0.9}, {"budget": 0.5}])
 def test_a_file_from_before_max_loss_stops_where_it_did(
     given: dict[str, Any], path: Path
@@ -824,43 +861,36 @@ def test_the_file_is_no_larger_than_that_of_joblib(tmp_path: Path) -> None:
     assert ours < 1.02 * theirs + 5000
 
 
-SAVE = """
-import numpy as np
-from skraee import RAEEClassifier, toy
-clf = RAEEClassifier("model", "{text} it was {mask}.", label_words=toy.LABEL_WORDS,
-                     encoder="encoder", k=5).fit(*toy.reviews(60))
-clf.save("clf.skraee")
-"""
-ANSWER = """
-proba, exits = clf.predict_proba(toy.reviews(30, seed=1)[0], return_exit_layers=True)
-np.savez("answers.npz", proba=proba, exits=exits)
-"""
 LOAD = """
 import sys
 import numpy as np
 from skraee import RAEEClassifier, toy
 clf = RAEEClassifier.load(sys.argv[1])
+proba, exits = clf.predict_proba(toy.reviews(30, seed=1)[0], return_exit_layers=True)
+np.savez("answers.npz", proba=proba, exits=exits)
 """
 
 
 def test_another_process_in_another_folder_answers_the_same(
-    tmp_path: Path, folder: Path, encoder_folder: Path
+    tmp_path: Path,
+    folder: Path,
+    encoder_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
+    monkeypatch.chdir(tmp_path)
+    clf = raee(backbone="model", encoder="encoder", memory="process").fit(X, Y)
+    clf.save("clf.skraee")
+    proba, exits = clf.predict_proba(X_NEW, return_exit_layers=True)
+    assert len(set(exits)) > 1
     python = [sys.executable, "-W", "error::UserWarning:skraee", "-c"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    settings: dict[str, Any] = {"check": True, "env": environment}
-    subprocess.run([*python, SAVE + ANSWER], cwd=tmp_path, **settings)
-    file = "../clf.skraee"
-    subprocess.run([*python, LOAD + ANSWER, file], cwd=elsewhere, **settings)
-    with (
-        np.load(tmp_path / "answers.npz") as expected,
-        np.load(elsewhere / "answers.npz") as found,
-    ):
-        for name in ("proba", "exits"):
-            np.testing.assert_array_equal(found[name], expected[name], strict=True)
-        assert len(set(expected["exits"])) > 1
+    command = [*python, LOAD, "../clf.skraee"]
+    subprocess.run(command, cwd=elsewhere, check=True, env=environment)
+    with np.load(elsewhere / "answers.npz") as found:
+        np.testing.assert_array_equal(found["proba"], proba, strict=True)
+        np.testing.assert_array_equal(found["exits"], exits, strict=True)
 
 
 @pytest.mark.parametrize(

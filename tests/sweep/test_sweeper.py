@@ -168,12 +168,12 @@ def test_a_grid_of_25_with_5_folds_is_one_pass_and_6_indexes(
         f"25 candidates by 5 folds, encoder={encoder!r}: {rows['sweep']} of {n_texts} "
         f"texts swept once, {n_early} run once more",
     )
-    plain = GridSearchCV(classifier(encoder=encoder, memory=None), GRID, cv=5)
+    some = {name: [values[0], values[-1]] for name, values in GRID.items()}
+    plain = GridSearchCV(classifier(encoder=encoder, memory=None), some, cv=5)
     plain.fit(X, Y)
-    np.testing.assert_allclose(
-        search.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"]
-    )
-    assert rows["sweep"] > 100 * len(set(X))
+    scores = search.cv_results_["mean_test_score"].reshape(5, 5)[::4, ::4]
+    np.testing.assert_allclose(scores.ravel(), plain.cv_results_["mean_test_score"])
+    assert rows["sweep"] > 16 * len(set(X))
 
 
 def test_a_grid_over_templates_is_one_pass_each(rows: Counter[str]) -> None:
@@ -215,6 +215,7 @@ def test_a_fold_without_a_class_finds_the_sweeps_of_all_words(
     assert not rows
 
 
+@pytest.mark.filterwarnings("ignore:this cpu has no instructions")
 def test_records_differ_by_everything_they_depend_on(rows: Counter[str]) -> None:
     classifier().fit(X, Y)
     for other in (
@@ -246,8 +247,10 @@ def test_cross_val_score_with_workers_shares_a_folder(tmp_path: Path) -> None:
     assert len(FolderStore(tmp_path)) == 2 * len(set(X))  # a sweep and a key each
 
 
-def test_a_folder_serves_a_later_process(tmp_path: Path) -> None:
-    joblib.dump((classifier(memory=tmp_path / "kept"), X, Y), tmp_path / "job")
+def test_a_folder_serves_a_later_process(rows: Counter[str], tmp_path: Path) -> None:
+    clf = classifier(memory=tmp_path / "kept").fit(X, Y)
+    assert rows["sweep"] == len(set(X))
+    joblib.dump((clone(clf), X, Y), tmp_path / "job")
     script = (
         "import joblib\n"
         "from skraee.engine.engine import Engine\n"
@@ -257,12 +260,9 @@ def test_a_folder_serves_a_later_process(tmp_path: Path) -> None:
         "    return sweep(self, prompts, *args, **kwargs)\n"
         "Engine.sweep = counting\n"
         "clf, X, Y = joblib.load('job')\n"
-        "clf.fit(X, Y)\n"
+        "clf.fit([*X, 'a new text'], [*Y, Y[0]])\n"
         "print(sum(seen))\n"
     )
     run = [sys.executable, "-c", script]
-    found = [
-        subprocess.run(run, cwd=tmp_path, check=True, capture_output=True, text=True)
-        for _ in range(2)
-    ]
-    assert [int(done.stdout) for done in found] == [len(set(X)), 0]
+    done = subprocess.run(run, cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert int(done.stdout) == 1
