@@ -9,7 +9,7 @@ from benchmarks.pages import table
 from benchmarks.paper.figures import draw_latency
 from benchmarks.paper.methods import PEERS
 from benchmarks.paper.section import Section, average_of
-from benchmarks.paper.tables import TITLES, listed, number, span
+from benchmarks.paper.tables import TITLES, listed, number, span, system
 
 #: The rows of README's table.
 SYSTEMS = (
@@ -50,8 +50,8 @@ def table2(section: Section) -> str:
             if method in reported.scores:
                 values = dict(zip(TASKS, reported.scores[method], strict=True))
                 cells[0] = number(average_of(values, section.tasks))
-                cells[1] = number(reported.exits[method])
-            rows.append([f"*{title}: {TITLES[method]}*", *cells])
+                cells[1] = number(reported.exits.get(method))
+            rows.append([f"*{title}: {system(method)}*", *cells])
     return table(["method", "accuracy", "exit", *LATENCY_HEAD], rows) + timing(section)
 
 

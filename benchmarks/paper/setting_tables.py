@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from benchmarks.data import TASKS
 from benchmarks.lines import Line
 from benchmarks.pages import table
 from benchmarks.paper.methods import PEERS
+from benchmarks.paper.reported import Scores
 from benchmarks.paper.section import Section, average_of
-from benchmarks.paper.tables import TITLES, listed, number
+from benchmarks.paper.tables import TITLES, listed, number, system
 
 
 def over_settings(section: Section, name: str, field: str) -> str:
@@ -27,10 +29,22 @@ def over_settings(section: Section, name: str, field: str) -> str:
         cells = [average_at(section, name, method, figure, s) for s in settings]
         if any(cell is not None for cell in cells):
             rows.append([title, *map(number, cells)])
+    for title, reported in section.reported.items():
+        of_paper = reported.by_k if field == "k" else reported.by_share
+        if of_paper:
+            cells = [averaged(of_paper.get(s[field]), section) for s in settings]
+            rows.append([f"*{title}: RAEE, average*", *map(number, cells)])
     head = [
         f"{100 * s[field]:g} %" if field == "share" else f"{s[field]}" for s in settings
     ]
     return table([field, *head], rows)
+
+
+def averaged(scores: Scores | None, section: Section) -> float | None:
+    """Return the mean of the paper's scores over the tasks that are shown."""
+    if scores is None:
+        return None
+    return average_of(dict(zip(TASKS, scores, strict=True)), section.tasks)
 
 
 def average_at(
@@ -57,11 +71,16 @@ def table5(section: Section) -> str:
         rows.append([title, number(average), *shown, listed(seconds)])
     if not rows:
         return ""
+    for title, reported in section.reported.items():
+        for method, seconds_of_paper in reported.fit_seconds.items():
+            named = f"*{title}: {system(method)}*"
+            rows.append([named, number(seconds_of_paper), *[""] * 4, "eight tasks"])
     head = ["method", "fit, s", "index, MiB", "keys, MiB", "database, MiB"]
     return table([*head, "whole pickle, MiB", "average of"], rows) + (
         "\nA fit that finds nothing kept, models loaded before. The index is the HNSW "
         "graph with its copy of the keys and is built anew after unpickling; the "
-        "database holds sweeps and labels.\n"
+        "database holds sweeps and labels. The paper's index takes 3.4 MB and its "
+        "database 2.1 MB on average.\n"
     )
 
 

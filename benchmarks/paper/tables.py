@@ -43,10 +43,15 @@ def table1(section: Section) -> str:
     for title, reported in section.reported.items():
         for method, values in reported.scores.items():
             cells = dict(zip(TASKS, values, strict=True))
-            rows.append(row(f"*{title}: {TITLES[method]}*", cells, section))
+            rows.append(row(f"*{title}: {system(method)}*", cells, section))
     if not section.tasks:
         return ""
     return table(["method", *section.tasks, "average"], rows) + notes(section)
+
+
+def system(method: str) -> str:
+    """Return a method's name without the settings that are ours."""
+    return TITLES[method].partition(",")[0]
 
 
 def row(
@@ -120,7 +125,7 @@ def table8(section: Section) -> str:
     blank = [""] * len(section.tasks)
     for title, reported in section.reported.items():
         for method, value in reported.exits.items():
-            named = f"*{title}: {TITLES[method]}, of {reported.n_layers}*"
+            named = f"*{title}: {system(method)}, of {reported.n_layers}*"
             share = number(value / reported.n_layers, 2)
             rows.append([named, *blank, number(value, 2), share])
     head = ["method", *section.tasks, f"average of {max(layers)}", "cost"]
