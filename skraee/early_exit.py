@@ -50,8 +50,8 @@ from skraee.text.template import Template
 class EarlyExitClassifier(SavingMixin, EarlyExitBase):
     """Classify text with a frozen language model that stops when it is confident.
 
-    ``fit`` looks at every labelled text once and solves a small linear readout for
-    every depth of the model, in closed form; ``predict`` runs a text until the
+    ``fit`` looks at every labelled text once and solves small linear readouts, one of
+    the text's tokens and some for every depth of the model, in closed form; ``predict`` runs a text until the
     readout's answer is confident enough. There is no gradient step anywhere.
 
     Parameters
