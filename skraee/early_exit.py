@@ -51,8 +51,9 @@ class EarlyExitClassifier(SavingMixin, EarlyExitBase):
     """Classify text with a frozen language model that stops when it is confident.
 
     ``fit`` looks at every labelled text once and solves small linear readouts, one of
-    the text's tokens and some for every depth of the model, in closed form; ``predict`` runs a text until the
-    readout's answer is confident enough. There is no gradient step anywhere.
+    the text's tokens and some of every depth of the model, in closed form; ``predict``
+    runs a text until their answer is confident enough. There is no gradient step
+    anywhere.
 
     Parameters
     ----------
