@@ -37,7 +37,7 @@ class Passed:
         self._sum: Any = 0.0
         self._weight = 0.0
 
-    def start(self, logs: Float64Array, weight: float) -> None:
+    def start(self, logs: npt.NDArray[np.floating], weight: float) -> None:
         """Begin with what was known before the first depth.
 
         Parameters

@@ -57,15 +57,15 @@ class BagReadout:
     weight: float
     penalty: float
 
-    def logs(self, bags: TokenBags) -> Float64Array:
+    def logs(self, bags: TokenBags) -> Float32Array:
         """Return the log-probabilities (n, C) of texts, each by its bag alone.
 
         Parameters
         ----------
         bags : TokenBags
         """
-        own = bags.matrix()[:, self.buckets.astype(np.int64)]
-        return np.asarray(log_softmax(own @ self.coef + self.intercept, axis=1))
+        scores = bags.matrix(self.buckets) @ self.coef + self.intercept
+        return np.asarray(log_softmax(scores, axis=1))
 
 
 def fit_bags(
@@ -88,7 +88,7 @@ def fit_bags(
     logs : ndarray of shape (n, C)
     """
     rows, rest = sample.rows, sample.rest
-    matrix = bags.matrix()
+    matrix = bags.matrix().astype(np.float64)
     own = matrix[rows]
     centered = Centered.of(sample.targets, sample.weights)
     gram = (own @ own.T).toarray()

@@ -26,6 +26,9 @@ _BITS = 15
 #: Buckets. Twice as many as the tokens and pairs of some thousand short texts.
 N_BUCKETS = 2**_BITS
 
+#: All of them.
+EVERY: UInt16Array = np.arange(N_BUCKETS, dtype=np.uint16)
+
 # Odd numbers by which bits are spread (those of splitmix64, Steele et al., 2014).
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _ONE = np.uint64(1)
@@ -102,13 +105,29 @@ class TokenBags:
         each = self.each()
         return TokenBags.joined([each[row] for row in rows])
 
-    def matrix(self) -> Any:
-        """Return the bags as rows (n, N_BUCKETS) of length 1, in scipy's CSR format."""
+    def matrix(self, columns: UInt16Array = EVERY) -> Any:
+        """Return the bags as rows of length 1, float32, in scipy's CSR format.
+
+        Parameters
+        ----------
+        columns : ndarray of shape (B,), uint16, default=EVERY
+            The buckets that are columns, ascending. Others count in the length alone.
+
+        Returns
+        -------
+        csr_array of shape (n, B)
+        """
         starts = np.append(0, self.ends)
         sizes = np.diff(starts)
-        values = np.repeat(1.0 / np.sqrt(sizes.clip(min=1)), sizes)
-        shape = len(self), N_BUCKETS
-        return sparse.csr_array((values, self.buckets.astype(np.int32), starts), shape)
+        values = np.repeat((1.0 / np.sqrt(sizes.clip(min=1))).astype(np.float32), sizes)
+        places = np.searchsorted(columns, self.buckets)
+        if len(columns) < N_BUCKETS:
+            known = np.append(columns, 0)[places] == self.buckets
+            known &= places < len(columns)
+            values, places = values[known], places[known]
+            starts = np.append(0, known.cumsum())[starts]
+        shape = len(self), len(columns)
+        return sparse.csr_array((values, places.astype(np.int32), starts), shape)
 
 
 def _spread(values: UInt64Array) -> UInt64Array:

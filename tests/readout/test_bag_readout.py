@@ -87,7 +87,7 @@ def test_new_texts_are_read_by_the_regression_on_all() -> None:
     found = readout.logs(new)
     ratio = (found[:, 1] - found[:, 0]) / (plain[:, 1] - plain[:, 0])
     np.testing.assert_allclose(ratio, ratio[0], rtol=1e-4)
-    np.testing.assert_allclose(np.exp(found).sum(axis=1), 1)
+    np.testing.assert_allclose(np.exp(found).sum(axis=1), 1, rtol=1e-6)
     np.testing.assert_array_equal(readout.buckets, np.flatnonzero(used))
     assert readout.buckets.dtype == np.uint16
     assert readout.coef.dtype == readout.intercept.dtype == np.float32
@@ -101,6 +101,16 @@ def test_a_bag_of_nothing_known_gets_the_intercept() -> None:
     strange = Prompt((9_001, 9_002), 0, ((0, 2),))
     found = readout.logs(TokenBags.of([empty, strange]))
     np.testing.assert_allclose(found, np.tile(log_softmax(readout.intercept), (2, 1)))
+
+
+def test_texts_without_tokens_are_no_obstacle() -> None:
+    """Of one class, so that nothing speaks against the readout."""
+    bags = TokenBags.of([Prompt((1, 2), 0, ((1, 1),))] * 4)
+    sample = Sample.draw(np.zeros(4, int), 1, np.ones(4), 0)
+    readout, logs = fit_bags(bags, sample, POWER)
+    assert len(readout.buckets) == 0
+    np.testing.assert_array_equal(logs, np.zeros((4, 1)))
+    np.testing.assert_array_equal(readout.logs(bags), np.zeros((4, 1)))
 
 
 def test_weight_is_the_power_of_the_gain_over_chance() -> None:

@@ -104,6 +104,14 @@ def test_rows_of_the_matrix_have_length_one_and_an_empty_text_none() -> None:
         assert set(np.flatnonzero(row)) == plain_bag(own)
 
 
+def test_some_buckets_are_columns_and_the_others_count_in_the_length() -> None:
+    bags = TokenBags.of([*drawn(6), prompt([1, 2], (1, 1))])
+    whole = bags.matrix().toarray()
+    for some in (np.unique(bags.buckets)[::3], np.empty(0, int), np.array([0, 32_767])):
+        found = bags.matrix(some.astype(np.uint16))
+        np.testing.assert_array_equal(found.toarray(), whole[:, some])
+
+
 def test_some_are_taken_and_all_are_joined_again() -> None:
     bags = TokenBags.of(drawn(12))
     rows = np.array([3, 3, 0, 11])
