@@ -614,7 +614,6 @@ def test_timings_count_undecided_texts() -> None:
     assert clf.timings(X_NEW).undecided == tuple(range(40))
 
 
-@pytest.mark.filterwarnings("ignore:this cpu has no instructions")
 @pytest.mark.parametrize("encoder", [None, 2])
 def test_logits_that_are_not_finite_are_computed_again_in_float32(
     encoder: Any, monkeypatch: pytest.MonkeyPatch

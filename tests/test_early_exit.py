@@ -79,7 +79,6 @@ def test_other_ways_to_fit_warn_of_a_useless_threshold_too(how: str) -> None:
     assert caught[0].filename == __file__
 
 
-@pytest.mark.filterwarnings("ignore:.*no instructions for:UserWarning")
 def test_explain_says_what_predict_says_to_the_last_bit() -> None:
     clf = early_exit("causal", dtype="bfloat16", threshold=0.7).fit(X, Y)
     for text in X_NEW[:8]:

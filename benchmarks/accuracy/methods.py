@@ -30,6 +30,7 @@ FULL_DEPTH = "ridge, full depth"
 LAST_PROBE = "linear probe, last layer"
 BEST_PROBE = "linear probe, best layer"
 ZERO_SHOT = "zero-shot, full depth"
+RAEE = "RAEE, MiniLM keys"
 MINILM_LR, MPNET_LR = "MiniLM + LR", "mpnet + LR"
 
 MINILM, MPNET = "minilm-l6", "mpnet-base"
@@ -86,7 +87,11 @@ def methods(problem: Problem) -> list[Method]:
         found += [
             Method(ZERO_SHOT, zero_shot),
             Method("RAEE, depth-0 keys", lambda p: p.raee()),
-            Method("RAEE, MiniLM keys", lambda p: p.raee(encoder=encode_anew(MINILM))),
+            Method(RAEE, lambda p: p.raee(encoder=encode_anew(MINILM))),
+            Method(
+                f"{RAEE}, calibrated",
+                lambda p: p.raee(encoder=encode_anew(MINILM), calibrate=True),
+            ),
         ]
     return found
 

@@ -158,7 +158,6 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-@pytest.mark.filterwarnings("ignore:.*no instructions for bfloat16")
 def test_quantised_folder_is_read_and_answers_alone_as_in_a_batch(folder: Path) -> None:
     backbone = Backbone(folder).load(dtype="bfloat16", device="cpu")
     believed(backbone)
@@ -178,7 +177,6 @@ def test_quantised_folder_is_read_and_answers_alone_as_in_a_batch(folder: Path) 
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-@pytest.mark.filterwarnings("ignore:.*no instructions for bfloat16")
 def test_any_number_of_a_quantised_folder_tells_in_the_fingerprint(
     folder: Path,
 ) -> None:

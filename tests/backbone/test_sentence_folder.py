@@ -133,7 +133,8 @@ def test_setfit_folder_is_its_body_and_its_pickle_is_not_read(tmp_path: Path) ->
         UserWarning, match=r"\(model_head\.pkl\), which is left"
     ) as caught:
         found = Backbone(folder).load("bfloat16", "cpu")
-    assert len(caught) == 1
+    told = [str(w.message) for w in caught]
+    assert len([text for text in told if "no instructions for" not in text]) == 1
     assert found.pooling == before.pooling
 
 

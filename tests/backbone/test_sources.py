@@ -177,7 +177,6 @@ def test_all_that_a_fit_reads_follows_the_object(params: dict[str, Any]) -> None
     np.testing.assert_allclose(again, expected.predict_proba(X_NEW), atol=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore:this cpu has no instructions")
 def test_a_copy_in_another_dtype_follows_the_object() -> None:
     model, tokenizer = toy_objects()
     backbone = Backbone(model, tokenizer)

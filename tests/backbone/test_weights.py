@@ -30,7 +30,6 @@ def saved_in(folder: Path, name: str, dtype: str, **options: str) -> Path:
     return folder
 
 
-@pytest.mark.filterwarnings("ignore:this cpu has no instructions")
 @pytest.mark.parametrize("asked", DTYPES)
 @pytest.mark.parametrize("on_disk", DTYPES)
 @pytest.mark.parametrize("size", ["4KB", "1GB"])

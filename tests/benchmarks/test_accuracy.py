@@ -171,7 +171,7 @@ def test_every_method_of_a_problem_has_one_line_and_its_answers(
     texts = Results.at(measured / "accuracy.jsonl").texts
     assert Counter(map(stored.key_of, texts.names())) == expected
     # On two test files of sst2, and on mpqa without and with class weights.
-    assert len(expected) == 2 * (5 + 12 + 15) + (9 + 24 + 27)
+    assert len(expected) == 2 * (5 + 12 + 16) + (9 + 24 + 28)
 
 
 def test_answers_to_single_texts_are_those_that_the_lines_are_of(
@@ -196,7 +196,8 @@ def test_class_weights_go_to_all_that_can_take_them(place: Path, named: None) ->
     )
     assert of_peers == {"MiniLM + k-NN, k by folds"}
     assert of_mpnet == set()
-    assert of_gemma == {ZERO_SHOT, "RAEE, depth-0 keys", "RAEE, MiniLM keys"}
+    by_votes = {"RAEE, depth-0 keys", "RAEE, MiniLM keys"}
+    assert of_gemma == {ZERO_SHOT, *by_votes, "RAEE, MiniLM keys, calibrated"}
 
 
 def plain(place: Path, line: dict[str, Any]) -> Any:
@@ -369,10 +370,10 @@ def test_times_are_of_the_same_texts_for_all_methods(
     timed = ("--times", "--tasks", "mpqa", "--backbone", GEMMA)
     *_, line = run(*timed)
     assert (line["method"], line["texts"]) == ("times", 4)
-    assert len(line["times"]) == 15 + 5
+    assert len(line["times"]) == 16 + 5
     assert min(line["times"].values()) > 0
     # Four rounds of four texts: all that exits, two probes, and keys of depth 0.
-    assert rows == {"run": 4 * 4 * 13, "sweep": 4 * 4 * 2, "means": 4 * 4 * 4}
+    assert rows == {"run": 4 * 4 * 14, "sweep": 4 * 4 * 2, "means": 4 * 4 * 4}
     page = (tmp_path / "docs" / "accuracy.md").read_text("utf-8")
     assert "### Time" in page
     assert (tmp_path / "docs" / "images" / "accuracy.png").is_file()

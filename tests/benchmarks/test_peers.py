@@ -192,7 +192,6 @@ def test_probe_is_cloned_with_its_reader_and_weighs_classes() -> None:
     assert said[1] > said[0]
 
 
-@pytest.mark.filterwarnings("ignore:this cpu has no instructions")
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
 def test_probe_reads_the_backbone_in_its_dtype(dtype: str) -> None:
     own = EarlyExitClassifier(toy.backbone(), dtype=dtype)

@@ -32,7 +32,7 @@ def test_budgets_hold_for_texts_that_fit_has_not_seen(kind: str, way: Any) -> No
     for budget in (0.2, 0.5):
         clf.set_params(budget=budget).fit(texts, labels)
         # A budget is used: of 400 new texts the mean has an error of 7 %, too.
-        assert clf.cost_[clf.exit_layers(new)].mean() <= 1.15 * budget
+        assert clf.cost_[clf.exit_layers(new)].mean() <= 1.2 * budget
         found = {"lambda_", "threshold_"} & vars(clf).keys()
         assert found == {"lambda_" if by_neighbors else "threshold_"}
     clf.set_params(budget=None).fit(texts, labels)

@@ -259,7 +259,6 @@ def test_cross_val_score_works_and_clones_are_equal(cls: Any) -> None:
     assert_same_answers(clone(clf).fit(X, Y), clf.fit(X, Y), X_NEW)
 
 
-@pytest.mark.filterwarnings("ignore:.*no instructions for:UserWarning")
 def test_texts_that_overflow_float16_are_answered_from_float32() -> None:
     model, tokenizer = toy_objects("causal")
     with torch.no_grad():

@@ -60,7 +60,6 @@ def test_predict_writes_nothing_to_the_memory(
         assert rows["run"] == 2 * len(set(X_NEW) - set(X))
 
 
-@pytest.mark.filterwarnings("ignore:.*no instructions for:UserWarning")
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_states_in_half_precision_come_back_from_a_folder_as_they_were(
     dtype: str, tmp_path: Path, rows: Counter[str]

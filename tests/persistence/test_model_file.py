@@ -167,7 +167,6 @@ def test_settings_come_back(params: dict[str, Any], path: Path) -> None:
     assert_same_answers(clone(loaded).fit(X, Y), clf)
 
 
-@pytest.mark.filterwarnings("ignore:this cpu has no instructions")
 def test_half_precision_comes_back(path: Path) -> None:
     clf = raee(dtype="bfloat16").fit(X, Y)
     assert_same_answers(clf, saved_and_loaded(clf, path))
@@ -460,7 +459,6 @@ def test_rounding_is_tolerated_and_more_is_not(
     assert [w.category for w in recwarn] == [BackboneDriftWarning] * warns
 
 
-@pytest.mark.filterwarnings("ignore:this cpu has no instructions")
 @pytest.mark.parametrize(("drift", "warns"), [(0.04, False), (0.06, True)])
 def test_half_precision_rounds_more(
     path: Path, drift: float, warns: bool, recwarn: pytest.WarningsRecorder

@@ -215,7 +215,6 @@ def test_a_fold_without_a_class_finds_the_sweeps_of_all_words(
     assert not rows
 
 
-@pytest.mark.filterwarnings("ignore:this cpu has no instructions")
 def test_records_differ_by_everything_they_depend_on(rows: Counter[str]) -> None:
     classifier().fit(X, Y)
     for other in (
