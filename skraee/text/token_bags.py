@@ -74,9 +74,9 @@ class TokenBags:
             for window in prompt.windows
             for start, stop in window.spans
         ]
-        lengths = [len(ids) for _, ids in spans]
+        lengths = np.array([len(ids) for _, ids in spans], dtype=np.int64)
         tokens = np.array([i for _, ids in spans for i in ids], dtype=np.uint64)
-        texts = np.repeat([text for text, _ in spans], lengths).astype(np.int64)
+        texts = np.array([text for text, _ in spans], dtype=np.int64).repeat(lengths)
         place = np.repeat(np.arange(len(spans)), lengths)
         pairs = np.flatnonzero(place[1:] == place[:-1])
         alone = _spread(tokens + _ONE)
