@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.accuracy import page as accuracy
+from benchmarks.accuracy.results import Results
 from benchmarks.backbones import page as backbones
 from benchmarks.lines import RESULTS, Lines
 from benchmarks.pages import DOCS, between_marks
@@ -15,14 +16,18 @@ from benchmarks.paper import page as paper
 from benchmarks.speed import page as speed
 
 
-@pytest.mark.parametrize(("name", "module"), [("accuracy", accuracy), ("paper", paper)])
+@pytest.mark.parametrize(
+    ("name", "module", "opened"),
+    [("accuracy", accuracy, Results.at), ("paper", paper, Lines)],
+)
 def test_page_and_readme_are_what_the_stored_lines_give(
-    name: str, module: Any, tmp_path: Path
+    name: str, module: Any, opened: Any, tmp_path: Path
 ) -> None:
     pytest.importorskip("matplotlib", reason="the extra `plot` is not installed")
-    lines = Lines(RESULTS / f"{name}.jsonl")
-    if not lines.path.is_file():
+    path = RESULTS / f"{name}.jsonl"
+    if not path.is_file():
         pytest.skip("the lines are in the repository only")
+    lines = opened(path)
     readme = (DOCS.parent / "README.md").read_text("utf-8")
     blank = tmp_path / "README.md"
     blank.write_text(readme)
