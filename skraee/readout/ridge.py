@@ -106,8 +106,8 @@ class RidgeReadout:
         ----------
         states : ndarray of shape (n, m + 1, n_parts, H)
             As a sweep has them, with all parts.
-        bags : TokenBags
-            Of the texts; not needed where the readout has no `bag`.
+        bags : TokenBags, optional
+            Of the texts; needed where the readout has a `bag`.
 
         Returns
         -------
@@ -118,6 +118,8 @@ class RidgeReadout:
         ------
         BackboneChangedError
             If the states lack a part that is read.
+        ValueError
+            If the texts' bags are needed and not given.
         """
         n, n_depths, n_parts = states.shape[:3]
         if self.parts is not None and self.parts.max() >= n_parts:
@@ -129,7 +131,11 @@ class RidgeReadout:
         scores = np.empty((n, n_depths, self.n_classes), np.float32)
         passed = Passed()
         if self.bag is not None:
-            assert bags is not None
+            if bags is None:
+                raise ValueError(
+                    "the readout reads the texts' tokens beside their states, and "
+                    "bags=None has none; give the bags of the same sweep."
+                )
             passed.start(self.bag.logs(bags), self.bag.weight)
         for depth in range(n_depths):
             features = _features(states, depth, self.parts)

@@ -182,13 +182,21 @@ def test_the_bag_is_the_first_in_the_average_over_the_depths() -> None:
 
 def test_a_bag_that_tells_nothing_is_not_kept() -> None:
     bags, codes = bags_of(60, said=0.0, seed=3)
+    readout, _ = fit_bags(bags, sample_of(codes), POWER)
+    assert readout.weight == 0.0
     states = RNG(0).normal(size=(60, 2, 1, 4)).astype(np.float32)
     states[:, :, 0, 0] += 2 * codes[:, None]
-    balanced = RNG(7).permutation(np.arange(60) % 2)
-    while fit_bags(bags, sample_of(balanced), POWER)[0].weight > 0:
-        balanced = RNG(int(balanced[:20] @ 2 ** np.arange(20))).permutation(balanced)
-    readout, proba = fit_ridge(states, balanced, 2, np.ones(60), bags=bags)
-    assert readout.bag is None
-    alone, expected = fit_ridge(states, balanced, 2, np.ones(60))
+    both, proba = fit_ridge(states, codes, 2, np.ones(60), bags=bags)
+    assert both.bag is None
+    alone, expected = fit_ridge(states, codes, 2, np.ones(60))
     np.testing.assert_array_equal(proba, expected)
-    np.testing.assert_array_equal(readout.scores(states), alone.scores(states))
+    np.testing.assert_array_equal(both.scores(states), alone.scores(states))
+
+
+def test_states_without_the_bags_that_are_read_are_refused() -> None:
+    bags, codes = bags_of(60)
+    states = RNG(0).normal(size=(60, 2, 1, 4)).astype(np.float32)
+    readout, _ = fit_ridge(states, codes, 2, np.ones(60), bags=bags)
+    assert readout.bag is not None
+    with pytest.raises(ValueError, match=r"bags=None has none; give the bags of"):
+        readout.scores(states)
