@@ -95,8 +95,7 @@ def fit_bags(
     mean = gram @ centered.share
     gram = gram - mean - mean[:, None] + centered.share @ mean
     solved = centered.solve_gram(gram, BAG_PENALTIES)
-    by_text = solved.dual - centered.share[:, None] * solved.dual.sum(axis=0)
-    coef = own.T @ by_text
+    coef = own.T @ solved.dual  # whose sum is 0: the features need no centring
     intercept = centered.level - centered.share @ (own @ coef)
 
     factor = fit_inverse_temperature(solved.left_out, sample.codes, sample.weights)

@@ -87,6 +87,8 @@ def test_more_texts_after_those_of_an_older_release_leave_the_tokens_out(
     sweep = closed_form(cls, memory=None).sweep(X)
     expected = closed_form(cls, memory=None).fit_sweep(replace(sweep, bags=None), Y)
     assert_same_answers(clf, expected, X_NEW)
+    # What is kept of that solution is not taken for one with the tokens.
+    assert closed_form(cls, memory="process").fit(X, Y)._fitted.ridge.bag is not None
 
 
 def write_without_bags(
