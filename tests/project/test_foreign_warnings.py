@@ -65,7 +65,7 @@ PACKAGES = {
 SETTINGS = """
     [tool.pytest.ini_options]
     testpaths = ["tests"]
-    filterwarnings = ["error"]
+    filterwarnings = ["error", "ignore:this machine lacks:UserWarning"]
     """
 HEAD = """
     import warnings
@@ -104,6 +104,7 @@ THEIRS = {
 NOBODYS = {
     "expected": "with pytest.warns(DeprecationWarning):\n    calls.old()",
     "ignored": "warnings.simplefilter('ignore')\ncalls.old()",
+    "ignored_by_the_project": "warnings.warn('this machine lacks much')",
 }
 
 

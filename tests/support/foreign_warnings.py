@@ -129,8 +129,10 @@ class ForeignWarnings:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Any:
-    """Let every warning through to the judge, whatever the project's own filters."""
-    early_config.addinivalue_line("filterwarnings", "always")
+    """Let every warning through to the judge but those that the project ignores."""
+    own = early_config.getini("filterwarnings")
+    for line in ["always", *(line for line in own if line.startswith("ignore"))]:
+        early_config.addinivalue_line("filterwarnings", line)
     judge = ForeignWarnings(early_config.rootpath)
     early_config.pluginmanager.register(judge, "foreign-warnings-judge")
     return (yield)
