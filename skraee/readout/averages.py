@@ -21,13 +21,11 @@ from scipy.special import log_softmax
 from skraee.readout.calibration import fit_inverse_temperature
 from skraee.readout.sample import Sample
 from skraee.readout.ties import ROUNDING
+from skraee.readout.weights import is_surely_above
 from skraee.sweep.layer_sweep import softmax
 
 Float64Array = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-
-# Standard errors of a one-sided bound with 95 % confidence.
-_ONE_SIDED = 1.645
 
 
 class Passed:
@@ -136,11 +134,9 @@ class LeftOutAverage:
         other : LeftOutAverage
             Of the same texts.
         """
-        share = self._sample.weights / self._sample.weights.sum()
-        gains = other.log_loss - self.log_loss
-        mean = float(share @ gains)
-        error = float(np.sqrt(share**2 @ (gains - mean) ** 2))
-        return mean - _ONE_SIDED * error > ROUNDING * float(share @ other.log_loss)
+        weights = self._sample.weights
+        least = ROUNDING * float(weights @ other.log_loss / weights.sum())
+        return is_surely_above(other.log_loss - self.log_loss, weights, least)
 
 
 def choices_of_parts(n_parts: int, n_on_trial: int) -> Iterator[tuple[int, ...]]:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import log_softmax
 
-from skraee.readout.calibration import fit_inverse_temperature
+from skraee.readout.discriminant import fit_score_map
 from skraee.readout.ridge_regression import Centered
 from skraee.readout.sample import Sample
 from skraee.readout.weights import gain_over_chance
@@ -41,8 +41,8 @@ class BagReadout:
     buckets : ndarray of shape (B,), uint16
         Those in which texts of fit had something, ascending.
     coef : ndarray of shape (B, C), float32
-        Of these, on bags of length 1. It holds the inverse temperature already, and so
-        does `intercept`.
+        Of these, on bags of length 1. As in `RidgeReadout`, `coef` and `intercept`
+        hold already how scores become log-probabilities.
     intercept : ndarray of shape (C,), float32
     weight : float
         Of the log-probabilities in the average over the depths passed, as for the
@@ -98,17 +98,17 @@ def fit_bags(
     coef = own.T @ solved.dual  # whose sum is 0: the features need no centring
     intercept = centered.level - centered.share @ (own @ coef)
 
-    factor = fit_inverse_temperature(solved.left_out, sample.codes, sample.weights)
-    scores = np.empty((len(bags), sample.targets.shape[1]))
-    scores[rows] = solved.left_out
-    scores[rest] = matrix[rest] @ coef + intercept
-    logs = np.asarray(log_softmax(factor * scores, axis=1))
-    gain = gain_over_chance(logs[rows], sample.codes, sample.weights)
+    mapped = fit_score_map(solved.left_out, solved.without_folds, sample)
+    coef, intercept = coef @ mapped.matrix, mapped(intercept)
+    logs = np.empty((len(bags), len(intercept)))
+    logs[rows] = mapped.logs
+    logs[rest] = log_softmax(matrix[rest] @ coef + intercept, axis=1)
+    gain = gain_over_chance(mapped.logs, sample.codes, sample.weights)
     used = np.unique(own.indices)
     readout = BagReadout(
         buckets=used.astype(np.uint16),
-        coef=(factor * coef[used]).astype(np.float32),
-        intercept=(factor * intercept).astype(np.float32),
+        coef=coef[used].astype(np.float32),
+        intercept=intercept.astype(np.float32),
         weight=gain**power,
         penalty=solved.penalty,
     )

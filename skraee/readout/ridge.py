@@ -31,7 +31,7 @@ from skraee.readout.averages import (
     choices_of_parts,
 )
 from skraee.readout.bag_readout import BAG_SAMPLES, BagReadout, fit_bags
-from skraee.readout.calibration import fit_inverse_temperature
+from skraee.readout.discriminant import fit_score_map
 from skraee.readout.ridge_regression import solve
 from skraee.readout.sample import Sample
 from skraee.readout.weights import gain_over_chance
@@ -58,7 +58,8 @@ class RidgeReadout:
     coef : ndarray of shape (m + 1, P, H, C), float32
         On the features as they come, for each of the P parts of a state that are read.
     intercept : ndarray of shape (m + 1, P, C), float32
-        `coef` and `intercept` hold the part's inverse_temperature already.
+        `coef` and `intercept` hold already how the regression's scores become
+        log-probabilities (``skraee.readout.discriminant``).
     weight : ndarray of shape (m + 1, P)
         Of a part's log-probabilities in the average over the depths passed: the sixth
         power of how far its leave-one-out accuracy is from chance.
@@ -222,18 +223,12 @@ def _read_by(features: Float32Array, sample: Sample) -> tuple[_Map, Float64Array
     """Solve for the features of one part, and read all texts (n, C) by it."""
     rows, rest = sample.rows, sample.rest
     solved = solve(features[rows], sample.targets, sample.weights)
-    inverse_temperature = fit_inverse_temperature(
-        solved.left_out, sample.codes, sample.weights
-    )
-    logs = np.empty((len(features), sample.targets.shape[1]))
-    logs[rows] = solved.left_out
-    logs[rest] = features[rest] @ solved.coef + solved.intercept
-    logs = log_softmax(inverse_temperature * logs, axis=1)
-    gain = gain_over_chance(logs[rows], sample.codes, sample.weights)
-    coef, intercept = (
-        inverse_temperature * solved.coef,
-        inverse_temperature * solved.intercept,
-    )
+    mapped = fit_score_map(solved.left_out, solved.without_folds, sample)
+    coef, intercept = solved.coef @ mapped.matrix, mapped(solved.intercept)
+    logs = np.empty((len(features), len(intercept)))
+    logs[rows] = mapped.logs
+    logs[rest] = log_softmax(features[rest] @ coef + intercept, axis=1)
+    gain = gain_over_chance(mapped.logs, sample.codes, sample.weights)
     return _Map(coef, intercept, solved.penalty, gain**POWER), logs
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from skraee.readout.ties import tied
 
 Float64Array = npt.NDArray[np.float64]
+IntegerArray = npt.NDArray[np.integer]
 
 #: Penalties that are tried, on standardised features.
 PENALTIES = 10.0 ** np.arange(1.0, 5.6, 0.5)
@@ -35,12 +37,16 @@ class Solved:
         The one with the least leave-one-out error.
     left_out : ndarray of shape (n, C)
         Predictions for each text by a regression without it.
+    without_folds : callable
+        Gives, for the fold (n,) of each text, its predictions (n, C) by a regression
+        with this penalty without all texts of the fold.
     """
 
     coef: Float64Array
     intercept: Float64Array
     penalty: float
     left_out: Float64Array
+    without_folds: Callable[[IntegerArray], Float64Array]
 
 
 def solve(
@@ -86,6 +92,7 @@ def solve(
         intercept=centered.level - center @ own_coef - middle @ coef,
         penalty=penalty,
         left_out=left_out,
+        without_folds=partial(centered.without_folds, decomposed, penalty),
     )
 
 
@@ -98,11 +105,14 @@ class SolvedByTexts(NamedTuple):
         A coefficient is the sum of the texts' centred features times these.
     penalty : float
     left_out : ndarray of shape (n, C)
+    without_folds : callable
+        As in `Solved`.
     """
 
     dual: Float64Array
     penalty: float
     left_out: Float64Array
+    without_folds: Callable[[IntegerArray], Float64Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,6 +174,38 @@ class Centered:
         best = int(np.flatnonzero(tied(-errors, self.size))[-1])  # the largest
         return float(penalties[best]), self.targets - off[best] / self.root
 
+    def without_folds(
+        self, decomposed: _Decomposed, penalty: float, folds: IntegerArray
+    ) -> Float64Array:
+        """Predict for each text by a regression without all texts of its fold.
+
+        Of the residuals of a fold, with H its block of the hat matrix, those by a
+        regression without it are (I - H)^-1 times those with it.
+
+        Parameters
+        ----------
+        decomposed : _Decomposed
+            Of the centred features.
+        penalty : float
+        folds : ndarray of shape (n,)
+            Numbers of the folds; a fold takes time by the cube of its size.
+
+        Returns
+        -------
+        ndarray of shape (n, C)
+        """
+        off = self.wanted - decomposed.fitted(penalty)
+        share_root = np.sqrt(self.share)
+        scaled = decomposed.left / (decomposed.values + penalty)
+        for fold in np.unique(folds):
+            rows = np.flatnonzero(folds == fold)
+            hat = scaled[rows] @ decomposed.left[rows].T
+            hat += np.outer(share_root[rows], share_root[rows])
+            # A fold may outweigh all the others.
+            kept = (1.0 + np.finfo(np.float64).eps) * np.eye(len(rows)) - hat
+            off[rows] = np.linalg.solve(kept, off[rows])
+        return self.targets - off / self.root
+
     def solve_gram(self, gram: Float64Array, penalties: Float64Array) -> SolvedByTexts:
         """Solve by the products of the texts' features, which may be very many.
 
@@ -181,7 +223,8 @@ class Centered:
         decomposed = _Decomposed(values, u * root, root[:, None] * projected)
         penalty, left_out = self.chosen(decomposed, penalties)
         dual = self.root * (u @ (projected / (values + penalty)[:, None]))
-        return SolvedByTexts(dual, penalty, left_out)
+        without_folds = partial(self.without_folds, decomposed, penalty)
+        return SolvedByTexts(dual, penalty, left_out, without_folds)
 
 
 def _center_and_scale(features: npt.NDArray[Any]) -> tuple[Float64Array, Float64Array]:

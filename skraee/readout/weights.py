@@ -16,6 +16,9 @@ IntegerArray = npt.NDArray[np.integer]
 # A smaller gain is none: it may be rounding, and its power nothing in float32.
 _LEAST_GAIN = 1e-3
 
+# Standard errors of a one-sided bound with 95 % confidence.
+_ONE_SIDED = 1.645
+
 
 def sample_weights(
     codes: npt.NDArray[np.integer],
@@ -159,3 +162,22 @@ def gain_over_chance(
         return 1.0
     gain = (accuracy - chance) / (1.0 - chance)
     return gain if gain > _LEAST_GAIN - ROUNDING else 0.0
+
+
+def is_surely_above(
+    values: Float64Array, weights: Float64Array, least: float = 0.0
+) -> bool:
+    """Return whether the mean of texts' values is above a limit, and not by chance.
+
+    With 95 % confidence, one-sided.
+
+    Parameters
+    ----------
+    values, weights : ndarray of shape (n,)
+    least : float
+        The limit.
+    """
+    share = weights / weights.sum()
+    mean = float(share @ values)
+    error = float(np.sqrt(share**2 @ (values - mean) ** 2))
+    return mean - _ONE_SIDED * error > least

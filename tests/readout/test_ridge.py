@@ -89,7 +89,7 @@ def test_held_out_texts_are_read_as_well_as_left_out_ones() -> None:
     found = softmax(readout.scores(states[1000:]))
     left_out = (proba.argmax(axis=2) == codes[:1000, None]).mean(axis=0)
     held_out = (found.argmax(axis=2) == codes[1000:, None]).mean(axis=0)
-    np.testing.assert_allclose(held_out, left_out, atol=0.06)
+    np.testing.assert_allclose(held_out, left_out, atol=0.07)
     assert held_out[-1] > held_out[0] + 0.2
     # ... and with calibrated probabilities: as confident as it is right.
     confidence = found[:, -1].max(axis=1).mean()

@@ -7,7 +7,7 @@ import pytest
 from sklearn.linear_model import Ridge, RidgeClassifierCV
 
 from skraee.readout.ridge_regression import PENALTIES, solve
-from tests.support.refits import refitted, standardized, targets_of
+from tests.support.refits import predicted, refitted, standardized, targets_of
 
 RNG = np.random.default_rng
 
@@ -35,6 +35,35 @@ def test_left_out_predictions_are_those_of_refits_without_each_text(
     solved = solve(features, targets, weights)
     assert solved.penalty == penalty
     np.testing.assert_allclose(solved.left_out, left_out, atol=1e-8)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n_features", [7, 80])
+@pytest.mark.parametrize("n_folds", [2, 5, 30])
+def test_predictions_without_a_fold_are_those_of_a_refit_without_it(
+    n_folds: int, n_features: int, weighted: bool
+) -> None:
+    features, targets, _ = problem(n_features=n_features)
+    weights = RNG(1).uniform(0.2, 3.0, 30) if weighted else np.ones(30)
+    solved = solve(features, targets, weights)
+    folds = RNG(2).permutation(30) % n_folds
+    z, scaled = standardized(features), weights / weights.mean()
+    expected = np.empty_like(targets)
+    for i in range(30):
+        others = folds != folds[i]
+        expected[i] = predicted(
+            z[others], targets[others], scaled[others], solved.penalty, z[i]
+        )
+    found = solved.without_folds(folds)
+    np.testing.assert_allclose(found, expected, atol=1e-8)
+    if n_folds == 30:
+        np.testing.assert_allclose(found, solved.left_out, atol=1e-8)
+
+
+def test_a_fold_of_all_texts_is_no_obstacle() -> None:
+    features, targets, _ = problem()
+    solved = solve(features, targets, np.ones(30))
+    assert np.isfinite(solved.without_folds(np.zeros(30, int))).all()
 
 
 @pytest.mark.parametrize("weighted", [False, True])

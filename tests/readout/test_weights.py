@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from skraee.readout.weights import sample_weights, weighted_accuracy
+from skraee.readout.weights import (
+    is_surely_above,
+    sample_weights,
+    weighted_accuracy,
+)
 
 RNG = np.random.default_rng
 
@@ -38,3 +42,14 @@ def test_weighted_accuracy_is_the_same_to_the_bit_for_as_many_right(seed: int) -
         scores = np.eye(3)[answers[order]]
         found.add(float(weighted_accuracy(scores, codes[order], weights[order])))
     assert len(found) == 1
+
+
+def test_a_mean_is_surely_above_what_lies_two_errors_below_it() -> None:
+    values = np.array([1.0, 3.0] * 50)  # mean 2, its standard error 0.1
+    assert is_surely_above(values, np.ones(100), 1.80)
+    assert not is_surely_above(values, np.ones(100), 1.87)
+    # A text of the weight 2 is less than two texts.
+    weights = np.array([1.0, 1.0, 2.0, 2.0] * 25)
+    assert not is_surely_above(values, weights, 1.83)
+    assert is_surely_above(values, np.ones(100), 1.83)
+    assert not is_surely_above(np.zeros(5), np.ones(5))
