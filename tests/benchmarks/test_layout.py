@@ -16,6 +16,7 @@ COMMANDS = (
     "paper",
     "readouts",
     "speed",
+    "trust",
 )
 PUBLIC = {"skraee", "skraee.baselines", "skraee.demo", "skraee.inspection"}
 # One measures below the public names, one goes on where a fit could not.

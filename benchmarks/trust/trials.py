@@ -1,0 +1,8 @@
+"""All trials, in the order of the page."""
+
+from __future__ import annotations
+
+from benchmarks.trust import saving
+from benchmarks.trust.trial import Trial
+
+TRIALS: tuple[Trial, ...] = (*saving.TRIALS,)

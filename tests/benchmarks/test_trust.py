@@ -1,0 +1,34 @@
+"""``python -m benchmarks.trust``: every trial runs, a few times."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.trust.__main__ import main
+from benchmarks.trust.trial import Trial
+from benchmarks.trust.trials import TRIALS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trial", TRIALS, ids=lambda trial: trial.name)
+def test_trial_counts_what_it_is_to_count(trial: Trial, tmp_path: Path) -> None:
+    results, page = tmp_path / "lines.jsonl", tmp_path / "trust.md"
+    page.write_text("<!-- trials -->\n<!-- end of trials -->")
+    command = [trial.name, "--tries", "2", "--seed", "3"]
+    for _ in range(2):  # what has its line is not run again
+        main([*command, "--results", str(results), "--docs", str(tmp_path)])
+    (line,) = map(json.loads, results.read_text("utf-8").splitlines())
+    assert (line["trial"], line["tries"], line["seed"]) == (trial.name, 2, 3)
+    for name in trial.none_of:
+        assert line["counts"][name] == 0
+    assert f"| {trial.harm} | 2 (seed 3) |" in page.read_text("utf-8")
+
+
+def test_names_of_trials_are_unique_and_lead_to_a_run() -> None:
+    names = [trial.name for trial in TRIALS]
+    assert len(set(names)) == len(names)
+    with pytest.raises(SystemExit):
+        main(["no-such-trial"])
