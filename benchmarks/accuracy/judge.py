@@ -35,4 +35,5 @@ def answer(
     for name in names:
         X, y = problem.test(name["test"])
         answers = answers_of(method, model, X)
-        results.add(name, answers, y, n_fit=len(problem.train[0]))
+        dtype = problem.dtype_of(method.encoder)
+        results.add(name, answers, y, n_fit=len(problem.train[0]), dtype=dtype)

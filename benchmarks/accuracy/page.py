@@ -7,6 +7,7 @@ from pathlib import Path
 from benchmarks.accuracy import tables
 from benchmarks.accuracy.compared import N_DRAWS, Comparisons, peers_of
 from benchmarks.accuracy.figures import (
+    Row,
     backbones_of,
     current,
     mean_times,
@@ -125,7 +126,7 @@ def chapter(
     rows = rows_of(judged, backbone)
     balanced = rows_of(judged, backbone, "balanced")
     sections = {
-        "Averages": tables.averages(rows, mean_times(times)),
+        "Averages": formats_of(rows) + tables.averages(rows, mean_times(times)),
         "Above or below": compared(backbone, found),
         "With class weights": WEIGHTS + "\n" + tables.weights_beside(rows, balanced),
         "By task": tables.accuracies(rows),
@@ -137,6 +138,13 @@ def chapter(
     for title, text in sections.items():
         parts += [f"### {title}\n", text] if text else []
     return parts
+
+
+def formats_of(rows: list[Row]) -> str:
+    """Return a sentence on the number formats of the models behind some rows."""
+    lines = [x for row in rows for own in row.seeds.values() for x in own.values()]
+    found = sorted({line["dtype"] for line in lines if line.get("dtype")})
+    return f"Models computed in {' or '.join(found)}.\n\n" if found else ""
 
 
 def compared(backbone: str, found: Comparisons) -> str:

@@ -72,6 +72,20 @@ class Problem:
     def label_words(self) -> dict[str, str] | None:
         return None if self.prompt is None else self.prompt.label_words
 
+    def dtype_of(self, encoder: str | None) -> str | None:
+        """Return the number format of what reads the texts, None where no model does.
+
+        Parameters
+        ----------
+        encoder : str or None
+            The model folder that is read in the place of a backbone.
+        """
+        name = encoder if self.backbone == NONE else self.backbone
+        if name is None:
+            return None
+        dtype = Backbone(backbone_folder(name)).load("auto").dtype
+        return str(dtype).removeprefix("torch.")
+
     def read_ahead(self) -> None:
         """Run the texts once in the form that every method finds in the store."""
         # With words and keys beside the states, for the readouts that need them.

@@ -174,6 +174,14 @@ def test_every_method_of_a_problem_has_one_line_and_its_answers(
     assert len(expected) == 2 * (5 + 12 + 16) + (9 + 24 + 28)
 
 
+def test_lines_say_the_number_format_of_what_read_the_texts(
+    lines: list[dict[str, Any]],
+) -> None:
+    for line in lines:
+        by_words = line["method"].startswith("TF-IDF")
+        assert line["dtype"] in ((None,) if by_words else ("float32", "bfloat16"))
+
+
 def test_answers_to_single_texts_are_those_that_the_lines_are_of(
     measured: Path, lines: list[dict[str, Any]]
 ) -> None:

@@ -76,6 +76,16 @@ def test_averages_are_over_seeds_of_the_mean_over_tasks(results: Results) -> Non
     assert readme.endswith("|\n<!-- end of accuracy -->\nafter")
 
 
+def test_page_says_the_number_formats_of_the_lines_it_shows(results: Results) -> None:
+    add(results, 60.0)
+    assert "Models computed" not in pages(results)[0]
+    add(results, 60.0, seeds=(1,), dtype="float32")
+    add(results, 50.0, "TF-IDF of words + LR", NONE, dtype=None)
+    add(results, 70.0, MINILM_LR, NONE, dtype="bfloat16")
+    page, _ = pages(results)
+    assert "\n\nModels computed in bfloat16 or float32.\n\n| method |" in page
+
+
 def test_row_without_all_tasks_is_in_no_average_but_in_the_table_by_task(
     results: Results,
 ) -> None:
