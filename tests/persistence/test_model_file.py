@@ -632,7 +632,7 @@ def test_layout_is_that_of_the_format(path: Path) -> None:
     with zipfile.ZipFile(path) as members:
         names = set(members.namelist())
     assert names == {
-        *("manifest.json", "probes.npy"),
+        *("manifest.json", "seal.json", "probes.npy"),
         *("attributes/classes_.npy", "attributes/layer_scores_.npy"),
         "attributes/cost_.npy",
         *("database/keys.npy", "database/proba.npy"),
@@ -640,7 +640,7 @@ def test_layout_is_that_of_the_format(path: Path) -> None:
         *("standardizer/mean.npy", "standardizer/variance.npy"),
     }
     manifest = manifest_of(path)
-    assert manifest["skraee_format"] == 4
+    assert manifest["skraee_format"] == 5
     assert set(manifest) == {
         *("skraee_format", "versions", "estimator", "parameters", "attributes"),
         *("backbone", "sweep", "database", "standardizer", "probes", "members"),
