@@ -6,9 +6,10 @@ its hashes made right again, is refused in one sentence and never half understoo
 
 from __future__ import annotations
 
-import re
 from reprlib import repr as short_repr
 from typing import Any
+
+import torch
 
 from skraee.persistence.archive import Manifest
 from skraee.persistence.values import (
@@ -59,9 +60,6 @@ ATTRIBUTES: dict[str, Check] = {
 _REQUIRED = ("n_layers_", "n_samples_fit_")
 
 
-_DEVICE = re.compile(r"[a-z]{1,30}(?::\d{1,4})?")
-
-
 def check_device(what: str, value: Any) -> None:
     """Check for the name of a device, or several, wherever these may be.
 
@@ -75,9 +73,17 @@ def check_device(what: str, value: Any) -> None:
     if isinstance(value, dict):
         value = value.get("tuple")
     names = value if isinstance(value, list) else [value]
-    is_named = [type(n) is str and bool(_DEVICE.fullmatch(n)) for n in names]
-    if not is_named or not all(is_named):
+    if not names or not all(map(_is_device, names)):
         raise ValueError(f"{what} must name devices, got {short_repr(value)}")
+
+
+def _is_device(name: Any) -> bool:
+    if name == "auto" or (type(name) is int and name >= 0):
+        return True
+    try:
+        return type(name) is str and torch.device(name).type != "meta"
+    except RuntimeError:
+        return False
 
 
 def _probe(what: str, value: Any) -> None:
