@@ -40,12 +40,8 @@ TAKEN = "accepted"
 
 _ROOM = 100 * 10**6
 _KEY = b"a secret of the trial, 32 bytes."
-_CLEAR = tuple(
-    getattr(exceptions, name)
-    for name in exceptions.__all__
-    if issubclass(getattr(exceptions, name), Exception)
-    and not issubclass(getattr(exceptions, name), Warning)
-)
+# What a file's backbone, which is another's, or not there, ends in at first use.
+_OF_BACKBONES = exceptions.BackboneChangedError, exceptions.BackboneMissingError
 _TEXTS = ["a lovely film", "the waiter was cold and slow"]
 
 Damage = Callable[[bytes, random.Random], bytes]
@@ -146,19 +142,12 @@ def _outcome(cls: Any, path: Path) -> tuple[str, list[Any]]:
             return TAKEN, _answers(clf)
         except exceptions.FileFormatError:
             return refused, []
-        except _CLEAR:
+        except _OF_BACKBONES:
             return (refused if foreign == FOREIGN_AT_USE else foreign), []
         except MemoryError:
             return LARGE, []
         except Exception:
-            if DEBUG is not None:
-                import traceback
-
-                DEBUG.append((foreign, traceback.format_exc(), path.read_bytes()))
             return foreign, []
-
-
-DEBUG: Any = None
 
 
 def _loads_with_key(cls: Any, path: Path) -> bool:

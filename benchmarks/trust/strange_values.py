@@ -13,19 +13,19 @@ Json = Any
 _MILLION = 10**6
 
 
-def _nested(depth: int) -> Json:
-    """Return lists in lists, as text, since json.dumps would not write them."""
-    return Raw("[" * depth + "]" * depth)
-
-
 class Raw(str):
     """JSON that stands in the file as it is."""
 
 
 def strange_value(rng: random.Random) -> Json:
-    """Draw a value of some kind; one in fifty takes a megabyte."""
-    pool = _LARGE if rng.random() < 0.02 else _SMALL
+    """Draw a value of some kind; one in a hundred takes a megabyte."""
+    pool = _LARGE if rng.random() < 0.01 else _SMALL
     return rng.choice(pool)()
+
+
+def _nested(depth: int) -> Json:
+    """Return lists in lists, as text, since json.dumps would not write them."""
+    return Raw("[" * depth + "]" * depth)
 
 
 _PLAIN: list[Json] = [

@@ -1,10 +1,12 @@
 """Fitted estimators as files that hold no code.
 
-The file of format 4 is a ZIP (:mod:`skraee.persistence.archive`) with these members:
+The file of format 5 is a ZIP (:mod:`skraee.persistence.archive`) with these members:
 
 ===========================  ========================================================
 ``manifest.json``            everything below that is no array, by these names
-                             (``plain_values.py``), and the SHA-256 of the rest
+                             (``plain_values.py``), and the SHA-256 of the arrays
+``seal.json``                the manifest's SHA-256 and, with a key, its HMAC-SHA-256
+                             (``seal.py``): what holds for it holds for the whole file
 ``attributes/*.npy``         ``classes_``, ``layer_scores_`` and other fitted arrays;
                              those of Python objects stand in the manifest
 ``ridge/*.npy``              the closed-form readout: ``coef``, ``intercept``,
@@ -48,10 +50,14 @@ The manifest has these entries:
 ``members``
     Name -> SHA-256.
 
+What each entry and each array may hold stands in ``schema.py`` and
+``array_schema.py``, which every file is held to before anything is made of it.
+
 How to change the format:
 
-1. A constructor parameter or fitted attribute that is new needs nothing: it is saved,
-   an older file loads with its default, and an older skraee refuses the name.
+1. A constructor parameter that is new needs nothing: it is saved, an older file loads
+   with its default, and an older skraee refuses the name. So it is with a fitted
+   attribute, which needs a line in the schema.
 2. For any other change raise `archive.FORMAT` and correct the table above;
    ``test_layout_is_that_of_the_format`` shows whether you have to.
 3. Turn an older manifest and its arrays into new ones in

@@ -21,7 +21,7 @@ try:
 except ImportError:  # Windows, which removes no file that is open
     fcntl = None
 
-_NAME = re.compile(r"\.skraee-[0-9a-f]{16}\.tmp.*", re.DOTALL)
+_NAME = re.compile(r"\.skraee-[0-9a-f]{16}\.tmp(?:\..*)?", re.DOTALL)
 
 
 @contextmanager

@@ -824,6 +824,30 @@ def test_a_file_of_format_3_answers_as_it_did_and_takes_more_texts(
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "cls"),
+    [
+        ("confidence", EarlyExitClassifier),
+        ("ridge", RAEEClassifier),
+        ("words", RAEEClassifier),
+        ("search", RAEEClassifierCV),
+    ],
+)
+def test_a_file_of_format_4_answers_as_it_did(
+    name: str, cls: Any, tmp_path: Path
+) -> None:
+    told = json.loads((DATA / "format-4.json").read_text(encoding="utf-8"))
+    answers = told["answers"][name]
+    clf = cls.load(DATA / f"format-4-{name}.skraee")
+    for again in range(2):
+        proba, exits = clf.predict_proba(told["texts"], return_exit_layers=True)
+        np.testing.assert_allclose(proba, answers["proba"], atol=1e-4)
+        assert exits.tolist() == answers["exits"]
+        if not again:
+            clf.save(tmp_path / "clf", key="a key of sixteen bytes")
+            clf = cls.load(tmp_path / "clf", key="a key of sixteen bytes")
+
+
 @pytest.mark.parametrize("given", [{"threshold": 0.9}, {"budget": 0.5}])
 def test_a_file_from_before_max_loss_stops_where_it_did(
     given: dict[str, Any], path: Path
