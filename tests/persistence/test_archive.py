@@ -276,6 +276,18 @@ def test_a_folder_and_a_missing_folder_are_told(tmp_path: Path) -> None:
         archive.write(tmp_path / "no" / "file", {}, {})
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_neither_replaced_nor_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="is a named pipe, which a file must not replace"):
+        archive.write(pipe, {}, {})
+    with pytest.raises(FileFormatError, match="is no regular file; name the file that"):
+        archive.read(pipe)
+    assert pipe.is_fifo()
+    assert os.listdir(tmp_path) == ["pipe"]
+
+
 def test_an_array_of_any_memory_order_is_read_as_it_was(tmp_path: Path) -> None:
     array = np.asfortranarray(np.arange(12.0).reshape(3, 4))[:, ::2]
     archive.write(tmp_path / "file", {}, {"x": array})
