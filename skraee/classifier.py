@@ -530,6 +530,8 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
         path: str | os.PathLike[str],
         backbone: Any = None,
         encoder: Any = None,
+        *,
+        key: bytes | str | None = None,
     ) -> Self:
         """Read an estimator that `save` wrote; it predicts as it did, bit for bit.
 
@@ -545,6 +547,9 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
             Where the backbone is now, if it has moved.
         encoder : str, Path or Encoder, optional
             Where the sentence encoder is now, if it has moved.
+        key : bytes or str, optional
+            The one that was given to `save`: a file that was not signed with it, or was
+            changed since, is refused. Set it where others could change the file.
 
         Returns
         -------
@@ -553,7 +558,8 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
         Raises
         ------
         FileFormatError
-            If the file is damaged, of a newer format, or none of ours.
+            If the file is damaged, of a newer format, or none of ours; its subclass
+            `SignatureError` if it was not signed with the key.
         TypeError, ValueError
             If `encoder` is no sentence encoder, or the file was fitted without one.
 
@@ -565,7 +571,7 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
         built anew, so after `partial_fit` the few neighbours that it misses may be
         others; with ``index="exact"`` there are none.
         """
-        return load([cls], path, backbone, encoder)
+        return load([cls], path, backbone, encoder, key)
 
     def _open(self) -> Sweeper:
         sweeper = self._open_with(

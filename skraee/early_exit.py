@@ -356,7 +356,13 @@ class EarlyExitClassifier(SavingMixin, EarlyExitBase):
         )
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], backbone: Any = None) -> Self:
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        backbone: Any = None,
+        *,
+        key: bytes | str | None = None,
+    ) -> Self:
         """Read an estimator that `save` wrote; it predicts as it did, bit for bit.
 
         No code in the file is run. The backbone is loaded when it is first used; then
@@ -369,6 +375,9 @@ class EarlyExitClassifier(SavingMixin, EarlyExitBase):
             The file.
         backbone : str, Path or Backbone, optional
             Where the backbone is now, if it has moved.
+        key : bytes or str, optional
+            The one that was given to `save`: a file that was not signed with it, or was
+            changed since, is refused. Set it where others could change the file.
 
         Returns
         -------
@@ -377,7 +386,8 @@ class EarlyExitClassifier(SavingMixin, EarlyExitBase):
         Raises
         ------
         FileFormatError
-            If the file is damaged, of a newer format, or none of ours.
+            If the file is damaged, of a newer format, or none of ours; its subclass
+            `SignatureError` if it was not signed with the key.
 
         Notes
         -----
@@ -385,7 +395,7 @@ class EarlyExitClassifier(SavingMixin, EarlyExitBase):
         and `BackboneChangedError` where it is another one; it warns with
         `BackboneDriftWarning` where it answers otherwise than it did.
         """
-        return load([cls], path, backbone)
+        return load([cls], path, backbone, key=key)
 
     def _open(self) -> Sweeper:
         return self._open_with(

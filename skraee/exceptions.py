@@ -10,6 +10,7 @@ __all__ = [
     "BackboneMissingError",
     "FileFormatError",
     "InputWarning",
+    "SignatureError",
     "StoreWarning",
     "TruncationWarning",
     "UndecidedWarning",
@@ -31,6 +32,10 @@ class BackboneMissingError(OSError):
 
 class FileFormatError(ValueError):
     """A file is not what an estimator's `save` writes, damaged, or of a newer form."""
+
+
+class SignatureError(FileFormatError):
+    """A file was not signed with the key that `load` was given, or changed since."""
 
 
 class StoreWarning(UserWarning):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.trust import saving
+from benchmarks.trust import model_files, saving
 from benchmarks.trust.trial import Trial
 
-TRIALS: tuple[Trial, ...] = (*saving.TRIALS,)
+TRIALS: tuple[Trial, ...] = (*model_files.TRIALS, *saving.TRIALS)

@@ -82,8 +82,12 @@ def resolve_device(device: str | torch.device) -> torch.device:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         # A tensor's device has a number where there can be several: cuda:0.
-        return torch.empty(0, device=torch.device(device)).device
-    except (RuntimeError, AssertionError, TypeError) as error:
+        found = torch.empty(0, device=torch.device(device)).device
+        if found.type == "meta":
+            raise RuntimeError("it holds no numbers")
+        return found
+    # Of devices that it was not built for torch raises ImportError, too.
+    except (RuntimeError, AssertionError, TypeError, ImportError) as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(
             f"device {device!r} is not to be had here ({reason}); use device='auto'."

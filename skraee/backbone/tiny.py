@@ -100,7 +100,10 @@ def _kind_and_seed(name: str) -> tuple[Kind, int]:
     if kind not in get_args(Kind):
         raise ValueError(f"kind must be 'masked', 'causal' or 'seq2seq', got {kind!r}.")
     try:
-        return cast("Kind", kind), int(seed)
+        number = int(seed)
+        if not -(2**63) <= number < 2**63:  # what torch takes
+            raise ValueError(f"there is no seed {number}")
+        return cast("Kind", kind), number
     except ValueError as error:
         raise ValueError(
             f"a toy backbone's name ends in its seed, a whole number, got {name!r}; "

@@ -86,7 +86,7 @@ def _demo(arguments: argparse.Namespace) -> None:
 
 
 def _fit(arguments: argparse.Namespace) -> None:
-    check_writable(arguments.output)
+    check_writable(arguments.output, streams=False)
 
     from skraee.text.template import Template
 

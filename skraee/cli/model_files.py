@@ -35,7 +35,7 @@ def write_model(clf: Classifier, path: Path) -> None:
 
     import joblib
 
-    with replacing(path) as beside:
+    with replacing(path, streams=False) as beside:
         joblib.dump(clf, beside)
 
 

@@ -1,8 +1,9 @@
 """One file of JSON and arrays: checked, replaced as a whole, and free of code.
 
-A ZIP holds ``manifest.json`` and ``.npy`` members, whose SHA-256 stand in the manifest.
-It is stored, not deflated: float32 numbers hardly shrink, reading goes at the disk's
-speed, and a file that unpacks to its own size can be no bomb.
+A ZIP holds ``.npy`` members, ``manifest.json`` with their SHA-256, and ``seal.json``
+with that of the manifest. It is stored, not deflated: float32 numbers hardly shrink,
+reading goes at the disk's speed, and a file that unpacks to its own size can be no
+bomb.
 """
 
 from __future__ import annotations
@@ -10,9 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import struct
+import stat
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,53 +22,69 @@ import numpy as np
 import numpy.typing as npt
 
 from skraee.exceptions import FileFormatError
+from skraee.persistence.members import Members
+from skraee.persistence.seal import check_seal, check_signature, sealed
 from skraee.text.files import replacing
 from skraee.versions import installed
 
 #: Number of the format that `write` writes, and the newest that `read` reads.
-FORMAT = 4
+FORMAT = 5
+
+#: The first whose manifest is hashed.
+_FIRST_SEALED = 5
 
 Arrays = dict[str, npt.NDArray[Any]]
 Manifest = dict[str, Any]
 
 _MANIFEST = "manifest.json"
+_SEAL = "seal.json"
 _ZIP = b"PK\x03\x04"
 
 
 def write(
-    path: str | os.PathLike[str], manifest: Mapping[str, Any], arrays: Arrays
+    path: str | os.PathLike[str],
+    manifest: Mapping[str, Any],
+    arrays: Arrays,
+    key: bytes | None = None,
 ) -> None:
     """Write a file beside the target, check it, and put it in the target's place.
 
     Parameters
     ----------
     path : str or Path
-        A file that is there is replaced, or kept as it is if anything fails.
+        A file that is there is replaced, or kept as it is if anything fails; nothing
+        else is replaced.
     manifest : mapping
         Plain JSON values.
     arrays : dict of str to ndarray
         Of any dtype but object.
+    key : bytes, optional
+        Signs the file.
 
     Raises
     ------
     OSError
-        If there is no such folder, or no room in it.
+        If there is no such folder, no room in it, or something that is no file.
     FileFormatError
         If what was written cannot be read back.
     """
-    with replacing(path) as temporary:
-        written = _write_new(temporary, manifest, arrays)
+    with replacing(path, streams=False) as temporary:
+        written = _write_new(temporary, manifest, arrays, key)
         with open(temporary, "rb") as file, telling_damage(temporary):
-            _check_members(zipfile.ZipFile(file), written)
+            Members(file).check(written)
     _sync_folder(temporary.parent)
 
 
-def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Arrays]:
+def read(
+    path: str | os.PathLike[str], key: bytes | None = None
+) -> tuple[dict[str, Any], Arrays]:
     """Read what `write` wrote; nothing in it is unpickled or run.
 
     Parameters
     ----------
     path : str or Path
+    key : bytes, optional
+        With which it must be signed.
 
     Returns
     -------
@@ -80,19 +96,21 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Arrays]:
     OSError
         If there is no such file.
     FileFormatError
-        If it is none of ours, damaged, or of a newer format.
+        If it is none of ours, damaged, not signed with the key, or of a newer format.
     """
+    _refuse_special(path)
     with open(path, "rb") as file, telling_damage(path):
         if file.read(len(_ZIP)) != _ZIP:
             raise FileFormatError(
                 f"{os.fspath(path)!r} is no file that an estimator's save wrote; what "
                 "joblib.dump wrote is read by joblib.load."
             )
-        with zipfile.ZipFile(file) as archive:
-            manifest = _manifest(archive, path)
-            _check_members(archive, manifest["members"])
-            names = manifest["members"]
-            return manifest, {name: _array(archive, name) for name in names}
+        members = Members(file)
+        manifest = _manifest(members, path, key)
+        sums = _sums(manifest, members)
+        return manifest, {
+            name: members.array(_member(name), found) for name, found in sums.items()
+        }
 
 
 @contextmanager
@@ -106,14 +124,10 @@ def telling_damage(path: str | os.PathLike[str]) -> Iterator[None]:
     """
     try:
         yield
-    except FileFormatError:
+    except (FileFormatError, MemoryError):
         raise
-    # All that zipfile, numpy and json were seen to raise with single bytes changed.
-    except (
-        *(zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError),
-        *(ValueError, TypeError, LookupError, AttributeError, RuntimeError),
-        *(EOFError, OSError),
-    ) as error:
+    # Whatever zipfile, json, numpy and our own classes make of it.
+    except Exception as error:
         raise FileFormatError(
             f"{os.fspath(path)!r} is damaged ({error}); take an intact copy of it, or "
             "save the fitted estimator again."
@@ -121,17 +135,23 @@ def telling_damage(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def _write_new(
-    path: Path, manifest: Mapping[str, Any], arrays: Arrays
+    path: Path, manifest: Mapping[str, Any], arrays: Arrays, key: bytes | None
 ) -> dict[str, str]:
     """Write the file, down to the disk; return the SHA-256 of its members."""
-    with open(path, "xb") as file:
+    with open(path, "wb") as file:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             sums = {name: _put(archive, name, arrays[name]) for name in arrays}
-            whole = {"skraee_format": FORMAT, **manifest, "members": sums}
-            archive.writestr(zipfile.ZipInfo(_MANIFEST), json.dumps(whole, indent=1))
+            first = {"skraee_format": FORMAT}
+            whole = first | {**manifest, **first, "members": sums}
+            text = json.dumps(whole, indent=1).encode()
+            archive.writestr(zipfile.ZipInfo(_MANIFEST), text)
+            archive.writestr(zipfile.ZipInfo(_SEAL), sealed(text, key))
         file.flush()
         os.fsync(file.fileno())
-    return sums
+    return {
+        **{_member(name): found for name, found in sums.items()},
+        _MANIFEST: hashlib.sha256(text).hexdigest(),
+    }
 
 
 def _put(archive: zipfile.ZipFile, name: str, array: npt.NDArray[Any]) -> str:
@@ -155,42 +175,59 @@ class _Hashing:
         return self._file.write(data)
 
 
-def _manifest(archive: zipfile.ZipFile, path: str | os.PathLike[str]) -> dict[str, Any]:
-    if _MANIFEST not in archive.namelist():
+def _refuse_special(path: str | os.PathLike[str]) -> None:
+    """Refuse what would never end, such as a pipe."""
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise FileFormatError(
+            f"{os.fspath(path)!r} is no regular file; name the file that an "
+            "estimator's save wrote."
+        )
+
+
+def _manifest(
+    members: Members, path: str | os.PathLike[str], key: bytes | None
+) -> Manifest:
+    """Return the manifest, after its format, its seal and its signature were seen."""
+    if _MANIFEST not in members.names:
         raise FileFormatError(
             f"{os.fspath(path)!r} is a ZIP but no file that an estimator's save wrote: "
             f"it holds no {_MANIFEST}."
         )
-    manifest: dict[str, Any] = json.loads(archive.read(_stored(archive, _MANIFEST)))
+    text = members.read(_MANIFEST)
+    seal = members.read(_SEAL) if _SEAL in members.names else None
+    if key is not None:
+        check_signature(text, seal, key, path)
+    manifest: Any = json.loads(text)
+    if not isinstance(manifest, dict):
+        raise ValueError(f"{_MANIFEST} is no JSON object")
     found = manifest["skraee_format"]
-    if not 1 <= found <= FORMAT:
+    if type(found) is not int or found < 1:
+        raise ValueError(f"{found!r} is no number of a format")
+    if found > FORMAT:
+        writer = manifest.get("versions", {})["skraee"]
         raise FileFormatError(
-            f"{os.fspath(path)!r} has format {found}, written by skraee "
-            f"{manifest['versions']['skraee']}, and skraee {_version()} reads formats "
-            f"up to {FORMAT}; update it: pip install --upgrade skraee."
+            f"{os.fspath(path)!r} has format {found}, written by skraee {writer}, and "
+            f"skraee {_version()} reads formats up to {FORMAT}; update it: "
+            "pip install --upgrade skraee."
         )
+    if found >= _FIRST_SEALED:
+        check_seal(text, members.read(_SEAL))
     return manifest
 
 
-def _check_members(archive: zipfile.ZipFile, sums: Mapping[str, str]) -> None:
-    for name, expected in sums.items():
-        with archive.open(_stored(archive, _member(name))) as member:
-            found = hashlib.file_digest(member, "sha256").hexdigest()  # type: ignore[arg-type]
-        if found != expected:
-            raise ValueError(f"member {_member(name)!r} does not match its SHA-256")
-
-
-def _array(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
-    with archive.open(_stored(archive, _member(name))) as member:
-        array: npt.NDArray[Any] = np.lib.format.read_array(member, allow_pickle=False)
-    return array
-
-
-def _stored(archive: zipfile.ZipFile, member: str) -> zipfile.ZipInfo:
-    info = archive.getinfo(member)
-    if info.compress_type != zipfile.ZIP_STORED:
-        raise ValueError(f"member {member!r} is compressed")
-    return info
+def _sums(manifest: Manifest, members: Members) -> dict[str, str]:
+    """Return the hashes of all arrays, by their names, and see that there is room."""
+    sums: dict[str, str] = manifest["members"]
+    expected = {_MANIFEST, *map(_member, sums)}
+    if manifest["skraee_format"] >= _FIRST_SEALED:
+        expected.add(_SEAL)
+    if missing := sorted(expected.difference(members.names)):
+        raise ValueError(f"member {missing[0]!r} is missing")
+    if strange := sorted(set(members.names) - expected):
+        raise ValueError(f"member {strange[0]!r} stands in no manifest")
+    members.check_sizes()
+    return sums
 
 
 def _member(name: str) -> str:

@@ -1,10 +1,12 @@
 """Fitted estimators as files that hold no code.
 
-The file of format 4 is a ZIP (:mod:`skraee.persistence.archive`) with these members:
+The file of format 5 is a ZIP (:mod:`skraee.persistence.archive`) with these members:
 
 ===========================  ========================================================
 ``manifest.json``            everything below that is no array, by these names
-                             (``plain_values.py``), and the SHA-256 of the rest
+                             (``plain_values.py``), and the SHA-256 of the arrays
+``seal.json``                the manifest's SHA-256 and, with a key, its HMAC-SHA-256
+                             (``seal.py``): what holds for it holds for the whole file
 ``attributes/*.npy``         ``classes_``, ``layer_scores_`` and other fitted arrays;
                              those of Python objects stand in the manifest
 ``ridge/*.npy``              the closed-form readout: ``coef``, ``intercept``,
@@ -48,10 +50,14 @@ The manifest has these entries:
 ``members``
     Name -> SHA-256.
 
+What each entry and each array may hold stands in ``schema.py`` and
+``array_schema.py``, which every file is held to before anything is made of it.
+
 How to change the format:
 
-1. A constructor parameter or fitted attribute that is new needs nothing: it is saved,
-   an older file loads with its default, and an older skraee refuses the name.
+1. A constructor parameter that is new needs nothing: it is saved, an older file loads
+   with its default, and an older skraee refuses the name. So it is with a fitted
+   attribute, which needs a line in the schema.
 2. For any other change raise `archive.FORMAT` and correct the table above;
    ``test_layout_is_that_of_the_format`` shows whether you have to.
 3. Turn an older manifest and its arrays into new ones in
@@ -75,8 +81,11 @@ from skraee.estimator.fitted import Fitted
 from skraee.exceptions import FileFormatError
 from skraee.persistence import archive
 from skraee.persistence.archive import Arrays, Manifest
+from skraee.persistence.array_schema import ARRAY_ATTRIBUTES, check_arrays
 from skraee.persistence.parts import is_plain_array, put_together, taken_apart, within
 from skraee.persistence.plain_values import from_plain, to_plain
+from skraee.persistence.schema import ATTRIBUTES, check_device, check_manifest
+from skraee.persistence.seal import checked_key
 from skraee.persistence.upgrades import upgraded
 from skraee.retrieval.encoder import Encoder, as_encoder
 from skraee.sweep.provenance import Provenance
@@ -98,13 +107,19 @@ class Savable(Protocol):
     @classmethod
     def _get_param_names(cls) -> list[str]: ...
 
+    def _check_parameters(self) -> None: ...
+
+    def _setting(self) -> dict[str, Any]: ...
+
+    def _policy(self, fitted: Any) -> Any: ...
+
     def _keep(self, fitted: Fitted, **attributes: Any) -> None: ...
 
 
 Estimator = TypeVar("Estimator", bound=Savable)
 
 
-def save(estimator: Savable, path: Path) -> None:
+def save(estimator: Savable, path: Path, key: bytes | str | None = None) -> None:
     """Write a fitted estimator to a file.
 
     Parameters
@@ -112,15 +127,21 @@ def save(estimator: Savable, path: Path) -> None:
     estimator : Savable
         Fitted.
     path : str or Path
+    key : bytes or str, optional
+        Signs the file.
 
     Raises
     ------
     TypeError
         If a parameter or the classes cannot be written without code.
+    ValueError
+        If a parameter is wrong, or one that predict cannot follow was changed.
     PicklingError
         If the backbone or encoder was made of objects and no name leads to it.
     """
     check_is_fitted(estimator)
+    secret = checked_key(key)
+    _check_parameters(estimator)
     parameters = _parameters(estimator)
     attributes, arrays = _attributes(estimator)
     fitted = estimator._fitted
@@ -139,7 +160,8 @@ def save(estimator: Savable, path: Path) -> None:
         **described,
         "probes": [list(sample) for sample in provenance.samples],
     }
-    archive.write(path, manifest, {**arrays, **more, "probes": provenance.proba})
+    arrays = {**arrays, **more, "probes": provenance.proba}
+    archive.write(path, manifest, arrays, secret)
 
 
 def load(
@@ -147,6 +169,7 @@ def load(
     path: Path,
     backbone: Any = None,
     encoder: Any = None,
+    key: bytes | str | None = None,
 ) -> Estimator:
     """Read an estimator from a file; no backbone is loaded and no code is run.
 
@@ -159,6 +182,8 @@ def load(
         Where the backbone is now, if it is no more where it was.
     encoder : str, Path or Encoder, optional
         The same for the sentence encoder.
+    key : bytes or str, optional
+        With which the file must be signed.
 
     Returns
     -------
@@ -174,10 +199,12 @@ def load(
     """
     moved = None if backbone is None else as_backbone(backbone)
     other = None if encoder is None else _as_named_encoder(encoder)
-    manifest, arrays = archive.read(path)
+    manifest, arrays = archive.read(path, checked_key(key))
     with archive.telling_damage(path):
         manifest, arrays = upgraded(manifest, arrays, path)
         cls = _class_of(manifest, kinds, path)
+        _check_attributes(manifest, path)
+        check_manifest(manifest)
         parameters = {k: from_plain(v) for k, v in manifest["parameters"].items()}
         if moved is not None:
             parameters["backbone"] = backbone
@@ -189,12 +216,13 @@ def load(
         had_one = isinstance(used, Encoder)
         if had_one and other is not None:
             used = other.instead_of(saved["encoder"])
-        attributes = {k: from_plain(v) for k, v in manifest["attributes"].items()}
-        estimator._keep(
-            put_together(manifest, arrays, path, moved, used),
-            **attributes,
+        attributes = {
+            **{k: from_plain(v) for k, v in manifest["attributes"].items()},
             **within(arrays, "attributes/"),
-        )
+        }
+        check_arrays(manifest, arrays, attributes["classes_"])
+        estimator._keep(put_together(manifest, arrays, path, moved, used), **attributes)
+        _check_parameters(estimator)
     if other is not None and not had_one:
         raise ValueError(
             f"{os.fspath(path)!r} was fitted with encoder={used!r}, which is no "
@@ -210,10 +238,24 @@ def _parameters(estimator: Savable) -> Manifest:
     return {name: to_plain(name, value) for name, value in parameters.items()}
 
 
+def _check_parameters(estimator: Savable) -> None:
+    """Refuse parameters with which a fitted estimator could not predict."""
+    # Whether a device is here is asked when it is used: a file may come from elsewhere.
+    parameters = estimator.get_params(deep=False)
+    check_device("parameters.device", to_plain("device", parameters["device"]))
+    type(estimator)(**{**parameters, "device": "auto"})._check_parameters()
+    fitted = estimator._fitted
+    setting = estimator._setting()
+    if setting.keys() != fitted.setting.keys():
+        raise ValueError(f"setting has {sorted(fitted.setting)}")
+    fitted.check_setting(setting)
+    estimator._policy(fitted)
+
+
 def _attributes(estimator: Savable) -> tuple[Manifest, Arrays]:
     """Return what fit has set, apart from `_fitted`."""
-    names = vars(estimator).keys() - estimator.get_params(deep=False).keys()
-    found = {name: vars(estimator)[name] for name in sorted(names) if name[0] != "_"}
+    names = vars(estimator).keys() & {*ATTRIBUTES, *ARRAY_ATTRIBUTES}
+    found = {name: vars(estimator)[name] for name in sorted(names)}
     arrays = {name: value for name, value in found.items() if is_plain_array(value)}
     plain = {
         name: to_plain(name, value)
@@ -242,6 +284,17 @@ def _class_of(
             f"here, {', '.join(unknown)}; update with: pip install --upgrade skraee."
         )
     return found[0]
+
+
+def _check_attributes(manifest: Manifest, path: Path) -> None:
+    """Refuse attributes that are not known here."""
+    unknown = sorted(manifest["attributes"].keys() - ATTRIBUTES.keys())
+    if unknown:
+        raise FileFormatError(
+            f"{os.fspath(path)!r} was written by skraee "
+            f"{manifest['versions']['skraee']} with attributes that are not known "
+            f"here, {', '.join(unknown)}; update with: pip install --upgrade skraee."
+        )
 
 
 def _as_named_encoder(encoder: Any) -> Encoder:

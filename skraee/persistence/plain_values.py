@@ -6,6 +6,7 @@ object of one entry, whose name says what it is: ``{"pairs": [[0, "terrible"]]}`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
@@ -17,6 +18,11 @@ import torch
 from skraee.backbone.handle import Backbone
 from skraee.retrieval.encoder import Encoder, as_encoder
 from skraee.text.template import Template
+
+# What `tolist` gives back as plain values, and how many bytes an item or a letter of
+# them may take.
+_DTYPE = re.compile(r"\|O|[<>|=][biufU]\d{1,9}")
+_MOST_BYTES = 64
 
 Plain = Any  # what json writes: None, bool, int, float, str, list, dict
 
@@ -105,12 +111,41 @@ def _named(name: str, value: Any) -> Plain:
     )
 
 
+def _array_of(parts: Plain) -> npt.NDArray[Any]:
+    """Return an array of a dtype name and items; none is much larger than its items."""
+    name, items = parts
+    if not isinstance(name, str) or _DTYPE.fullmatch(name) is None:
+        raise ValueError(f"an array of dtype {name!r}")
+    dtype = np.dtype(name)
+    n_items, n_letters = _size_of(items)
+    if dtype.itemsize * n_items > _MOST_BYTES * (n_items + n_letters):
+        raise ValueError(f"an array of dtype {name} for {n_items} items")
+    return np.array(items, dtype=dtype)
+
+
+def _size_of(items: Plain) -> tuple[int, int]:
+    """Return how many items there are in lists, and how many letters they have."""
+    if isinstance(items, str):
+        return 1, len(items)
+    if not isinstance(items, list):
+        if isinstance(items, dict):
+            raise ValueError("an array of things that have names")
+        return 1, 0
+    sizes = [_size_of(item) for item in items]
+    return sum(n for n, _ in sizes), sum(n for _, n in sizes)
+
+
+def _masked_array_of(parts: Plain) -> npt.NDArray[Any]:
+    data, mask = (from_plain(part) for part in parts)
+    if not isinstance(data, np.ndarray) or np.shape(mask) not in ((), data.shape):
+        raise ValueError("a masked array whose mask is of another shape")
+    return np.ma.array(data, mask=mask)
+
+
 _MAKERS: dict[str, Any] = {
     "tuple": lambda items: tuple(map(from_plain, items)),
-    "array": lambda parts: np.array(parts[1], dtype=parts[0]),
-    "masked": lambda parts: np.ma.array(
-        from_plain(parts[0]), mask=from_plain(parts[1])
-    ),
+    "array": _array_of,
+    "masked": _masked_array_of,
     "pairs": lambda pairs: {from_plain(k): from_plain(v) for k, v in pairs},
     "template": Template,
     "backbone": Backbone.from_description,

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 class SavingMixin:
     """Adds `save`; a class that has it says itself what its `load` takes."""
 
-    def save(self: Savable, path: str | os.PathLike[str]) -> None:
+    def save(
+        self: Savable, path: str | os.PathLike[str], *, key: bytes | str | None = None
+    ) -> None:
         """Write the fitted estimator to one file that holds no code.
 
         The backbone is not in it, but its name and hashes of its weights, tokenizer
@@ -24,10 +26,22 @@ class SavingMixin:
         Parameters
         ----------
         path : str or Path
-            A file that is there is replaced as a whole, or not at all.
+            A file that is there is replaced as a whole, or not at all. A link stays,
+            and what it leads to is replaced; nothing that is no regular file is.
+        key : bytes or str, optional
+            A secret of at least 16 bytes, such as ``secrets.token_bytes(32)``, that
+            signs the file (HMAC-SHA-256). Set it where others could change the file:
+            `load` with this key takes nothing else. The hashes that every file has
+            tell damage, and anyone can make them right again.
 
         Raises
         ------
+        OSError
+            If a folder, pipe, socket or device is in the place, or no file can be
+            written.
+        ValueError
+            If a parameter was set to what predict would refuse, or the key is too
+            short.
         TypeError
             If a parameter or a class is an object that only code could make again;
             use joblib.dump for these.
@@ -46,4 +60,4 @@ class SavingMixin:
         >>> again.predict(["a lovely film"])
         array(['positive'], dtype='<U8')
         """
-        model_file.save(self, path)
+        model_file.save(self, path, key)

@@ -118,7 +118,7 @@ class RidgeReadout:
         Raises
         ------
         BackboneChangedError
-            If the states lack a part that is read.
+            If the states lack a part that is read, or are of another size.
         ValueError
             If the texts' bags are needed and not given.
         """
@@ -128,6 +128,12 @@ class RidgeReadout:
                 f"the readout reads part {self.parts.max() + 1} of each state and the "
                 f"backbone gives {n_parts}: its folder named another pooling at fit; "
                 "fetch it as it was, or fit again."
+            )
+        if (n_depths, states.shape[3]) != (len(self.coef), self.coef.shape[2]):
+            raise BackboneChangedError(
+                f"the readout reads states of {self.coef.shape[2]} numbers at "
+                f"{len(self.coef)} depths and the backbone gives {states.shape[3]} at "
+                f"{n_depths}; name the backbone of the fit, or fit again."
             )
         scores = np.empty((n, n_depths, self.n_classes), np.float32)
         passed = Passed()

@@ -11,7 +11,12 @@ from sklearn.utils import check_random_state
 from skraee.retrieval.distances import Metric
 from skraee.retrieval.neighbors import Method, NeighborIndex
 from skraee.retrieval.shared_search import shared_index, shared_search
-from skraee.retrieval.vectors import Float64Array, IntArray, check_keys
+from skraee.retrieval.vectors import (
+    Float64Array,
+    IntArray,
+    check_keys,
+    refuse_other_width,
+)
 
 T = TypeVar("T")
 StoredTexts = Literal["all", "correct"]
@@ -185,6 +190,7 @@ class Database:
         index = self._neighbor_index()
         search = shared_search if self.shared else NeighborIndex.search
         vectors = np.asarray(queries, dtype=np.float32)
+        refuse_other_width(vectors, self.keys.shape[1])
         distances, rows = search(index, vectors, _width(k))
         return distances[:, :k], rows[:, :k]
 

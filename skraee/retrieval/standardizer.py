@@ -8,7 +8,8 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from skraee.retrieval.vectors import Float32Array
+from skraee.exceptions import BackboneChangedError
+from skraee.retrieval.vectors import Float32Array, refuse_other_width
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,15 @@ class Standardizer:
 
     def __call__(self, keys: Float32Array) -> Float32Array:
         """Standardise keys (n, H)."""
-        return ((keys - self.mean) / self.scale).astype(np.float32)
+        refuse_other_width(keys, len(self.mean))
+        with np.errstate(over="ignore"):
+            scaled = ((keys - self.mean) / self.scale).astype(np.float32)
+        if np.isfinite(keys).all() and not np.isfinite(scaled).all():
+            raise BackboneChangedError(
+                "keys of new texts are too large for the scale of those of fit; what "
+                "makes them is another than it was: fetch it as it was, or fit again."
+            )
+        return scaled
 
     def undo(self, keys: Float32Array) -> Float32Array:
         """Return standardised keys (n, H) to what they were."""

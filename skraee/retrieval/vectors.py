@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
+
+from skraee.exceptions import BackboneChangedError
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
@@ -30,6 +34,22 @@ def check_keys(keys: npt.ArrayLike) -> Float32Array:
     if rows.size == 0:
         raise ValueError(f"keys must not be empty, got shape {rows.shape}")
     return rows
+
+
+def refuse_other_width(keys: npt.NDArray[Any], n_dimensions: int) -> None:
+    """Refuse keys (n, d) of new texts that are not of the kind of the stored ones.
+
+    Raises
+    ------
+    BackboneChangedError
+        If d is another number.
+    """
+    if keys.shape[-1] != n_dimensions:
+        raise BackboneChangedError(
+            f"the keys of the texts of fit have {n_dimensions} numbers and those of "
+            f"new texts {keys.shape[-1]}: what makes them is another than it was; "
+            "fetch it as it was, or fit again."
+        )
 
 
 def finite_rows(

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from skraee.text.files import replacing
 from skraee.text.token_bags import TokenBags
 
 Float32Array = npt.NDArray[np.float32]
@@ -149,7 +150,13 @@ class LayerSweep:
         Parameters
         ----------
         path : str or Path
-            A file that is there is replaced.
+            A file that is there is replaced as a whole, or not at all.
+
+        Raises
+        ------
+        OSError
+            If a folder, pipe, socket or device is in the place, or no file can be
+            written.
         """
         arrays: dict[str, npt.NDArray[Any]] = {
             "keys": self.keys,
@@ -160,7 +167,7 @@ class LayerSweep:
             arrays["states"] = self.states
         if self.bags is not None:
             arrays["buckets"], arrays["bag_ends"] = self.bags.buckets, self.bags.ends
-        with open(path, "wb") as file:
+        with replacing(path, streams=False) as beside, open(beside, "wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
 
     @classmethod

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from skraee.backbone.embeddings import n_token_ids
 from skraee.backbone.handle import Backbone
 from skraee.backbone.identity import Identity
 from skraee.backbone.loaded import LoadedBackbone
@@ -17,6 +20,7 @@ from skraee.exceptions import (
     BackboneChangedError,
     BackboneDriftWarning,
     BackboneMissingError,
+    FileFormatError,
     warn_user,
 )
 from skraee.sweep.probes import DepthReadout, Probed, answers, probe_samples
@@ -123,11 +127,18 @@ class Provenance:
         -----
         BackboneDriftWarning
             If a probability is off by more than rounding explains.
+
+        Raises
+        ------
+        FileFormatError
+            If they cannot be asked of this backbone.
         """
         with _probing:
             if self._probed == probed.backbone.identity:
                 return
+            self._check_tokens(probed)
             found = answers(probed, self.samples, self.token_ids, self.ridge)
+            self._check_shape(found)
             self._probed = probed.backbone.identity
         drift = float(np.abs(found - self.proba).max())
         tolerance = _TOLERANCE.get(name_of(probed.backbone.dtype), _HALF_TOLERANCE)
@@ -139,6 +150,36 @@ class Provenance:
                 "differ, so fit again, or go back to those versions.",
                 BackboneDriftWarning,
             )
+
+    @contextmanager
+    def reading_texts(self) -> Iterator[None]:
+        """Tell where what the file says of prompts does not suit its backbone.
+
+        Raises
+        ------
+        FileFormatError
+            For a ValueError of the block.
+        """
+        try:
+            yield
+        except ValueError as error:
+            raise self._at_odds(str(error)) from error
+
+    def _check_tokens(self, probed: Probed) -> None:
+        n_known = n_token_ids(probed.backbone.model)
+        if (largest := max(self.token_ids, default=0)) >= n_known:
+            raise self._at_odds(f"it reads token {largest} of {n_known}")
+
+    def _check_shape(self, found: npt.NDArray[np.float32]) -> None:
+        if found.shape != self.proba.shape:
+            depths = found.shape[1] - 1, self.proba.shape[1] - 1
+            raise self._at_odds("it has {} layers and the file says {}".format(*depths))
+
+    def _at_odds(self, reason: str) -> FileFormatError:
+        return FileFormatError(
+            f"{self.path!r} is damaged: what it says of texts does not suit its "
+            f"backbone ({reason}); take an intact copy of it, or fit again."
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_probed": None}
@@ -162,7 +203,7 @@ class Provenance:
         changes = [
             f"{name} was {version}, is {now[name]}"
             for name, version in self.versions.items()
-            if now.get(name) != version
+            if now.get(name, version) != version
         ]
         if _hashes(probed.backbone)["config_hash"] != self.hashes["config_hash"]:
             changes.append("its configuration has changed")

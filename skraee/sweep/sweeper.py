@@ -6,6 +6,7 @@ What was read before is found in the store: fit writes there, predict looks only
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -68,12 +69,15 @@ def open_sweeper(
     store = store_for(memory)
     if store is not None:
         store = BestEffortStore(store)
+    provenance = settings.provenance
     backbone = settings.load(device)
-    prompts = settings.prompt_encoder(backbone)
+    told = nullcontext() if provenance is None else provenance.reading_texts()
+    with told:
+        prompts = settings.prompt_encoder(backbone)
     engine = Engine(backbone, batch_tokens, clock, compile=compile, verbose=verbose)
     sweeper = Sweeper(settings, backbone, prompts, engine, store)
-    if settings.provenance is not None:
-        settings.provenance.check_answers(sweeper)
+    if provenance is not None:
+        provenance.check_answers(sweeper)
     return sweeper
 
 

@@ -1,6 +1,7 @@
 """The template: a sentence with a place for the text and one for the answer."""
 
 import re
+from collections import Counter
 from typing import Literal, NamedTuple
 
 from skraee.text.inputs import replace_surrogates
@@ -156,16 +157,18 @@ def _parsed(text: str) -> tuple[Piece, ...]:
 
 def _placeholder(text: str, match: re.Match[str], words: str) -> list[Piece]:
     """Return the words before a placeholder, and the placeholder."""
-    name, where = match["name"], f"at position {match.start()} of the template {text!r}"
+    name, position = match["name"], match.start()
     if name is None:
         raise ValueError(
-            f"stray {match.group()!r} {where}; write {match.group() * 2!r} for a "
+            f"stray {match.group()!r} at position {position} of the template "
+            f"{text!r}; write {match.group() * 2!r} for a "
             f"literal brace"
         )
     if not name.isidentifier():
         raise ValueError(
             f"a field name must be a plain name as in '{{text}}', got "
-            f"{match.group()!r} {where}; write '{{{{' and '}}}}' for literal braces"
+            f"{match.group()!r} at position {position} of the template {text!r}; write "
+            "'{{' and '}}' for literal braces"
         )
     if name == _MASK:
         return [Piece("literal", words), Piece("mask", "")]
@@ -179,9 +182,9 @@ def _check_fields(text: str, fields: tuple[str, ...]) -> None:
             f"a template must have a place for the text, got {text!r}; write a field "
             f"such as '{{text}}' into it"
         )
-    for name in fields:
-        if fields.count(name) > 1:
+    for name, count in Counter(fields).items():
+        if count > 1:
             raise ValueError(
                 f"a field may occur once in a template, got '{{{name}}}' "
-                f"{fields.count(name)} times in {text!r}; leave all but one out"
+                f"{count} times in {text!r}; leave all but one out"
             )

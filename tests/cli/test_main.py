@@ -347,6 +347,18 @@ def test_output_that_cannot_be_is_refused_before_the_files_are_read(
     assert message in refusal(capsys)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("name", ["model.skraee", "model.joblib"])
+def test_fit_refuses_a_pipe_for_its_model_before_the_files_are_read(
+    name, tmp_path, capsys
+):
+    os.mkfifo(tmp_path / name)
+    command = ["fit", "none.csv", "--backbone", "none", "--template", "{text} {mask}"]
+    assert main([*command, "-o", str(tmp_path / name)]) == 2
+    assert "is a named pipe, which a file must not replace" in refusal(capsys)
+    assert (tmp_path / name).is_fifo()
+
+
 def test_predict_without_a_standard_output_is_one_line(new, monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdout", None)
     assert main(["predict", "none.joblib", str(new)]) == 2

@@ -105,7 +105,10 @@ def test_a_pickled_member_is_refused_though_its_sum_is_right(
     rewrite(file, lambda members: members.update({"keys.npy": content}))
     sums = archive_sums(file) | {"keys": hashlib.sha256(content).hexdigest()}
     change_manifest(file, members=sums)
-    with pytest.raises(FileFormatError, match=r"damaged \((Object arr|the magic str)"):
+    with pytest.raises(
+        FileFormatError,
+        match=r"damaged \(a(n array with a header of an| member that is no ar)",
+    ):
         archive.read(file)
 
 
@@ -127,7 +130,8 @@ def test_a_flipped_byte_in_a_member_is_told(file: Path, name: str) -> None:
         archive.read(file)
 
 
-@pytest.mark.parametrize("name", list(ARRAYS))
+# Of an array without numbers the last byte is its header's.
+@pytest.mark.parametrize("name", ["keys", "fit/labels", "classes"])
 def test_a_member_that_zip_holds_right_but_is_another_is_told(
     file: Path, name: str
 ) -> None:
@@ -164,7 +168,7 @@ def test_a_truncated_file_is_told_wherever_it_is_cut(file: Path) -> None:
 
 def test_a_missing_member_is_told(file: Path) -> None:
     rewrite(file, lambda members: members.pop("keys.npy"))
-    with pytest.raises(FileFormatError, match=r"no item named 'keys\.npy'"):
+    with pytest.raises(FileFormatError, match=r"'keys\.npy' is missing"):
         archive.read(file)
 
 
@@ -175,8 +179,8 @@ def test_a_compressed_member_is_refused(file: Path) -> None:
 
 
 def test_a_newer_format_names_its_version_and_the_update(file: Path) -> None:
-    change_manifest(file, skraee_format=5, versions={"skraee": "3.1"})
-    message = r"has format 5, written by skraee 3\.1.*pip install --upgrade"
+    change_manifest(file, skraee_format=6, versions={"skraee": "3.1"})
+    message = r"has format 6, written by skraee 3\.1.*pip install --upgrade"
     with pytest.raises(FileFormatError, match=message):
         archive.read(file)
 
@@ -270,6 +274,18 @@ def test_a_folder_and_a_missing_folder_are_told(tmp_path: Path) -> None:
         archive.write(tmp_path, {}, {})
     with pytest.raises(FileNotFoundError, match="make it first"):
         archive.write(tmp_path / "no" / "file", {}, {})
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_neither_replaced_nor_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="is a named pipe, which a file must not replace"):
+        archive.write(pipe, {}, {})
+    with pytest.raises(FileFormatError, match="is no regular file; name the file that"):
+        archive.read(pipe)
+    assert pipe.is_fifo()
+    assert os.listdir(tmp_path) == ["pipe"]
 
 
 def test_an_array_of_any_memory_order_is_read_as_it_was(tmp_path: Path) -> None:

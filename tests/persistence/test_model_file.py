@@ -632,7 +632,7 @@ def test_layout_is_that_of_the_format(path: Path) -> None:
     with zipfile.ZipFile(path) as members:
         names = set(members.namelist())
     assert names == {
-        *("manifest.json", "probes.npy"),
+        *("manifest.json", "seal.json", "probes.npy"),
         *("attributes/classes_.npy", "attributes/layer_scores_.npy"),
         "attributes/cost_.npy",
         *("database/keys.npy", "database/proba.npy"),
@@ -640,7 +640,7 @@ def test_layout_is_that_of_the_format(path: Path) -> None:
         *("standardizer/mean.npy", "standardizer/variance.npy"),
     }
     manifest = manifest_of(path)
-    assert manifest["skraee_format"] == 4
+    assert manifest["skraee_format"] == 5
     assert set(manifest) == {
         *("skraee_format", "versions", "estimator", "parameters", "attributes"),
         *("backbone", "sweep", "database", "standardizer", "probes", "members"),
@@ -822,6 +822,30 @@ def test_a_file_of_format_3_answers_as_it_did_and_takes_more_texts(
     np.testing.assert_allclose(
         clf.predict_proba(X_NEW), whole.predict_proba(X_NEW), atol=1e-4
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "cls"),
+    [
+        ("confidence", EarlyExitClassifier),
+        ("ridge", RAEEClassifier),
+        ("words", RAEEClassifier),
+        ("search", RAEEClassifierCV),
+    ],
+)
+def test_a_file_of_format_4_answers_as_it_did(
+    name: str, cls: Any, tmp_path: Path
+) -> None:
+    told = json.loads((DATA / "format-4.json").read_text(encoding="utf-8"))
+    answers = told["answers"][name]
+    clf = cls.load(DATA / f"format-4-{name}.skraee")
+    for again in range(2):
+        proba, exits = clf.predict_proba(told["texts"], return_exit_layers=True)
+        np.testing.assert_allclose(proba, answers["proba"], atol=1e-4)
+        assert exits.tolist() == answers["exits"]
+        if not again:
+            clf.save(tmp_path / "clf", key="a key of sixteen bytes")
+            clf = cls.load(tmp_path / "clf", key="a key of sixteen bytes")
 
 
 @pytest.mark.parametrize("given", [{"threshold": 0.9}, {"budget": 0.5}])

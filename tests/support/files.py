@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from skraee.persistence import archive
+from skraee.persistence.seal import sealed
 
 
 def rewrite(path: Path, change: Callable[[dict[str, bytes]], Any], **options: Any):
@@ -24,9 +25,12 @@ def rewrite(path: Path, change: Callable[[dict[str, bytes]], Any], **options: An
 
 
 def change_manifest(path: Path, **entries: Any) -> None:
+    """Change entries of a manifest, and make its hash right again."""
+
     def change(members: dict[str, bytes]) -> None:
         manifest = json.loads(members["manifest.json"]) | entries
         members["manifest.json"] = json.dumps(manifest).encode()
+        members["seal.json"] = sealed(members["manifest.json"], None).encode()
 
     rewrite(path, change)
 

@@ -1,0 +1,219 @@
+"""What the arrays of a file are: their names, dtypes, shapes and ranges.
+
+Letters stand for sizes that must agree wherever they occur: C classes, D depths, N
+texts of fit, n texts that are stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from skraee.persistence.archive import Arrays, Manifest
+from skraee.sweep.records import NAME_BYTES
+from skraee.text.token_bags import N_BUCKETS
+
+Array = npt.NDArray[Any]
+Sizes = dict[str, int]
+Rule = Callable[[Array, Sizes], bool]
+
+
+def _finite(array: Array, sizes: Sizes) -> bool:
+    # Unlike isfinite these need no room, and NaN is the smallest and the largest.
+    return array.size == 0 or bool(np.isfinite([array.min(), array.max()]).all())
+
+
+def _positive(array: Array, sizes: Sizes) -> bool:
+    return _finite(array, sizes) and bool(array.min(initial=1) > 0)
+
+
+def _not_negative(array: Array, sizes: Sizes) -> bool:
+    return _finite(array, sizes) and bool(array.min(initial=0) >= 0)
+
+
+def _probabilities(array: Array, sizes: Sizes) -> bool:
+    return _not_negative(array, sizes) and bool(array.max(initial=0) < 1.001)
+
+
+def _codes(array: Array, sizes: Sizes) -> bool:
+    return array.size == 0 or bool(array.min() >= 0 and array.max() < sizes["C"])
+
+
+def _positions(array: Array, sizes: Sizes) -> bool:
+    inside = bool(array.min(initial=0) >= 0 and array.max(initial=0) < sizes["N"])
+    return inside and _ascending(array, sizes)
+
+
+def _ascending(array: Array, sizes: Sizes) -> bool:
+    return bool(array.min(initial=0) >= 0 and (array[1:] > array[:-1]).all())
+
+
+def _buckets(array: Array, sizes: Sizes) -> bool:
+    return _ascending(array, sizes) and bool(array.max(initial=0) < N_BUCKETS)
+
+
+def _any(array: Array, sizes: Sizes) -> bool:
+    return True
+
+
+class Spec(NamedTuple):
+    """What an array must be.
+
+    Attributes
+    ----------
+    dtypes : str
+        Names of numpy, of which it has one.
+    shape : tuple of str or int
+        Its sizes by their letters.
+    rule : callable
+        Whether its numbers will do.
+    what : str
+        Says the rule.
+    """
+
+    dtypes: str
+    shape: tuple[str | int, ...]
+    rule: Rule = _finite
+    what: str = "finite"
+
+
+_CODES = "codes of classes"
+_SPECS = {
+    "attributes/layer_scores_": Spec("f8", ("D",)),
+    "attributes/cost_": Spec("f8", ("D",)),
+    "attributes/temperatures_": Spec("f8", ("D",), _positive, "above 0"),
+    "database/keys": Spec("f4", ("n", "d")),
+    "database/proba": Spec("f4", ("n", "D", "C"), _probabilities, "probabilities"),
+    "database/labels": Spec("u1 u2 u4 u8", ("n",), _codes, _CODES),
+    "database/kept": Spec("i8", ("n",), _positions, "places of texts, ascending"),
+    "standardizer/mean": Spec("f8", ("d",)),
+    "standardizer/variance": Spec("f8", ("d",), _not_negative, "at least 0"),
+    "ridge/coef": Spec("f4", ("D", "P", "H", "C")),
+    "ridge/intercept": Spec("f4", ("D", "P", "C")),
+    "ridge/weight": Spec("f8", ("D", "P"), _not_negative, "at least 0"),
+    "ridge/inverse_temperature": Spec("f8", ("D",), _positive, "above 0"),
+    "ridge/penalty": Spec("f8", ("D", "P")),
+    "ridge/parts": Spec("i8", ("P",), _ascending, "numbers of parts, ascending"),
+    "ridge/bag/buckets": Spec("u2", ("B",), _buckets, "buckets, ascending"),
+    "ridge/bag/coef": Spec("f4", ("B", "C")),
+    "ridge/bag/intercept": Spec("f4", ("C",)),
+    "calibration/temperatures": Spec("f8", ("D",), _positive, "above 0"),
+    "calibration/logits": Spec("f4", ("n", "D", "C")),
+    "texts/records": Spec("u1", ("N", NAME_BYTES), _any, ""),
+    "texts/codes": Spec("i8", ("N",), _codes, _CODES),
+    # Answers that are no numbers are warned of when the backbone is there to compare.
+    "probes": Spec("f4", ("probes", "D", "C"), _any, ""),
+}
+_CLASSES = "attributes/classes_"
+
+#: Names of fitted attributes that are arrays.
+ARRAY_ATTRIBUTES = ("classes_", "layer_scores_", "cost_", "temperatures_")
+
+# Those that need not be there where the rest of their folder is.
+_OPTIONAL = {
+    *("database/kept", "ridge/parts", "calibration/logits", "texts/records"),
+    "attributes/temperatures_",
+}
+
+
+def check_arrays(manifest: Manifest, arrays: Arrays, classes: Array) -> None:
+    """Refuse arrays that are not those of a manifest, or at odds with one another.
+
+    Parameters
+    ----------
+    manifest : dict
+        Of today's format, and checked.
+    arrays : dict of str to ndarray
+    classes : ndarray
+        Of the manifest or the arrays.
+
+    Raises
+    ------
+    ValueError
+        For the first array that is wrong.
+    """
+    _check_classes(classes)
+    _check_names(manifest, arrays)
+    attributes = manifest["attributes"]
+    sizes = {
+        "C": len(classes),
+        "D": attributes["n_layers_"] + 1,
+        "N": attributes["n_samples_fit_"],
+        "probes": len(manifest["probes"]),
+    }
+    for name, spec in _SPECS.items():
+        if name in arrays:
+            _check_array(name, arrays[name], spec, sizes)
+    _check_counts(manifest, arrays, sizes)
+
+
+def _check_classes(classes: Array) -> None:
+    if not isinstance(classes, np.ndarray) or classes.ndim != 1 or len(classes) == 0:
+        raise ValueError("classes_ is no list of classes")
+    if classes.dtype == bool and classes.view(np.uint8).max() > 1:
+        raise ValueError("classes_ holds what is neither true nor false")
+    names = classes.tolist()
+    # Letters that are none, and dates that no calendar has, are told by now.
+    ordered = all(one < other for one, other in pairwise(names))
+    if not ordered or any(name != name for name in names):
+        raise ValueError("classes_ is not ascending")
+
+
+def _check_names(manifest: Manifest, arrays: Mapping[str, Array]) -> None:
+    """Refuse arrays of parts that are not there, and parts without their arrays."""
+    if strange := sorted(arrays.keys() - _SPECS.keys() - {_CLASSES}):
+        raise ValueError(f"array {strange[0]!r} is not known")
+    folders = {"attributes", "probes"}
+    parts = ("database", "standardizer", "ridge", "calibration")
+    folders |= {name for name in parts if manifest[name] is not None}
+    if manifest["ridge"] is not None and manifest["ridge"]["bag"] is not None:
+        folders.add("ridge/bag")
+    expected = {name for name in _SPECS if _folder(name) in folders}
+    allowed = expected | {_CLASSES, "texts/records"}
+    if manifest["database"] is None:
+        expected.add("texts/codes")
+        allowed.add("texts/codes")
+    if strange := sorted(arrays.keys() - allowed):
+        raise ValueError(f"array {strange[0]!r} belongs to no part that there is")
+    if missing := sorted(expected - _OPTIONAL - arrays.keys()):
+        raise ValueError(f"array {missing[0]!r} is missing")
+
+
+def _folder(name: str) -> str:
+    return name.rpartition("/")[0] or name
+
+
+def _check_array(name: str, array: Array, spec: Spec, sizes: Sizes) -> None:
+    if array.dtype not in [np.dtype(code) for code in spec.dtypes.split()]:
+        raise ValueError(f"array {name!r} is of dtype {array.dtype}")
+    if array.ndim != len(spec.shape):
+        raise ValueError(f"array {name!r} is of shape {array.shape}")
+    for size, letter in zip(array.shape, spec.shape, strict=True):
+        expected = letter
+        if isinstance(letter, str):
+            expected = sizes.setdefault(letter, size)
+        if size != expected:
+            raise ValueError(
+                f"array {name!r} is of shape {array.shape}, and {letter} is {expected}"
+            )
+    if not spec.rule(array, sizes):
+        raise ValueError(f"array {name!r} holds numbers that are not all {spec.what}")
+
+
+def _check_counts(manifest: Manifest, arrays: Arrays, sizes: Sizes) -> None:
+    """Refuse sizes that suit each array and not all that is said of them."""
+    n_words = len(manifest["sweep"]["token_ids"])
+    if n_words not in (0, sizes["C"]):
+        raise ValueError(f"there are {n_words} words for {sizes['C']} classes")
+    empty = [letter for letter in "ndPH" if sizes.get(letter) == 0]
+    if empty:
+        raise ValueError(f"arrays are empty: {empty[0]} is 0")
+    n_stored = sizes.get("n", sizes["N"])
+    if n_stored > sizes["N"] or (
+        n_stored < sizes["N"] and "database/kept" not in arrays
+    ):
+        raise ValueError(f"{n_stored} texts are stored of {sizes['N']} of fit")
