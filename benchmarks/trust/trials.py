@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.trust import saving
+from benchmarks.trust import footprint, saving
 from benchmarks.trust.trial import Trial
 
-TRIALS: tuple[Trial, ...] = (*saving.TRIALS,)
+TRIALS: tuple[Trial, ...] = (*saving.TRIALS, *footprint.TRIALS)
