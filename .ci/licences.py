@@ -25,7 +25,7 @@ HEAD = """# Licences
 
 Of every package in `lock.txt`, as its own metadata name it (on Linux and Python 3.11).
 Written by `python .ci/licences.py`; CI compares. skraee itself is BSD-3-Clause, has
-none of them in it, and needs only those that `dependencies` in `pyproject.toml` lead to.
+none of them in it, and needs those alone that its own `dependencies` lead to.
 
 | package | licence | note |
 |---|---|---|
