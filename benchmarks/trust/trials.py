@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from benchmarks.trust import model_files, saving
+from benchmarks.trust import footprint, model_files, saving
 from benchmarks.trust.trial import Trial
 
-TRIALS: tuple[Trial, ...] = (*model_files.TRIALS, *saving.TRIALS)
+TRIALS: tuple[Trial, ...] = (
+    *saving.TRIALS,
+    *model_files.TRIALS,
+    *footprint.TRIALS,
+)

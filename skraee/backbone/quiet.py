@@ -34,8 +34,10 @@ def quiet_loading() -> Iterator[None]:
         factory: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]
     ) -> Any:
         if threading.get_ident() == thread:
-            options = {**options, "disable": True}
-        elif previous is not None:
+            # Even a bar of tqdm that is disabled makes a lock, which settles how this
+            # process starts others.
+            return library.EmptyTqdm(*args, **options)
+        if previous is not None:
             return previous(factory, args, options)
         return factory(*args, **options)
 

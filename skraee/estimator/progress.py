@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import RLock
 from typing import Any, TypeVar
 
 from skraee.engine.batching import OnProgress
@@ -45,7 +46,13 @@ def progress(title: str, total: int, verbose: int) -> Iterator[OnProgress | None
         return
     from tqdm.auto import tqdm  # comes along with transformers
 
-    with tqdm(total=total, desc=title, unit="text") as bar:
+    class Bar(tqdm):
+        # tqdm's own lock spans processes: to make it settles for good how this process
+        # starts others. Its monitor is a thread that stays.
+        _lock = RLock()
+        monitor_interval = 0
+
+    with Bar(total=total, desc=title, unit="text") as bar:
         yield bar.update
 
 

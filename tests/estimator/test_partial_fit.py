@@ -52,6 +52,10 @@ def test_scores_of_the_depths_count_texts_that_the_database_has_forgotten() -> N
     assert parts.kneighbors(X_NEW, 99)[1].shape[1] < 30  # some are not stored
     parts.partial_fit(texts[30:], labels[30:])
     np.testing.assert_allclose(parts.layer_scores_, whole.layer_scores_)
+    # Neighbours are named by their places among all texts, forgotten ones included.
+    np.testing.assert_array_equal(
+        parts.kneighbors(X_NEW, 9)[1], whole.kneighbors(X_NEW, 9)[1]
+    )
 
 
 def test_partial_fit_sweeps_only_the_new_texts(monkeypatch: Any) -> None:

@@ -123,6 +123,20 @@ def test_exits_compute_the_votes_of_a_setting_once(database):
     np.testing.assert_array_equal(votes, select_votes(information, tau=0.9))
 
 
+@pytest.mark.parametrize("name", ["tau", "below_tau", "min_exit"])
+def test_exits_after_any_other_setting_are_those_of_a_new_database(name):
+    settings = {"tau": 0.9, "below_tau": "top3", "min_exit": 0}
+    changes = {"tau": 0.5, "below_tau": "skip", "min_exit": 3}
+    other = {**settings, name: changes[name]}
+    texts, queries = random_texts(), random_texts(seed=1)[0][:20]
+    alone = exits(Database.build(*texts), queries, k=5, **other)
+    database = Database.build(*texts)
+    before = exits(database, queries, k=5, **settings)
+    after = exits(database, queries, k=5, **other)
+    np.testing.assert_array_equal(after.scores, alone.scores)
+    assert not np.array_equal(after.scores, before.scores)
+
+
 def test_exits_from_sixteen_threads_with_mixed_settings_are_the_serial_ones():
     database = Database.build(*random_texts())
     queries = random_texts(seed=1)[0]
@@ -154,6 +168,17 @@ def test_kneighbors_of_a_correct_database_are_positions_in_fit():
     assert database.neighbors([[2.5]], 2)[1].tolist() == [[1, 0]]
 
 
+@pytest.mark.parametrize("keep_new", ["all", "correct"])
+@pytest.mark.parametrize("keep", ["all", "correct"])
+def test_joined_texts_have_their_positions_among_all_that_were_seen(keep, keep_new):
+    first = Database.build(KEYS, PROBA, LABELS, keep=keep)
+    new = Database.build(KEYS + 10, PROBA, LABELS, keep=keep_new)
+    joined = first.joined(new, n_seen=len(KEYS))
+    seen = np.concatenate([KEYS, KEYS + 10])
+    np.testing.assert_array_equal(joined.keys, seen[joined.positions])
+    assert joined.kneighbors([[12.5]], 1)[1].tolist() == [[6]]
+
+
 def test_kneighbors_of_a_whole_database_are_its_rows(database):
     np.testing.assert_array_equal(
         database.kneighbors([[2.5]], 3)[1], database.neighbors([[2.5]], 3)[1]
@@ -178,17 +203,38 @@ def test_kneighbors_hand_on_metric_and_method(monkeypatch):
     assert asked.items() <= settings.items()
 
 
+@pytest.mark.parametrize(
+    ("k", "width"),
+    [(1, 16), (16, 16), (np.int64(17), 32), (32, 32), (33, 64), (np.int8(100), 128)],
+)
+def test_searches_are_as_wide_as_the_next_power_of_two(monkeypatch, k, width):
+    widths = []
+
+    class Noting(NeighborIndex):
+        def search(self, queries, k):
+            widths.append(k)
+            return super().search(queries, k)
+
+    monkeypatch.setattr("skraee.retrieval.database.NeighborIndex", Noting)
+    database = Database.build(*random_texts()).build_index(k)
+    assert database.neighbors(np.zeros((1, 16)), k)[1].shape == (1, k)
+    assert widths == [width, width]
+
+
 def test_build_with_one_class_and_one_text_works():
     database = Database.build([[1.0, 2.0]], np.ones((1, 3, 1)), [0])
     choice = exits(database, [[0.0, 0.0]], k=12, tau=0.9)
     assert choice.depths.tolist() == [0]
 
 
-def test_build_with_many_classes_widens_the_codes():
-    proba = np.full((2, 2, 300), 1 / 300)
-    database = Database.build([[0.0], [1.0]], proba, [0, 299])
-    assert database.labels.dtype == np.uint16
-    assert database.labels.tolist() == [0, 299]
+@pytest.mark.parametrize(
+    ("n_classes", "dtype"), [(256, np.uint8), (257, np.uint16), (300, np.uint16)]
+)
+def test_codes_are_of_the_smallest_type_that_holds_the_last(n_classes, dtype):
+    proba = np.full((2, 2, n_classes), 1 / n_classes)
+    database = Database.build([[0.0], [1.0]], proba, [0, n_classes - 1])
+    assert database.labels.dtype == dtype
+    assert database.labels.tolist() == [0, n_classes - 1]
 
 
 @pytest.mark.parametrize("keep", ["all", "correct"])
