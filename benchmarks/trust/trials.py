@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from benchmarks.trust import saving
+from benchmarks.trust import forking, saving, stores
 from benchmarks.trust.trial import Trial
 
-TRIALS: tuple[Trial, ...] = (*saving.TRIALS,)
+TRIALS: tuple[Trial, ...] = (
+    *saving.TRIALS,
+    *forking.TRIALS,
+    *stores.TRIALS,
+)

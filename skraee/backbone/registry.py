@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple, TypeVar
+
+from skraee.threads.locks import fork_safe_lock
 
 Loaded = TypeVar("Loaded")
 
@@ -20,7 +21,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._entries: dict[Hashable, _Entry] = {}
-        self._lock = threading.RLock()
+        self._lock = fork_safe_lock()
 
     def get(
         self,
