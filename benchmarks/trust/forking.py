@@ -46,13 +46,18 @@ X_NEW, _ = toy.reviews(12, seed=1)
 def fork_while_threads_run(tries: int, seed: int) -> dict[str, Count]:
     """Fork a process of threads that fit, predict, sweep and forget; use the child."""
     command = [sys.executable, "-m", __name__, str(tries), str(seed)]
-    found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    # Threads of torch and of OpenBLAS, numpy's, are in no child; and a fork ends those
+    # of OpenBLAS here, too, whoever waits for them.
+    alone = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    found = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True, env=os.environ | alone
+    )
     counts: dict[str, Count] = json.loads(found.stdout)
     return counts
 
 
 def _forks(tries: int, seed: int) -> dict[str, Count]:
-    torch.set_num_threads(1)  # torch's own threads are in no child
+    torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     rng = random.Random(seed)
     counts: dict[str, Count] = {
@@ -72,10 +77,11 @@ def _forks(tries: int, seed: int) -> dict[str, Count]:
 
 
 def _fitted(folder: Path) -> list[Any]:
-    common = {"k": 5, "label_words": toy.LABEL_WORDS}
-    made = [
+    common: dict[str, Any] = {"k": 5, "label_words": toy.LABEL_WORDS}
+    kinds: dict[toy.Kind, Any] = {"masked": "process", "causal": folder / "store"}
+    made: list[Any] = [
         RAEEClassifier(toy.backbone(kind), toy.TEMPLATES[kind], memory=memory, **common)
-        for kind, memory in (("masked", "process"), ("causal", folder / "store"))
+        for kind, memory in kinds.items()
     ]
     made.append(
         EarlyExitClassifier(toy.backbone(), budget=0.5, memory=folder / "store")
