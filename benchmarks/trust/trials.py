@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from benchmarks.trust import footprint, model_files, saving
+from benchmarks.trust import footprint, forking, model_files, saving, stores
 from benchmarks.trust.trial import Trial
 
 TRIALS: tuple[Trial, ...] = (
     *saving.TRIALS,
     *model_files.TRIALS,
+    *forking.TRIALS,
+    *stores.TRIALS,
     *footprint.TRIALS,
 )

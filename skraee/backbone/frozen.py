@@ -118,6 +118,7 @@ class FrozenModel(Uncopied, ABC, Generic[Loaded]):
             lambda: self._read(dtype, devices),
             state=self._state(),
             objects=self._objects,
+            user=self if self._objects else None,
         )
         self._seen[dtype] = loaded.identity
         self._check_pin(dtype, loaded.identity)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import torch
@@ -24,6 +23,7 @@ from skraee.backbone.quantized import is_quantized
 from skraee.backbone.sentence_folder import Pooling, SentenceSettings
 from skraee.backbone.sight import as_it_sees
 from skraee.text.tokenizer import TextTokenizer
+from skraee.threads.kept_property import kept_property
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -102,7 +102,7 @@ class LoadedBackbone:
         made: T = self._derived[name]
         return made
 
-    @cached_property
+    @kept_property
     @own_torch_state()
     def in_float32(self) -> LoadedBackbone:
         """The same model in float32, for the rare text that overflows its dtype.
@@ -127,7 +127,7 @@ class LoadedBackbone:
             self.fingerprint, self.tokenizer.fingerprint, self.settings_hash
         )
 
-    @cached_property
+    @kept_property
     def config_hash(self) -> str:
         """SHA-256 of the configuration, in hexadecimal."""
         return config_hash_of(self.model)
@@ -137,7 +137,7 @@ class LoadedBackbone:
         """Number of token ids that the model has an embedding for."""
         return n_token_ids(self.model)
 
-    @cached_property
+    @kept_property
     def position_limit(self) -> int | None:
         """Number of tokens that the model has positions for."""
         limits = [self.family.positions(self.model.config), n_positions(self.model)]

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-_one_at_a_time = threading.RLock()
+from skraee.threads.locks import fork_safe_lock
+
+_one_at_a_time = fork_safe_lock()
 
 # What is lacking, and that a head is (every checkpoint of a sentence encoder).
 _REPORTS = ("LOAD REPORT", "This checkpoint seem corrupted. The tied weights mapping")

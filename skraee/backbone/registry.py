@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
+from weakref import ref
+
+from skraee.threads.locks import fork_safe_lock
 
 Loaded = TypeVar("Loaded")
 
@@ -20,7 +23,8 @@ class Registry:
 
     def __init__(self) -> None:
         self._entries: dict[Hashable, _Entry] = {}
-        self._lock = threading.RLock()
+        self._users: dict[Hashable, set[ref[Any]]] = {}
+        self._lock = fork_safe_lock()
 
     def get(
         self,
@@ -29,6 +33,7 @@ class Registry:
         *,
         state: Any = None,
         objects: tuple[Any, ...] = (),
+        user: Any = None,
     ) -> Loaded:
         """Return a model; read it where it is not there, or its source has changed.
 
@@ -42,8 +47,14 @@ class Registry:
             What the source holds now; None where that cannot be told.
         objects : tuple
             Those whose ids stand in the key.
+        user : object, optional
+            Who asks. Where each of them has said so, the model is forgotten with the
+            last one: nothing else leads to it again.
         """
         with self._lock:
+            if user is not None:
+                users = self._users.setdefault(key, set())
+                users.add(ref(user, partial(self._leave, key)))
             if not self._has(key, state):
                 self._entries.pop(key, None)  # its memory is free before more is taken
                 self._entries[key] = _Entry(read(), state, objects)
@@ -57,6 +68,15 @@ class Registry:
         """Forget all models."""
         with self._lock:
             self._entries.clear()
+            self._users.clear()
+
+    def _leave(self, key: Hashable, user: ref[Any]) -> None:
+        # Without the lock: objects end anywhere, and a thread may load for minutes.
+        if (users := self._users.get(key)) is not None:
+            users.discard(user)
+            if not users:
+                self._users.pop(key, None)
+                self._entries.pop(key, None)
 
     def __len__(self) -> int:
         return len(self._entries)

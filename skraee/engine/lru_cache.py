@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -11,6 +10,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+from skraee.threads.locks import fork_safe_lock
 
 T = TypeVar("T")
 
@@ -38,7 +39,7 @@ class LRUCache:
     def __init__(self, size: int = 16, *, is_cleared: bool = True) -> None:
         self._size = size
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
         if is_cleared:
             _cleared.add(self)
 

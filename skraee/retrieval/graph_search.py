@@ -5,7 +5,6 @@ hnswlib is used in this module only.
 
 from __future__ import annotations
 
-import threading
 from functools import cache
 from typing import Any
 
@@ -16,6 +15,7 @@ from skraee.exceptions import warn_user
 from skraee.retrieval.distances import k_best, pair_distances
 from skraee.retrieval.exact_search import MAX_QUERIES, ExactProposer, Pairs
 from skraee.retrieval.vectors import Float32Array, Float64Array, IntArray
+from skraee.threads.locks import fork_safe_lock
 
 MIN_RECALL = 0.99
 MAX_PROBES = 256
@@ -27,7 +27,8 @@ class Graph:
     def __init__(self, n_dimensions: int, n_points: int, seed: int) -> None:
         self._graph = import_hnswlib().Index("l2", n_dimensions)
         self._graph.init_index(n_points, random_seed=seed)
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock(self._forget)
+        self.is_lost = False  # another thread was in it at a fork
 
     def hold(self, points: Float32Array) -> None:
         """Insert the points that are not there yet; the first ones are."""
@@ -54,6 +55,10 @@ class Graph:
             )
         return numbers.astype(np.int64), squares
 
+    def _forget(self) -> None:
+        # hnswlib has locks of its own, and they may be taken for ever.
+        self.is_lost = True
+
 
 class GraphProposer:
     """Proposes what a walk through an HNSW graph meets near the query.
@@ -79,7 +84,7 @@ class GraphProposer:
         self.graph = graph or Graph(n_dimensions, n_points, seed)
         self.graph.hold(exact.points)
         self.breadths: dict[int, int | None] = {}
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock(self._forget)
 
     def propose(self, queries: Float32Array, k: int) -> Pairs:
         """Return the candidates for the k nearest points of each query."""
@@ -90,6 +95,9 @@ class GraphProposer:
         if breadth is None:
             return self.exact.propose(queries, k)
         return self._walk(queries, k, breadth)
+
+    def _forget(self) -> None:
+        self.breadths.clear()
 
     def _choose_breadth(self, k: int) -> int | None:
         """Find the least breadth with the recall wanted; None: search exactly."""

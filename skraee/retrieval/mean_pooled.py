@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from skraee.engine.batching import Cutter, check_batch_tokens, run_batches
 from skraee.engine.rotation import changing_rotations_anywhere, sides_of, unused
 from skraee.engine.views import view_of
 from skraee.text.tokenizer import TextTokenizer
+from skraee.threads.locks import fork_safe_lock
 
 # Tokens that an encoder takes, where nothing says.
 _USUAL_LIMIT = 512
@@ -38,7 +38,7 @@ class MeanPooled:
         tokenizer = TextTokenizer.from_hf(self.tokenizer)
         refuse_tokens_without_embedding(self.transformers_model, tokenizer)
         self.limit = self._find_limit()
-        self._tokenizing = threading.Lock()  # its truncation is shared by threads
+        self._tokenizing = fork_safe_lock()  # its truncation is shared by threads
 
     def encode(self, texts: list[str]) -> npt.NDArray[np.float32]:
         """Return the vectors (n, H) of n texts."""

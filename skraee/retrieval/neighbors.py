@@ -7,7 +7,6 @@ itself at exactly 0, and a query gets the same answer alone and in any batch.
 
 from __future__ import annotations
 
-import threading
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
@@ -24,6 +23,7 @@ from skraee.retrieval.vectors import (
     check_keys,
     finite_rows,
 )
+from skraee.threads.locks import fork_safe_lock
 
 Method = Literal["hnsw", "exact"]
 
@@ -76,7 +76,7 @@ class NeighborIndex:
         # Drawn once, so that an unpickled copy builds the same graph again.
         self.seed = int(check_random_state(random_state).randint(2**31 - 1))
         self._built: _Built | None = None
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock(self._forget)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -161,7 +161,7 @@ class NeighborIndex:
         return self.__dict__ | {"_built": None, "_lock": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state | {"_lock": threading.Lock()})
+        self.__dict__.update(state | {"_lock": fork_safe_lock(self._forget)})
 
     def _search(self, queries: Float32Array, k: int) -> tuple[Float64Array, IntArray]:
         built = self._parts()
@@ -173,9 +173,12 @@ class NeighborIndex:
             *built.copies.expand(rows, numbers, distances, k), len(queries), k
         )
 
+    def _forget(self) -> None:
+        self._built = None
+
     def _parts(self) -> _Built:
         with self._lock:
-            if self._built is None:
+            if self._built is None or self._built.is_lost:
                 self._built = _Built(self)
             return self._built
 
@@ -198,6 +201,10 @@ class _Built:
     def graph(self) -> Graph | None:
         proposer = self.proposer
         return proposer.graph if isinstance(proposer, GraphProposer) else None
+
+    @property
+    def is_lost(self) -> bool:
+        return self.graph is not None and self.graph.is_lost
 
 
 def _check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:

@@ -64,8 +64,9 @@ class FolderStore:
         return SharedDatabase(self.path, _TABLE)
 
     def __len__(self) -> int:
-        count = "SELECT COUNT(*) FROM records"
-        return int(self._database.run(lambda at: at.execute(count).fetchone()[0]))
+        query = "SELECT COUNT(*) FROM records"
+        count = self._database.run_or_replace(lambda at: at.execute(query).fetchone())
+        return 0 if count is None else int(count[0])
 
     def read(self, keys: Sequence[bytes]) -> list[Arrays | None]:
         """Return the records of these keys; None where there is none."""
@@ -74,13 +75,13 @@ class FolderStore:
         found: dict[bytes, bytes] = {}
         for start in range(0, len(keys), _AT_ONCE):
             found |= self._found(keys[start : start + _AT_ONCE])
-        return [unpack(found.get(key)) for key in keys]
+        return [unpack(key, found.get(key)) for key in keys]
 
     def write(self, records: Mapping[bytes, Arrays]) -> None:
         """Keep records; those that are there are replaced."""
         if not records:
             return
-        rows = [(key, pack(record)) for key, record in records.items()]
+        rows = [(key, pack(key, record)) for key, record in records.items()]
 
         def replace(connection: sqlite3.Connection) -> None:
             with connection:
@@ -98,7 +99,7 @@ class FolderStore:
             connection.execute("VACUUM")
 
         if self.path.is_file():
-            self._database.run(empty)
+            self._database.run_or_replace(empty)
 
     def _found(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         marks = ",".join("?" * len(keys))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
 from skraee.sweep.store import Arrays
+from skraee.threads.locks import fork_safe_lock
 
 _MAX_BYTES = 2**30
 
@@ -24,7 +24,7 @@ class MemoryStore:
         self.max_bytes = max_bytes
         self.n_bytes = 0
         self._records: OrderedDict[bytes, Arrays] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
 
     def __len__(self) -> int:
         return len(self._records)

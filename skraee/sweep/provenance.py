@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from skraee.exceptions import (
     warn_user,
 )
 from skraee.sweep.probes import DepthReadout, Probed, answers, probe_samples
+from skraee.threads.locks import fork_safe_lock
 from skraee.versions import installed
 
 #: What decides how a backbone computes, and reads what is saved.
@@ -34,7 +34,7 @@ PACKAGES = ("skraee", "scikit-learn", "torch", "transformers", "tokenizers", "nu
 _TOLERANCE = {"float32": 1e-3}
 _HALF_TOLERANCE = 5e-2
 
-_probing = threading.Lock()
+_probing = fork_safe_lock()
 
 
 @dataclass(eq=False)

@@ -12,7 +12,6 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,11 +27,26 @@ from skraee.sweep.settings import SweepSettings
 from skraee.sweep.store import Arrays, Store
 from skraee.text.prompt_encoder import PromptEncoder
 from skraee.text.token_bags import TokenBags, UInt16Array
+from skraee.threads.kept_property import kept_property
 
 # Kinds of records: another name when what they hold changes.
 _LOGITS = "sweep"  # of label words: "tokens", "logits", "is_cut"
 _STATES = "states"  # "states", "is_cut", "bag" (none has it of older releases)
 _KEY = "key"  # "key"
+
+# What a record of each kind has at least: names, axes and dtypes of arrays.
+_PARTS = {
+    _LOGITS: (
+        ("tokens", 1, ("int64",)),
+        ("logits", 2, ("float32",)),
+        ("is_cut", 0, ("bool",)),
+    ),
+    _STATES: (
+        ("states", 3, ("float32", "float16", "uint16")),
+        ("is_cut", 0, ("bool",)),
+    ),
+    _KEY: (("key", 1, ("float32",)),),
+}
 
 #: Length of a record's name.
 NAME_BYTES = 20
@@ -74,7 +88,7 @@ class Records:
     prompts: PromptEncoder
     store: Store | None = None
 
-    @cached_property
+    @kept_property
     def context(self) -> list[Any]:
         """What a sweep depends on beside the text, in values for JSON."""
         backbone = self.backbone
@@ -87,7 +101,7 @@ class Records:
             self.prompts.limit,
         ]
 
-    @cached_property
+    @kept_property
     def key_context(self) -> list[Any] | None:
         """What a key depends on beside the text; None where that cannot be told."""
         encoder = self.settings.encoder
@@ -183,7 +197,8 @@ class Records:
         n_done = 0
         for some in pieces(names):
             found = [] if self.store is None else self.store.read(some)
-            records = [record for record in found if record is not None]
+            known_as = (_as_known(self._states_kind, record) for record in found)
+            records = [record for record in known_as if record is not None]
             known = [record["states"] for record in records]
             bags += [record.get("bag") for record in records]
             if len(known) < len(some):
@@ -206,7 +221,8 @@ class Records:
         """Return the records of a kind; None for a text that has none."""
         if self.store is None or context is None:
             return [None] * len(samples)
-        return self.store.read(self._names(kind, context, samples))
+        found = self.store.read(self._names(kind, context, samples))
+        return [_as_known(kind, record) for record in found]
 
     def write(
         self,
@@ -242,7 +258,7 @@ class Records:
             self._seen.update(zip(new, self.prompts.are_long(new), strict=True))
         return [self._seen[sample] for sample in samples]
 
-    @cached_property
+    @kept_property
     def _seen(self) -> dict[Sample, bool]:
         """Of some texts whether they are long."""
         return {}
@@ -293,6 +309,17 @@ def bags_of(each: Sequence[UInt16Array | None]) -> TokenBags | None:
     """
     known = [bag for bag in each if bag is not None]
     return TokenBags.joined(known) if len(known) == len(each) else None
+
+
+def _as_known(kind: str, record: Arrays | None) -> Arrays | None:
+    """Return a record that is laid out as here; None for another release's."""
+    if record is None:
+        return None
+    for part, n_axes, dtypes in _PARTS[kind.partition(":")[0]]:
+        array = record.get(part)
+        if array is None or array.ndim != n_axes or array.dtype.name not in dtypes:
+            return None
+    return record
 
 
 def _states_of(record: Arrays) -> TextSweep | None:

@@ -13,12 +13,17 @@ from pathlib import Path
 from typing import TypeVar
 
 from skraee.exceptions import StoreWarning, warn_user
+from skraee.threads.locks import fork_safe_lock
 
 T = TypeVar("T")
 
 _PATIENCE, _PAUSE = 60.0, 0.01  # seconds, for a file that others have locked
+_TURN = 0.05  # of these, how long SQLite itself waits: a fork has to wait for it
 _TAKEN = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+# SQLite has locks of its own, which a new process would find taken.
+_in_sqlite = fork_safe_lock()
 
 
 @dataclass(frozen=True)
@@ -52,12 +57,13 @@ class SharedDatabase:
         """Do some work, once more from the start while others have the file locked.
 
         SQLite's own patience ends at once where two change a new file to write-ahead
-        mode, and where waiting might never end.
+        mode, and where waiting might never end. It is short, as no process can fork
+        meanwhile.
         """
         until = time.monotonic() + _PATIENCE
         while True:
             try:
-                with self._connection() as connection:
+                with _in_sqlite, self._connection() as connection:
                     return work(connection)
             except sqlite3.OperationalError as error:
                 # Errors of the module itself, not of SQLite, have no code.
@@ -70,13 +76,13 @@ class SharedDatabase:
     def _connection(self) -> Iterator[sqlite3.Connection]:
         # One for each call: a connection outlives neither its thread nor a fork.
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(self.path, timeout=_PATIENCE)) as connection:
+        with closing(sqlite3.connect(self.path, timeout=_TURN)) as connection:
             query = "SELECT sql FROM sqlite_master WHERE sql NOT NULL"
             tables = connection.execute(query).fetchall()
             if tables not in ([], [(self.table,)]):
                 raise FileExistsError(
-                    f"{str(self.path)!r} is the database of another program; give "
-                    "memory= another folder."
+                    f"{str(self.path)!r} is the database of another program, or of "
+                    "another release of skraee; give memory= another folder."
                 )
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -39,6 +38,7 @@ from skraee.text.label_words import LabelWords, all_label_words, label_words_for
 from skraee.text.prompt import Prompt
 from skraee.text.prompt_encoder import PromptEncoder
 from skraee.text.token_bags import TokenBags
+from skraee.threads.kept_property import kept_property
 
 T = TypeVar("T")
 
@@ -123,7 +123,7 @@ class Sweeper:
             return self.settings.state_kinds
         return kinds_of_states(self.prompts, self.backbone)
 
-    @cached_property
+    @kept_property
     def records(self) -> Records:
         """What the store has of texts that are read in this way."""
         return Records(self.settings, self.backbone, self.prompts, self.store)

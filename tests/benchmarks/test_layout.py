@@ -27,6 +27,8 @@ BELOW = {
     "benchmarks.max_loss",
     "benchmarks.readouts",
     "benchmarks.paper.order",
+    "benchmarks.trust.releases",
+    "benchmarks.trust.stores",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from statistics import median
 
 import pytest
@@ -204,3 +205,60 @@ def test_modules_import_only_from_earlier_layers(package):
 
 def test_no_imports_go_round_in_a_circle(package):
     assert [", ".join(map(str, cycle)) for cycle in package.cycles()] == []
+
+
+# What a fork leaves locked. That of `functools` is locked in Python 3.11.
+LOCKED = {
+    ("threading", "Lock"),
+    ("threading", "RLock"),
+    ("threading", "Condition"),
+    ("threading", "Semaphore"),
+    ("threading", "BoundedSemaphore"),
+    ("threading", "Event"),
+    ("threading", "Barrier"),
+    ("queue", "Queue"),
+    ("functools", "cached_property"),
+}
+
+
+def locked_in(module):
+    """What a module has of `LOCKED`, however it names it."""
+    nodes = list(ast.walk(module.tree))
+    imported = {
+        (node.module, alias.name)
+        for node in nodes
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    names = {
+        alias.asname or alias.name: alias.name
+        for node in nodes
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
+    asked = {
+        (names.get(node.value.id), node.attr)
+        for node in nodes
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    }
+    return (imported | asked) & LOCKED
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import threading\nlock = threading.Lock()\n",
+        "import threading as t\nlock = t.RLock()\n",
+        "from functools import cached_property\n",
+        "def f():\n    from threading import Condition as C\n",
+    ],
+)
+def test_lock_that_a_fork_leaves_locked_is_found(written, source):
+    found = {m.name: locked_in(m) for m in written({"a.py": source}).modules}
+    assert len(found["p.a"]) == 1
+    assert not found["p"]
+
+
+def test_locks_are_made_where_they_are_safe_in_forks(package):
+    found = {module.name for module in package.modules if locked_in(module)}
+    assert found == {"skraee.threads.locks"}

@@ -32,6 +32,7 @@ PACKAGE = Path(__file__).parents[2] / "skraee"
 LAYERS = (
     "exceptions",
     "versions",
+    "threads",
     "text",
     "backbone",
     "templates toy",

@@ -1,0 +1,1 @@
+"""What threads share, and what a fork leaves of it."""
