@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from benchmarks.trust import saving
+from benchmarks.trust import models, numbers, odd_inputs, saving
 from benchmarks.trust.trial import Trial
 
-TRIALS: tuple[Trial, ...] = (*saving.TRIALS,)
+TRIALS: tuple[Trial, ...] = (
+    *saving.TRIALS,
+    *models.TRIALS,
+    *odd_inputs.TRIALS,
+    *numbers.TRIALS,
+)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # Entries that say how many parts of one kind a model has, and not how large they are.
 _COUNTS = re.compile(r"layer|block|expert|group")
 _NO_COUNTS = re.compile(r"size|dim|width|length|quant")
+# Of a model of several parts, such as text beside images.
+_OF_A_PART = re.compile(r"(?<!quantization)_config$")
 _MUST_BE_THERE = re.compile(r"(num|n)_(\w+_)?(layers?|heads?)$")
 
 #: Parts that share their weights: as many are believed without one for each.
@@ -72,11 +74,9 @@ def _numbers(settings: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     waiting = [settings]
     while waiting:
         for name, value in waiting.pop().items():
-            if isinstance(value, bool):
-                continue
-            if isinstance(value, int):
+            if isinstance(value, int) and not isinstance(value, bool):
                 yield name, value
-            elif isinstance(value, Mapping) and name.endswith("_config"):
+            elif isinstance(value, Mapping) and _OF_A_PART.search(name):
                 waiting.append(value)
 
 
