@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from benchmarks.trust import footprint, forking, model_files, saving, stores
+from benchmarks.trust import (
+    footprint,
+    forking,
+    model_files,
+    models,
+    numbers,
+    odd_inputs,
+    saving,
+    stores,
+)
 from benchmarks.trust.trial import Trial
 
 TRIALS: tuple[Trial, ...] = (
     *saving.TRIALS,
     *model_files.TRIALS,
+    *models.TRIALS,
+    *odd_inputs.TRIALS,
+    *numbers.TRIALS,
     *forking.TRIALS,
     *stores.TRIALS,
     *footprint.TRIALS,

@@ -6,7 +6,6 @@ model of transformers, in which nothing is left of the adapter but its numbers.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from skraee.backbone.checkpoint import read_adapter
+from skraee.backbone.settings_files import read_mapping
 from skraee.backbone.task_head import warn_of_head
 
 if TYPE_CHECKING:
@@ -55,13 +55,13 @@ def base_of(folder: Path) -> tuple[str, str | None]:
     if (folder / "config.json").is_file():  # both in one
         return str(folder), None
     try:
-        settings = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
+        settings = read_mapping(folder / _CONFIG)
     except ValueError as error:
         raise OSError(
             f"{_CONFIG} in {str(folder)!r} cannot be read; fetch the adapter again."
         ) from error
     name = settings.get("base_model_name_or_path")
-    if not name:
+    if not name or not isinstance(name, str):
         raise OSError(
             f"{_CONFIG} in {str(folder)!r} names no base_model_name_or_path, which the "
             "adapter is merged into; write the folder or the hub name of it there."

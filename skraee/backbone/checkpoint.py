@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import errno
-import json
-import pickle
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from skraee.backbone.inside import refuse_outside
+from skraee.backbone.settings_files import damaged, read_mapping
 from skraee.exceptions import warn_user
 
 #: One file, or the index of several; the first form that a folder has is read.
@@ -64,21 +65,31 @@ def weight_files(folder: Path) -> list[Path]:
     ------
     OSError
         If it has no weights, or not all files of them.
+    ValueError
+        If the list of the files is damaged, or leads out of the folder.
     """
-    for whole, index in _FORMS:
-        if (folder / whole).is_file():
-            return [folder / whole]
-        if (folder / index).is_file():
-            return _shards(folder, index)
-    raise OSError(
-        f"backbone folder {str(folder)!r} holds no weights (model.safetensors or "
-        "pytorch_model.bin); save the model there with save_pretrained."
-    )
+    if (listing := weights_listing(folder)) is None:
+        raise OSError(
+            f"backbone folder {str(folder)!r} holds no weights (model.safetensors or "
+            "pytorch_model.bin); save the model there with save_pretrained."
+        )
+    if listing.suffix == ".json":
+        return _shards(folder, listing.name)
+    return [listing]
+
+
+def weights_listing(folder: Path) -> Path | None:
+    """Return the file that holds a folder's weights, or lists those that do."""
+    files = (folder / name for form in _FORMS for name in form)
+    return next((file for file in files if file.is_file()), None)
 
 
 def _shards(folder: Path, index: str) -> list[Path]:
-    where = json.loads((folder / index).read_text(encoding="utf-8"))["weight_map"]
-    shards = [folder / name for name in sorted(set(where.values()))]
+    names = _shard_names(folder / index)
+    shards = [folder / name for name in names]
+    root = Path(os.path.realpath(folder))
+    for shard in shards:
+        refuse_outside(shard, root)
     if absent := [shard.name for shard in shards if not shard.is_file()]:
         raise OSError(
             f"backbone folder {str(folder)!r} lacks {len(absent)} of the "
@@ -88,22 +99,20 @@ def _shards(folder: Path, index: str) -> list[Path]:
     return shards
 
 
-def holds(folder: Path, prefix: str) -> bool:
-    """Whether a checkpoint has a weight whose name begins so."""
-    return any(
-        name.startswith(prefix)
-        for file in weight_files(folder)
-        for name in _names(file)
-    )
+def _shard_names(index: Path) -> list[str]:
+    where = read_mapping(index).get("weight_map")
+    if not isinstance(where, dict) or not where:
+        raise damaged(index, "its weight_map names no file of weights")
+    for name in where.values():
+        if not _is_name(name):
+            raise damaged(index, f"weights lie in {name!r}, no weight file beside it")
+    return sorted(set(where.values()))
 
 
-def _names(file: Path) -> list[str]:
-    from safetensors import safe_open
-
-    if file.suffix == ".safetensors":
-        with safe_open(file, framework="pt") as opened:
-            return list(opened.keys())
-    return list(torch.load(file, map_location="meta", weights_only=True))
+def _is_name(name: object) -> bool:
+    """Whether this is the name of a file of weights in the folder itself."""
+    is_plain = isinstance(name, str) and not {"/", "\\", "\0"} & {*name}
+    return is_plain and str(name).endswith((".safetensors", ".bin"))
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
@@ -128,7 +137,7 @@ def read_adapter(folder: Path) -> dict[str, Tensor]:
         if file.is_file():
             if file.suffix == ".bin":
                 _warn_of_old_form(folder, file.name)
-            with refusing_what_is_no_weight(folder):
+            with refusing_what_is_no_weight(file):
                 return _tensors(file)
     raise OSError(
         f"adapter folder {str(folder)!r} holds no weights ({ADAPTER_FILES[0]} or "
@@ -147,12 +156,12 @@ def _tensors(file: Path) -> dict[str, Tensor]:
 
 
 @contextmanager
-def refusing_what_is_no_weight(folder: Path) -> Iterator[None]:
-    """Turn what readers of weight files raise into one clear error.
+def refusing_what_is_no_weight(file: Path) -> Iterator[None]:
+    """Turn what readers of a weight file raise into one clear error.
 
     Parameters
     ----------
-    folder : Path
+    file : Path
         Named in the error.
 
     Raises
@@ -166,17 +175,14 @@ def refusing_what_is_no_weight(folder: Path) -> Iterator[None]:
         if not _is_of_the_file(error):
             raise
         raise ValueError(
-            f"the weights in {str(folder)!r} cannot be read as plain tensors "
-            f"({type(error).__name__}): a file is damaged or would run code, and none "
-            "was run; fetch the checkpoint again, as safetensors where it has them."
+            f"{file.name} in {str(file.parent)!r} cannot be read as plain tensors "
+            f"({type(error).__name__}): it is damaged or would run code, and none was "
+            "run; fetch the checkpoint again, as safetensors where it has them."
         ) from error
 
 
 def _is_of_the_file(error: Exception) -> bool:
-    from safetensors import SafetensorError
-
-    if isinstance(error, (pickle.UnpicklingError, SafetensorError, EOFError)):
-        return True
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return False
     # What torch says of a ZIP archive that is cut off depends on where.
-    cut_off = isinstance(error, OSError) and error.errno == errno.EINVAL
-    return cut_off or "PytorchStreamReader" in str(error)
+    return not isinstance(error, OSError) or error.errno == errno.EINVAL

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from skraee.backbone.ambient import own_torch_state
+from skraee.backbone.claims import refuse_no_layers
 from skraee.backbone.families import FAMILIES, Family, Kind
 from skraee.backbone.kinds import decoder_start
 from skraee.backbone.output_flags import takes_option, twin_of
@@ -50,8 +51,9 @@ def family_in(model: PreTrainedModel, kind: Kind) -> Family:
     Raises
     ------
     ValueError
-        If its type has no row and the model does not show its layers.
+        If it has no layers, or its type has no row and it does not show them.
     """
+    refuse_no_layers(model)
     row = FAMILIES.get(model.config.model_type)
     if row is not None and row.kind == kind:
         return _as_in(model, row)

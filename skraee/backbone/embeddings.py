@@ -46,12 +46,19 @@ def _n_usable(table: nn.Embedding) -> int:
 
 
 def refuse_tokens_without_embedding(
-    model: PreTrainedModel, tokenizer: TextTokenizer
+    model: PreTrainedModel, tokenizer: TextTokenizer, source: str = ""
 ) -> None:
     """Refuse a tokenizer that makes ids which a model has no embedding for.
 
     Special tokens that no text produces may be among them (Gemma 3 has one for images
     in its models of text).
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+    tokenizer : TextTokenizer
+    source : str, default=""
+        Where the tokenizer comes from, for the error.
 
     Raises
     ------
@@ -61,7 +68,7 @@ def refuse_tokens_without_embedding(
     largest, n_ids = tokenizer.largest_id, n_token_ids(model)
     if largest >= n_ids:
         raise ValueError(
-            f"the tokenizer makes {largest + 1} token ids (the last is "
+            f"the tokenizer{source} makes {largest + 1} token ids (the last is "
             f"{tokenizer.token(largest)!r}) and the model has embeddings for {n_ids}; "
             "give the tokenizer that belongs to it, or call "
             "model.resize_token_embeddings and train the new ones."

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from skraee.backbone.checkpoint import weights_listing
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
@@ -27,7 +29,8 @@ def refuse_gaps(source: Path, report: dict[str, Any]) -> None:
     if missing := sorted(report["missing_keys"]):
         raise ValueError(
             f"the checkpoint in {str(source)!r} lacks weights that its model needs "
-            f"({_first(missing)}); choose one that was saved whole (save_pretrained)."
+            f"({_first(missing)}){_where(source)}; choose one that was saved whole "
+            "(save_pretrained)."
         )
     if others := sorted(report["mismatched_keys"]):
         shapes = [
@@ -35,9 +38,16 @@ def refuse_gaps(source: Path, report: dict[str, Any]) -> None:
             for name, found, expected in others
         ]
         raise ValueError(
-            f"weights in {str(source)!r} have other shapes than its config.json says "
-            f"({_first(shapes)}); fetch configuration and weights from one place."
+            f"weights in {str(source)!r} have other shapes than its "
+            f"{'config.json' if source.is_dir() else 'header'} says ({_first(shapes)})"
+            f"{_where(source)}; fetch configuration and weights from one place."
         )
+
+
+def _where(source: Path) -> str:
+    """Say in which files of a folder what it needs and what it has are written."""
+    listing = weights_listing(source)
+    return f": see config.json and {listing.name}" if listing else ""
 
 
 def _first(items: list[str], n: int = 3) -> str:

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from skraee.backbone.claims import (
+    refuse_false_sizes,
+    refuse_not_finite,
+    refusing_no_model,
+)
+from skraee.backbone.embeddings import refuse_tokens_without_embedding
 from skraee.backbone.gaps import refuse_gaps
 from skraee.backbone.kinds import model_class_of
+from skraee.backbone.quiet import quiet_loading
+from skraee.text.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+# What tensors of a layer are called, in files of any architecture.
+_BLOCK = re.compile(r"\bblk\.(\d+)\.")
 
 
 def cache_folder() -> Path:
@@ -41,6 +53,8 @@ def unpacked(file: Path) -> Path:
     ------
     ImportError
         If a package that reads GGUF is missing.
+    ValueError
+        If it is damaged, or its header claims what it does not hold; nothing is kept.
     """
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -67,28 +81,86 @@ def _put_in_place(beside: Path, folder: Path) -> None:
 
 def _convert(file: Path, folder: Path) -> None:
     _require_readers()
+    with refusing_no_model(file):
+        n_numbers, said, held = _told_by_header(file)
+    if said not in (None, held):
+        raise ValueError(
+            f"{file.name} in {str(file.parent)!r} says that it has {said} layers and "
+            f"holds weights of {held}; fetch it again."
+        )
+    source = _source(file)
+    with refusing_no_model(file):
+        auto, empty = _described(file, source)
+    refuse_false_sizes(file, empty, n_numbers)
+    with quiet_loading(), refusing_no_model(file):
+        packed, report, tokenizer = _read(file, auto, source)
+    refuse_gaps(file, report)
+    # Before it is kept: what is in the cache is believed.
+    refuse_not_finite(f"{file.name} in {str(file.parent)!r}", packed)
+    of_file = f" in {str(file)!r}"
+    refuse_tokens_without_embedding(packed, TextTokenizer.from_hf(tokenizer), of_file)
+    _plain_copy(packed).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _told_by_header(file: Path) -> tuple[int, int | None, int]:
+    """Return the numbers in a file, and how many layers it says and has.
+
+    The library makes as many layers as are said before it looks at weights, and leaves
+    out those beyond.
+    """
+    from gguf import GGUFReader
+
+    reader = GGUFReader(file)
+    blocks = (_BLOCK.search(tensor.name) for tensor in reader.tensors)
+    said = [
+        int(field.contents())
+        for name, field in reader.fields.items()
+        if name.endswith("block_count")
+    ]
+    return (
+        sum(int(tensor.n_elements) for tensor in reader.tensors),
+        max(said, default=None),
+        1 + max((int(block[1]) for block in blocks if block), default=-1),
+    )
+
+
+def _source(file: Path) -> dict[str, Any]:
+    # The library takes a name without a folder from the working directory first.
+    return {"gguf_file": str(file.absolute()), "local_files_only": True}
+
+
+def _described(file: Path, source: dict[str, Any]) -> tuple[Any, Any]:
+    """Return the class that reads a file, and its model without weights."""
     import torch
     import transformers
 
-    # The library takes a name without a folder from the working directory first.
-    source = {"gguf_file": str(file.absolute()), "local_files_only": True}
     config = transformers.AutoConfig.from_pretrained(file.parent, **source)
-    reads = model_class_of(config)
-    packed, report = getattr(transformers, reads.auto).from_pretrained(
+    auto = getattr(transformers, model_class_of(config).auto)
+    with torch.device("meta"):
+        return auto, auto.from_config(config)
+
+
+def _read(
+    file: Path, auto: Any, source: dict[str, Any]
+) -> tuple[PreTrainedModel, dict[str, Any], Any]:
+    import torch
+    import transformers
+
+    packed, report = auto.from_pretrained(
         file.parent,
         dtype=torch.float32,
         # Without it the weights stay packed where kernels for them are installed.
         quantization_config=transformers.GgufConfig(dequantize=True),
         trust_remote_code=False,
+        ignore_mismatched_sizes=True,
         output_loading_info=True,
         **source,
     )
-    refuse_gaps(file, report)
     tokenizer = transformers.AutoTokenizer.from_pretrained(
         file.parent, trust_remote_code=False, **source
     )
-    _plain_copy(packed).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    return packed, report, tokenizer
 
 
 def _plain_copy(packed: PreTrainedModel) -> PreTrainedModel:

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from skraee.backbone.checkpoint import prefers_safetensors
+from skraee.backbone.claims import refuse_more_layers, refuse_not_finite
+from skraee.backbone.configuration import read_configuration
 from skraee.backbone.gaps import drop_random_pooler, refuse_gaps
 from skraee.backbone.output_flags import reset_output_flags
 from skraee.backbone.quiet import quiet_loading
+from skraee.backbone.tokenizer_files import read_tokenizer
+from skraee.backbone.weights import read_model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -37,23 +40,16 @@ def read_headless(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFas
     ValueError
         If weights are missing, or the type of model is not known.
     """
-    from transformers import AutoConfig, AutoModel, AutoTokenizer
+    from transformers import AutoModel
 
-    safely = {"trust_remote_code": False, "local_files_only": True}
-    config = AutoConfig.from_pretrained(folder, **safely)
+    _, config, held = read_configuration(folder)
     reset_output_flags(config)
+    tokenizer = read_tokenizer(folder, config)
     # A pooler that is lacking is drawn first.
     with quiet_loading(), torch.random.fork_rng(devices=[]):
-        model, report = AutoModel.from_pretrained(
-            folder,
-            config=config,
-            dtype=torch.float32,
-            use_safetensors=prefers_safetensors(folder),
-            weights_only=True,
-            output_loading_info=True,
-            **safely,
-        )
-        tokenizer = AutoTokenizer.from_pretrained(folder, **safely)
+        model, report = read_model(AutoModel, folder, config, torch.float32, held)
     drop_random_pooler(model, report)
     refuse_gaps(folder, report)
+    refuse_more_layers(folder, model, report["unexpected_keys"])
+    refuse_not_finite(repr(str(folder)), model, held)
     return model.eval(), tokenizer

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from skraee.backbone.adapter import merge
-from skraee.backbone.checkpoint import (
-    holds,
-    prefers_safetensors,
-    read_weights,
-    refusing_what_is_no_weight,
+from skraee.backbone.checkpoint import prefers_safetensors, read_weights
+from skraee.backbone.claims import (
+    refuse_more_layers,
+    refuse_not_finite,
+    refusing_no_model,
 )
+from skraee.backbone.configuration import read_configuration
 from skraee.backbone.discovery import family_in
+from skraee.backbone.embeddings import refuse_tokens_without_embedding
 from skraee.backbone.families import Family
 from skraee.backbone.gaps import (
     drop_random_pooler,
@@ -27,19 +29,23 @@ from skraee.backbone.gaps import (
     refuse_gaps,
 )
 from skraee.backbone.heap import give_back_free_memory
+from skraee.backbone.held import Held
 from skraee.backbone.kinds import ModelClass, model_class_of
 from skraee.backbone.output_flags import reset_output_flags
 from skraee.backbone.precision import refuse_overflow
 from skraee.backbone.quantized import refuse_unreadable
 from skraee.backbone.quiet import quiet_loading
-from skraee.backbone.settings_files import damaged, read_mapping
+from skraee.backbone.tokenizer_files import (
+    has_tokenizer,
+    lower_letters,
+    read_tokenizer,
+    vocabulary_files,
+)
 from skraee.backbone.weights import CPU, read_model
 from skraee.text.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
-
-_VOCABULARIES = ("tokenizer.json", "vocab.*", "*.model")
+    from transformers import PreTrainedModel
 
 
 def read_folder(
@@ -81,62 +87,26 @@ def read_folder(
         If the type of model is not supported, weights are missing or no weights, or
         the model overflows in this dtype.
     """
-    settings = _read_settings(folder)
-    config = _read_config(folder, settings)
+    settings, config, held = read_configuration(folder)
     reads = model_class_of(config)
     refuse_overflow(config.model_type, dtype)
     refuse_unreadable(folder, settings, device, adapter)
     reset_output_flags(config)
-    words = adapter if adapter and _has_tokenizer(adapter) else folder
+    words = adapter if adapter and has_tokenizer(adapter) else folder
     tokenizer = _text_tokenizer(words, config, lower_case=lower_case)
     give_back_free_memory()
-    with quiet_loading(), refusing_what_is_no_weight(folder):
+    with quiet_loading():
         if settings["model_type"] == "elasticbert":
             model = _read_elasticbert(folder, config, dtype)
         else:
-            model = _read_model(folder, reads, config, dtype, device)
+            model = _read_model(folder, reads, config, dtype, held, device)
+    refuse_not_finite(repr(str(folder)), model, held)
     model = model.eval()
     if adapter:
         model = merge(model, adapter)
+    of_files = f" in {str(words)!r} ({vocabulary_files(words)})"
+    refuse_tokens_without_embedding(model, tokenizer, of_files)
     return model, tokenizer, family_in(model, reads.kind)
-
-
-def _read_settings(folder: Path) -> dict[str, Any]:
-    path = folder / "config.json"
-    if not path.is_file():
-        raise OSError(
-            f"backbone folder {str(folder)!r} has no config.json; give a folder made "
-            "with save_pretrained, a .gguf file or a hub name."
-        )
-    settings = read_mapping(path)
-    if not settings.get("model_type"):
-        raise damaged(path, "it names no model_type")
-    return settings
-
-
-def _read_config(folder: Path, settings: dict[str, Any]) -> Any:
-    import transformers
-
-    model_type = settings["model_type"]
-    if model_type not in {*transformers.CONFIG_MAPPING, "elasticbert"}:
-        raise ValueError(
-            f"backbones of type {model_type!r} are not supported: the installed "
-            f"transformers library ({transformers.__version__}) does not know them, "
-            "and code that comes with a model is not run; choose a model of one of "
-            "the types in docs/model-types.md, or install a newer transformers."
-        )
-    try:
-        if model_type == "elasticbert":
-            return transformers.BertConfig.from_dict({**settings, "model_type": "bert"})
-        return transformers.AutoConfig.from_pretrained(
-            folder, trust_remote_code=False, local_files_only=True
-        )
-    except Exception as error:  # of whatever entry it is that the library refuses
-        reason = str(error).partition("\n")[0]
-        raise ValueError(
-            f"config.json in {str(folder)!r} cannot be read ({type(error).__name__}: "
-            f"{reason}); fetch it again, or take the entry out that it speaks of."
-        ) from error
 
 
 def _text_tokenizer(folder: Path, config: Any, *, lower_case: bool) -> TextTokenizer:
@@ -144,35 +114,10 @@ def _text_tokenizer(folder: Path, config: Any, *, lower_case: bool) -> TextToken
 
     For Gemma that holds 180 MB, and what is kept 85.
     """
-    tokenizer = _read_tokenizer(folder, config)
+    tokenizer = read_tokenizer(folder, config)
     if lower_case:
         lower_letters(tokenizer)
     return TextTokenizer.from_hf(tokenizer)
-
-
-def _has_tokenizer(folder: Path) -> bool:
-    return any(any(folder.glob(pattern)) for pattern in _VOCABULARIES)
-
-
-def _read_tokenizer(folder: Path, config: Any) -> PreTrainedTokenizerFast:
-    from transformers import AutoTokenizer
-
-    # The library makes an empty tokenizer where it finds no file.
-    if not _has_tokenizer(folder):
-        raise OSError(
-            f"backbone folder {str(folder)!r} has no tokenizer; save it there with "
-            "tokenizer.save_pretrained."
-        )
-    try:
-        return AutoTokenizer.from_pretrained(
-            folder, config=config, trust_remote_code=False, local_files_only=True
-        )
-    except Exception as error:
-        raise OSError(
-            f"the tokenizer in {str(folder)!r} cannot be read "
-            f"({type(error).__name__}); give a folder with a tokenizer.json, as "
-            "tokenizer.save_pretrained writes it."
-        ) from error
 
 
 def _read_model(
@@ -180,21 +125,24 @@ def _read_model(
     reads: ModelClass,
     config: Any,
     dtype: torch.dtype,
+    held: Held,
     device: torch.device,
 ) -> PreTrainedModel:
     import transformers
 
     if config.model_type == "deberta-v2":
-        config.legacy = not holds(folder, "lm_predictions.lm_head")
+        head = "lm_predictions.lm_head"
+        config.legacy = not any(name.startswith(head) for name in held)
     with torch.random.fork_rng(devices=[]):  # a head that is lacking is drawn first
         auto = getattr(transformers, reads.auto)
-        model, report = read_model(auto, folder, config, dtype, device)
+        model, report = read_model(auto, folder, config, dtype, held, device)
     if not reads.has_head:
         drop_random_pooler(model, report)
     elif lacks_just_its_head(model, report):
         model = model.base_model
         report["missing_keys"] = set()
     refuse_gaps(folder, report)
+    refuse_more_layers(folder, model, report["unexpected_keys"])
     return model
 
 
@@ -208,30 +156,17 @@ def _read_elasticbert(folder: Path, config: Any, dtype: torch.dtype) -> PreTrain
         name = name.removeprefix("elasticbert.").removeprefix("bert.")
         if name.startswith(("embeddings.", "encoder.layer.")):
             weights[name] = tensor
-    model, report = BertModel.from_pretrained(
-        None,
-        config=config,
-        state_dict=weights,
-        dtype=dtype,
-        add_pooling_layer=False,
-        ignore_mismatched_sizes=True,
-        output_loading_info=True,
-    )
+    with refusing_no_model(folder / "config.json"):
+        model, report = BertModel.from_pretrained(
+            None,
+            config=config,
+            state_dict=weights,
+            dtype=dtype,
+            add_pooling_layer=False,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
     refuse_gaps(folder, report)
+    refuse_more_layers(folder, model, report["unexpected_keys"])
     model.config.model_type = "elasticbert"
     return model
-
-
-def lower_letters(tokenizer: PreTrainedTokenizerFast) -> None:
-    """Make a tokenizer lower all letters of a text before anything else.
-
-    Parameters
-    ----------
-    tokenizer : PreTrainedTokenizerFast
-        Changed in place. Special tokens are found before it, as they are written.
-    """
-    from tokenizers import normalizers
-
-    rust = tokenizer.backend_tokenizer
-    steps = [normalizers.Lowercase(), *([rust.normalizer] if rust.normalizer else [])]
-    rust.normalizer = normalizers.Sequence(steps)

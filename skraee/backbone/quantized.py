@@ -108,7 +108,10 @@ def refuse_unreadable(
     name = method_of(settings)
     if name is None:
         return
-    what = f"the weights in {str(folder)!r} are quantised by {name or 'an unnamed way'}"
+    what = (
+        f"the weights in {str(folder)!r} are, as config.json says, quantised by "
+        f"{name or 'an unnamed way'}"
+    )
     way_out = "give the checkpoint as it was before, in dtype='bfloat16'"
     if adapter is not None:
         raise ValueError(

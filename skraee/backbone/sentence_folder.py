@@ -106,7 +106,7 @@ def _length(file: Path, name: str) -> int | None:
     length = _mapping(file).get(name)
     if length is None or length == 0:
         return None
-    if not isinstance(length, (int, float)) or length < 0:
+    if not isinstance(length, (int, float)) or not length >= 0:  # NaN is none either
         raise damaged(file, f"{name} is {length!r}, no number of tokens")
     return int(length) if length < _NO_LENGTH else None
 
@@ -140,6 +140,9 @@ def transformer_folder(folder: Path) -> Path:
         return folder
     for kind, path in modules:
         if kind == "Transformer":
+            if not path.is_dir():
+                where = path.relative_to(folder).as_posix()
+                raise damaged(folder / _LIST, f"no folder is at {where!r}")
             return path
     if (folder / "config.json").is_file():
         return folder

@@ -35,11 +35,11 @@ def read_json(file: Path) -> Any:
     Raises
     ------
     ValueError
-        If it is none.
+        If it is none, or nested so deep that it is nobody's.
     """
     try:
         return json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:  # of JSON, or of its letters
+    except (ValueError, RecursionError) as error:  # of JSON, its letters, its depth
         raise damaged(file, f"{type(error).__name__}: {error}") from error
 
 

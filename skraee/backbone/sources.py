@@ -11,6 +11,7 @@ from skraee.backbone import gguf, hub, loading, tiny
 from skraee.backbone.adapter import base_of, is_adapter, require_peft
 from skraee.backbone.discovery import family_in
 from skraee.backbone.families import Family
+from skraee.backbone.inside import refuse_links_outside
 from skraee.backbone.kinds import kind_of
 from skraee.backbone.output_flags import without_output_flags
 from skraee.backbone.precision import refuse_overflow
@@ -85,6 +86,7 @@ def _folder_of(name: str, revision: str | None, local_files_only: bool) -> Path:
     if path.is_file() and path.suffix.lower() == ".gguf":
         return gguf.unpacked(path)
     if path.is_dir():
+        refuse_links_outside(path)
         return path
     return hub.snapshot(name, revision, local_files_only=local_files_only)
 
@@ -108,7 +110,9 @@ def named_prompts(
     path = Path(name)
     if tiny.is_tiny(name) or path.is_file():
         return {}
-    if not path.is_dir():
+    if path.is_dir():
+        refuse_links_outside(path)
+    else:
         path = hub.prompt_files(name, revision, local_files_only=local_files_only)
     if (sentence := sentence_settings(path)) is None:
         return {}

@@ -21,6 +21,12 @@ import torch
 from torch import Tensor
 
 from skraee.backbone.checkpoint import prefers_safetensors, weight_files
+from skraee.backbone.claims import (
+    refuse_false_sizes,
+    refuse_other_kinds,
+    refusing_no_model,
+)
+from skraee.backbone.held import Held, n_numbers
 from skraee.backbone.quantized import make_dense
 
 if TYPE_CHECKING:
@@ -42,6 +48,7 @@ def read_model(
     folder: Path,
     config: Any,
     dtype: torch.dtype,
+    held: Held,
     device: torch.device = CPU,
 ) -> tuple[PreTrainedModel, dict[str, Any]]:
     """Read a model, and what its checkpoint lacks of it.
@@ -56,6 +63,8 @@ def read_model(
         The folder's.
     dtype : torch.dtype
         What the weights become.
+    held : mapping
+        What its weight files hold.
     device : torch.device, optional
         Where quantised weights go, which may not be movable. Others are read to the
         CPU.
@@ -66,6 +75,12 @@ def read_model(
     report : dict
         As ``from_pretrained(output_loading_info=True)`` returns it; weights of other
         shapes are in it and no error.
+
+    Raises
+    ------
+    ValueError
+        If the configuration describes no model, or one of far more numbers than the
+        weights have; nothing is made of it then.
     """
     options = {
         "config": config,
@@ -82,12 +97,16 @@ def read_model(
         with _refusing_quantized(folder, device):
             read = auto.from_pretrained(folder, device_map={"": device}, **options)
         return read
+    with refusing_no_model(folder / "config.json"), torch.device("meta"):
+        empty = auto.from_config(config, trust_remote_code=False)
+    refuse_false_sizes(folder / "config.json", empty, n_numbers(held), held)
+    refuse_other_kinds(empty, held)
     if not prefers_safetensors(folder):
-        read = auto.from_pretrained(folder, use_safetensors=False, **options)
+        with refusing_no_model(folder / "config.json"):
+            read = auto.from_pretrained(folder, use_safetensors=False, **options)
         return read
-    with torch.device("meta"):  # an auto class tells the model's own by making one
-        own = type(auto.from_config(config, trust_remote_code=False))
-    with _opened(folder) as weights:
+    own = type(empty)  # which an auto class does not tell before
+    with _opened(folder) as weights, refusing_no_model(folder / "config.json"):
         read = own.from_pretrained(None, state_dict=weights, **options)
     read[0].name_or_path = read[0].config.name_or_path = str(folder)
     return read

@@ -14,6 +14,7 @@ import torch
 from skraee.backbone import hub
 from skraee.backbone.ambient import own_torch_state
 from skraee.backbone.frozen import DType, FrozenModel
+from skraee.backbone.inside import refuse_links_outside
 from skraee.backbone.naming import parse_name
 from skraee.backbone.precision import Devices, resolve_device
 from skraee.exceptions import BackboneMissingError
@@ -187,6 +188,7 @@ class Encoder(FrozenModel[LoadedEncoder]):
 
     def _folder(self) -> Path:
         if (folder := Path(self._name)).is_dir():
+            refuse_links_outside(folder)
             return folder
         try:
             return hub.snapshot(self._name, self._revision, local_files_only=False)

@@ -25,6 +25,7 @@ from skraee.engine.states import States, room_for
 from skraee.retrieval.keys import encode_texts, is_foreign, joined
 from skraee.sweep.best_effort_store import BestEffortStore
 from skraee.sweep.chunks import Chunk, IntArray, Recalled, Sample, chunks_of
+from skraee.sweep.finite import refuse_not_finite
 from skraee.sweep.layer_sweep import Float32Array, LayerSweep
 from skraee.sweep.memory import store_for
 from skraee.sweep.records import Records, TextSweep, bags_of
@@ -149,7 +150,8 @@ class Sweeper:
         warn_of_long_words(words, self.backbone.tokenizer)
 
     def check_sweep(self, sweep: LayerSweep) -> None:
-        """Refuse a sweep that another backbone or readout made."""
+        """Refuse a sweep that another backbone or readout made, or that is damaged."""
+        refuse_not_finite(sweep)
         if sweep.n_layers != self.n_layers:
             raise ValueError(
                 f"the sweep has {sweep.n_layers} layers but the backbone "

@@ -12,6 +12,7 @@ import transformers
 from benchmarks.speed.memory import resident
 from skraee.backbone import weights
 from skraee.backbone.handle import Backbone
+from skraee.backbone.held import held_weights
 from skraee.backbone.weights import read_model
 from tests.support.checkpoints import change_settings, saved
 
@@ -76,7 +77,8 @@ def test_reading_in_another_dtype_takes_the_memory_of_the_result(
     del model
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
     before = resident("VmRSS")
-    kept = read_model(transformers.AutoModel, tmp_path, config, torch.bfloat16)
+    held = held_weights(tmp_path)
+    kept = read_model(transformers.AutoModel, tmp_path, config, torch.bfloat16, held)
     taken = (resident("VmHWM") - before) * 2**20
     assert kept[0].dtype == torch.bfloat16
     assert 0.9 < taken / n_bytes < 1.3
