@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import RLock
 from typing import Any, TypeVar
 
 from skraee.engine.batching import OnProgress
+from skraee.threads.locks import fork_safe_lock
 
 try:
     from sklearn.callback import CallbackSupportMixin as CallbackSupportMixin
@@ -49,7 +49,7 @@ def progress(title: str, total: int, verbose: int) -> Iterator[OnProgress | None
     class Bar(tqdm):
         # tqdm's own lock spans processes: to make it settles for good how this process
         # starts others. Its monitor is a thread that stays.
-        _lock = RLock()
+        _lock = fork_safe_lock()
         monitor_interval = 0
 
     with Bar(total=total, desc=title, unit="text") as bar:
