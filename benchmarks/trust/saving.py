@@ -9,18 +9,25 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.trust.trial import Count, Trial
 from skraee import EarlyExitClassifier, toy
 
+# Imports once; for every line a child of its own saves until it is killed.
 _SAVES = """
-import sys
+import os, sys
 from skraee import EarlyExitClassifier
 clf = EarlyExitClassifier.load(sys.argv[1])
-print("ready", flush=True)
-while True:
-    clf.save(sys.argv[2])
+for _ in sys.stdin:
+    child = os.fork()
+    while child == 0:
+        clf.save(sys.argv[2])
+    print(child, flush=True)
+    os.waitpid(child, 0)
+    print("dead", flush=True)
 """
 
 LOST = "files that are neither the old model nor the new one"
@@ -40,28 +47,37 @@ def kill_saves(tries: int, seed: int) -> dict[str, Count]:
         clf.save(new)
         clf.save(place)
         expected = clf.predict_proba(X).tolist()
-        for _ in range(tries):
-            _killed(rng, new, place)
-            try:
-                found = EarlyExitClassifier.load(place).predict_proba(X).tolist()
-            except Exception:
-                found = []
-            counts[LOST] += found != expected
+        with _saves(new, place) as saves:
+            for _ in range(tries):
+                _kill_one(rng, saves)
+                try:
+                    found = EarlyExitClassifier.load(place).predict_proba(X).tolist()
+                except Exception:
+                    found = []
+                counts[LOST] += found != expected
         clf.save(place)
         counts[LEFT] = len(os.listdir(place.parent)) - 1
     counts["seconds"] = round(time.monotonic() - began)
     return counts
 
 
-def _killed(rng: random.Random, new: Path, place: Path) -> None:
+@contextmanager
+def _saves(new: Path, place: Path) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-c", _SAVES, str(new), str(place)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    process.stdout.readline()
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        yield process
+
+
+def _kill_one(rng: random.Random, saves: subprocess.Popen[str]) -> None:
+    assert saves.stdin is not None
+    assert saves.stdout is not None
+    saves.stdin.write("\n")
+    saves.stdin.flush()
+    child = int(saves.stdout.readline())
     time.sleep(rng.uniform(0.0, 0.05))
-    process.send_signal(rng.choice([signal.SIGKILL, signal.SIGTERM]))
-    process.wait()
-    process.stdout.close()
+    os.kill(child, rng.choice([signal.SIGKILL, signal.SIGTERM]))
+    saves.stdout.readline()
 
 
 TRIALS = (

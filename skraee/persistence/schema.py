@@ -88,6 +88,7 @@ def _is_device(name: Any) -> bool:
 
 def _probe(what: str, value: Any) -> None:
     text(what, value)
+    value.encode()  # half a pair of surrogates is no text for any tokenizer
     if len(value) > _LONGEST_PROBE:
         raise ValueError(f"{what} has {len(value)} letters")
 

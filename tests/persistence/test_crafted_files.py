@@ -169,6 +169,7 @@ ENTRIES: list[tuple[str, str, Any, str]] = [
     ("words", "probes", [["a"]] * 101, "probes must be a list of at most 100"),
     ("words", "probes", [["a" * 10_001]], r"probes\[0\]\[0\] has 10001 letters"),
     ("words", "probes", [["a"]], "and probes is 1"),
+    ("words", "probes", [["\ud800"]] * 4, "surrogates not allowed"),
     ("words", "members", {}, "stands in no manifest"),
     ("words", "members", [], ""),
     ("objects", "attributes.classes_", {"array": ["|O", ["b", "a"]]}, "not ascending"),
