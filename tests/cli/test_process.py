@@ -1,0 +1,68 @@
+"""What ``skraee`` makes of its process: streams, exit status, a reader that leaves."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from skraee import __main__ as process
+
+
+def printing(text: str) -> Callable[[], int]:
+    def main() -> int:
+        print(text)  # noqa: T201
+        return 3
+
+    return main
+
+
+def test_output_is_utf_8_with_bare_line_feeds_whatever_the_locale(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written = io.BytesIO()
+    stream = io.TextIOWrapper(written, encoding="ascii", newline="\r\n")
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(process, "main", printing("wörter \ud800"))
+    assert process.run() == 3
+    assert written.getvalue() == "wörter \\ud800\n".encode()
+
+
+@pytest.mark.parametrize("stream", [None, io.StringIO()])
+def test_process_without_a_stream_of_its_own_runs(
+    stream: io.StringIO | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(process, "main", printing("a"))
+    assert process.run() == 3
+
+
+def test_reader_that_leaves_early_is_no_error_and_none_comes_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w", encoding="utf-8") as stream:
+
+        def main() -> int:
+            print("a" * 100_000)  # noqa: T201
+            return 0
+
+        monkeypatch.setattr(sys, "stdout", stream)
+        monkeypatch.setattr(process, "main", main)
+        assert process.run() == 128 + 13
+        # What was left goes nowhere: closing raises nothing.
+
+
+def test_what_is_left_in_the_buffer_of_a_closed_pipe_is_dropped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w", encoding="utf-8") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        monkeypatch.setattr(process, "main", printing("a"))  # stays in the buffer
+        assert process.run() == 3
