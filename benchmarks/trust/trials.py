@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from benchmarks.trust import forking, saving, stores
+from benchmarks.trust import forking, pressure, running, saving, stores
 from benchmarks.trust.trial import Trial
 
 TRIALS: tuple[Trial, ...] = (
     *saving.TRIALS,
     *forking.TRIALS,
     *stores.TRIALS,
+    *pressure.TRIALS,
+    *running.TRIALS,
 )
