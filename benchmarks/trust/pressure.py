@@ -357,8 +357,8 @@ TRIALS = (
     ),
     Trial(
         "interrupts",
-        "Ctrl-C or a lack of memory at a line of fit, partial_fit or predict; Ctrl-C at "
-        "a moment",
+        "Ctrl-C or a lack of memory at a line of fit, partial_fit or predict; Ctrl-C "
+        "at a moment",
         interrupt,
         500,
         none_of=(ERRORS, WRONG, CHANGED, AMBIENT, STUCK),
