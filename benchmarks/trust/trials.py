@@ -9,6 +9,8 @@ from benchmarks.trust import (
     models,
     numbers,
     odd_inputs,
+    pressure,
+    running,
     saving,
     stores,
 )
@@ -22,5 +24,7 @@ TRIALS: tuple[Trial, ...] = (
     *numbers.TRIALS,
     *forking.TRIALS,
     *stores.TRIALS,
+    *pressure.TRIALS,
+    *running.TRIALS,
     *footprint.TRIALS,
 )

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+
 from skraee.backbone.claims import refuse_false_counts
 from skraee.backbone.held import Held, held_weights
+from skraee.backbone.precision import refuse_overflow
 from skraee.backbone.settings_files import damaged, read_mapping
 
 # What entries of a configuration are that are looked at before the library sees it.
@@ -35,13 +38,17 @@ class Configuration(NamedTuple):
     held: Held
 
 
-def read_configuration(folder: Path) -> Configuration:
+def read_configuration(
+    folder: Path, dtype: torch.dtype | None = None
+) -> Configuration:
     """Read what a folder says of its model.
 
     Parameters
     ----------
     folder : Path
         As `save_pretrained` writes it.
+    dtype : torch.dtype, optional
+        What the weights are to become.
 
     Raises
     ------
@@ -49,9 +56,12 @@ def read_configuration(folder: Path) -> Configuration:
         If it lacks a configuration or weights.
     ValueError
         If one of them is damaged, claims more layers than there are weights for, or is
-        of a type that the library does not know.
+        of a type that the library does not know, or that overflows in this dtype.
     """
     settings = _read_settings(folder)
+    _refuse_unknown_type(folder, settings["model_type"])
+    if dtype is not None:
+        refuse_overflow(settings["model_type"], dtype)
     held = held_weights(folder)
     refuse_false_counts(folder / "config.json", settings, len(held))
     return Configuration(settings, _read_config(folder, settings), held)
@@ -75,10 +85,9 @@ def _read_settings(folder: Path) -> dict[str, Any]:
     return settings
 
 
-def _read_config(folder: Path, settings: dict[str, Any]) -> Any:
+def _refuse_unknown_type(folder: Path, model_type: str) -> None:
     import transformers
 
-    model_type = settings["model_type"]
     if model_type not in {*transformers.CONFIG_MAPPING, "elasticbert"}:
         raise ValueError(
             f"backbones of type {model_type!r} are not supported: config.json of "
@@ -87,8 +96,13 @@ def _read_config(folder: Path, settings: dict[str, Any]) -> Any:
             "a model is not run; choose a model of one of the types in "
             "docs/model-types.md, or install a newer transformers."
         )
+
+
+def _read_config(folder: Path, settings: dict[str, Any]) -> Any:
+    import transformers
+
     try:
-        if model_type == "elasticbert":
+        if settings["model_type"] == "elasticbert":
             return transformers.BertConfig.from_dict({**settings, "model_type": "bert"})
         return transformers.AutoConfig.from_pretrained(
             folder, trust_remote_code=False, local_files_only=True

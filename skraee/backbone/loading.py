@@ -32,7 +32,6 @@ from skraee.backbone.heap import give_back_free_memory
 from skraee.backbone.held import Held
 from skraee.backbone.kinds import ModelClass, model_class_of
 from skraee.backbone.output_flags import reset_output_flags
-from skraee.backbone.precision import refuse_overflow
 from skraee.backbone.quantized import refuse_unreadable
 from skraee.backbone.quiet import quiet_loading
 from skraee.backbone.tokenizer_files import (
@@ -87,9 +86,8 @@ def read_folder(
         If the type of model is not supported, weights are missing or no weights, or
         the model overflows in this dtype.
     """
-    settings, config, held = read_configuration(folder)
+    settings, config, held = read_configuration(folder, dtype)
     reads = model_class_of(config)
-    refuse_overflow(config.model_type, dtype)
     refuse_unreadable(folder, settings, device, adapter)
     reset_output_flags(config)
     words = adapter if adapter and has_tokenizer(adapter) else folder

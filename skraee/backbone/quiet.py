@@ -43,11 +43,12 @@ def quiet_loading() -> Iterator[None]:
             return previous(factory, args, options)
         return factory(*args, **options)
 
+    previous: Any = None
     logger = logging.getLogger("transformers.modeling_utils")
     with _one_at_a_time:
-        previous = library.set_tqdm_hook(make_bar)
-        logger.addFilter(is_wanted)
         try:
+            previous = library.set_tqdm_hook(make_bar)
+            logger.addFilter(is_wanted)
             yield
         finally:
             logger.removeFilter(is_wanted)

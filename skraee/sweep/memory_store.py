@@ -24,6 +24,7 @@ class MemoryStore:
         self.max_bytes = max_bytes
         self.n_bytes = 0
         self._records: OrderedDict[bytes, Arrays] = OrderedDict()
+        self._is_counted = True  # but where an interrupt has come between
         self._lock = fork_safe_lock()
 
     def __len__(self) -> int:
@@ -41,18 +42,24 @@ class MemoryStore:
     def write(self, records: Mapping[bytes, Arrays]) -> None:
         """Keep records; those that are there are replaced."""
         with self._lock:
+            if not self._is_counted:
+                self.n_bytes = sum(map(_size, self._records.values()))
+            self._is_counted = False
             for key, record in records.items():
                 self._drop(key)
                 self._records[key] = record
                 self.n_bytes += _size(record)
             while self.n_bytes > self.max_bytes:
                 self._drop(next(iter(self._records)))
+            self._is_counted = True
 
     def clear(self) -> None:
         """Forget all records."""
         with self._lock:
+            self._is_counted = False
             self._records.clear()
             self.n_bytes = 0
+            self._is_counted = True
 
     def _drop(self, key: bytes) -> None:
         if (record := self._records.pop(key, None)) is not None:

@@ -34,7 +34,8 @@ _LOGITS = "sweep"  # of label words: "tokens", "logits", "is_cut"
 _STATES = "states"  # "states", "is_cut", "bag" (none has it of older releases)
 _KEY = "key"  # "key"
 
-# What a record of each kind has at least: names, axes and dtypes of arrays.
+# What a record of our kinds has at least: names, axes and dtypes of arrays. Those of
+# other kinds are looked at by who writes them.
 _PARTS = {
     _LOGITS: (
         ("tokens", 1, ("int64",)),
@@ -315,7 +316,7 @@ def _as_known(kind: str, record: Arrays | None) -> Arrays | None:
     """Return a record that is laid out as here; None for another release's."""
     if record is None:
         return None
-    for part, n_axes, dtypes in _PARTS[kind.partition(":")[0]]:
+    for part, n_axes, dtypes in _PARTS.get(kind.partition(":")[0], ()):
         array = record.get(part)
         if array is None or array.ndim != n_axes or array.dtype.name not in dtypes:
             return None

@@ -27,7 +27,9 @@ BELOW = {
     "benchmarks.max_loss",
     "benchmarks.readouts",
     "benchmarks.paper.order",
+    "benchmarks.trust.pressure",
     "benchmarks.trust.releases",
+    "benchmarks.trust.running",
     "benchmarks.trust.stores",
 }
 

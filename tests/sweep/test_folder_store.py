@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import sqlite3
 import threading
 from contextlib import closing
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 
 from skraee.sweep.folder_store import FolderStore
+from skraee.sweep.packing import unpack
 
 
 def record(value: float, size: int = 4) -> dict[str, np.ndarray]:
@@ -127,3 +130,68 @@ def test_folder_store_waits_for_others_only_so_long(
         with pytest.raises(sqlite3.OperationalError, match="locked"):
             store.write({b"y": record(2)})
     assert len(store) == 1
+
+
+def test_folder_store_takes_no_record_for_that_of_another_text(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    store.write({b"x": record(1), b"y": record(2)})
+    with closing(sqlite3.connect(store.path)) as other, other:
+        query = "UPDATE records SET value = (SELECT value FROM records WHERE key = ?)"
+        other.execute(query, (b"y",))
+    found = store.read([b"x", b"y"])
+    assert found[0] is None
+    assert found[1] is not None
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        [["a", "<f4", [2], "more"]],
+        [["a", "no dtype", [2]]],
+        [["a", "|O", [2]]],
+        [["a", "<f4", [3]]],
+        [["a", "<f4", [2**70]]],
+        [["a", "<f4", "two"]],
+        [[["a"], "<f4", [2]]],
+        {"a": 1},
+        7,
+    ],
+)
+def test_what_another_release_laid_out_is_as_good_as_missing(header: Any) -> None:
+    def packed(header: Any) -> bytes:
+        head = json.dumps(header).encode()
+        body = b"".join([len(head).to_bytes(4, "little"), head, b"\0" * 8])
+        return hashlib.blake2b(b"x" + body, digest_size=16).digest() + body
+
+    assert unpack(b"x", packed([["a", "<f4", [2]]])) is not None
+    assert unpack(b"x", packed(header)) is None
+    assert unpack(b"y", packed([["a", "<f4", [2]]])) is None
+
+
+def test_forks_and_threads_use_sqlite_one_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect, n_open, most = sqlite3.connect, [0], [0]
+
+    class Counted(sqlite3.Connection):
+        def close(self) -> None:
+            super().close()
+            n_open[0] -= 1
+
+    def counted(*args: Any, **keywords: Any) -> sqlite3.Connection:
+        n_open[0] += 1
+        most[0] = max(most[0], n_open[0])
+        return connect(*args, **keywords, factory=Counted)
+
+    monkeypatch.setattr(sqlite3, "connect", counted)
+    store = FolderStore(tmp_path)
+    threads = [
+        threading.Thread(target=lambda i=i: store.write({bytes([i]): record(i)}))
+        for i in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(store) == 8
+    assert (n_open, most) == ([0], [1])

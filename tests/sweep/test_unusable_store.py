@@ -23,6 +23,7 @@ from skraee.exceptions import StoreWarning
 from skraee.sweep import chunks
 from skraee.sweep.best_effort_store import BestEffortStore
 from skraee.sweep.folder_store import FolderStore
+from skraee.sweep.packing import pack
 from skraee.sweep.shared_database import SharedDatabase
 from tests.support.classifiers import early_exit, make_classifier, raee
 
@@ -247,6 +248,51 @@ def test_a_damaged_file_is_moved_and_the_next_fit_finds_a_new_one(
     rows.clear()
     clf.fit(X, Y)
     assert not rows
+
+
+@pytest.mark.parametrize("spoiled", DAMAGE, indirect=True)
+def test_a_damaged_file_is_moved_by_what_clears_and_counts_too(
+    spoiled: Spoiled,
+) -> None:
+    damaged = spoiled.store.path.read_bytes()
+    assert one_warning_of(spoiled.folder, lambda: len(spoiled.store)) == 0
+    spoiled.store.path.write_bytes(damaged)
+    one_warning_of(spoiled.folder, lambda: clear_sweeps(spoiled.folder))
+    assert (spoiled.folder / "sweeps-1.damaged").read_bytes() == damaged
+    clear_sweeps(spoiled.folder)
+    assert len(spoiled.store) == 0
+
+
+@pytest.mark.parametrize("readout", ["lm_head", "ridge"])
+def test_records_of_another_release_are_computed_anew(
+    readout: Any, tmp_path: Path, rows: Counter[str]
+) -> None:
+    clf = raee(memory=tmp_path, readout=readout).fit(X, Y)
+    expected = clf.layer_proba(X)
+    for as_there in (_turned, _renamed, _doubled):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                "skraee.sweep.folder_store.pack",
+                lambda name, it: pack(name, as_there(it)),  # noqa: B023
+            )
+            clear_sweeps(tmp_path)
+            clf.fit(X, Y)
+        rows.clear()
+        again = raee(memory=tmp_path, readout=readout).fit(X, Y)
+        assert rows["sweep"] == len(set(X))
+        np.testing.assert_allclose(again.layer_proba(X), expected, rtol=0, atol=1e-5)
+
+
+def _turned(record: Any) -> Any:
+    return {part: array[..., None] for part, array in record.items()}
+
+
+def _renamed(record: Any) -> Any:
+    return {f"{part}_of_text": array for part, array in record.items()}
+
+
+def _doubled(record: Any) -> Any:
+    return {part: array.astype(np.float64) for part, array in record.items()}
 
 
 def test_what_was_moved_before_stays(tmp_path: Path) -> None:
