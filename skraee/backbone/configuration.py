@@ -38,9 +38,7 @@ class Configuration(NamedTuple):
     held: Held
 
 
-def read_configuration(
-    folder: Path, dtype: torch.dtype | None = None
-) -> Configuration:
+def read_configuration(folder: Path, dtype: torch.dtype | None = None) -> Configuration:
     """Read what a folder says of its model.
 
     Parameters

@@ -117,8 +117,10 @@ def test_each_load_looks_once(monkeypatch: pytest.MonkeyPatch) -> None:
     looks = []
     monkeypatch.setattr(agreement, "check_agreement", looks.append)
     model, tokenizer = toy_objects()
+    backbone = Backbone(model, tokenizer)  # with its last handle a model is forgotten
+    found = believed(backbone.load())
     for _ in range(2):
-        found = opened(model, tokenizer)
+        assert opened(model, tokenizer) is found
     assert looks == [found]
     with torch.no_grad():
         model.bert.embeddings.word_embeddings.weight.mul_(1.5)
