@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pickle
+import warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -116,3 +118,18 @@ def test_sixteen_threads_that_fit_and_predict_give_the_serial_answers(
     for i, proba in enumerate(found):
         np.testing.assert_allclose(proba, expected[i // 2], atol=1e-5)
     assert len(loads) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_processes_of_every_start_method_answer_alike(method: str) -> None:
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"there is no {method} here")
+    clf = raee().fit(X, Y)
+    expected = clf.predict_proba(X_NEW)
+    context: Any = multiprocessing.get_context(method)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads
+        with context.Pool(1) as pool:
+            found = pool.apply(clf.predict_proba, (X_NEW,))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
