@@ -99,7 +99,9 @@ def _convert(file: Path, folder: Path) -> None:
     refuse_not_finite(f"{file.name} in {str(file.parent)!r}", packed)
     of_file = f" in {str(file)!r}"
     refuse_tokens_without_embedding(packed, TextTokenizer.from_hf(tokenizer), of_file)
-    _plain_copy(packed).save_pretrained(folder)
+    with refusing_no_model(file):  # of weights of other sizes than it says
+        plain = _plain_copy(packed)
+    plain.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 
