@@ -54,7 +54,7 @@ print(json.dumps([1000 * seconds, heavy, changed(before, process_state())]))
 MOST_MILLISECONDS = 50.0
 
 CHANGED = "settings of the process that were another afterwards"
-COMPARED = "settings compared, most of them set to something unusual before"
+COMPARED = "settings compared, each logger counted as one"
 SLOW = f"took more than {MOST_MILLISECONDS:.0f} ms of processor time"
 HEAVY = "had torch or transformers in memory afterwards"
 MILLISECONDS = "ms in the median"
