@@ -394,6 +394,8 @@ def test_search_hnsw_where_a_walk_fails_searches_that_query_exactly():
 class _FailsFor:
     """A graph whose walk from one query meets too few points."""
 
+    is_lost = False
+
     def __init__(self, proposer, query, index):
         self.graph = proposer.graph
         self.point = parts_of(index).space.points(query[None])
