@@ -98,8 +98,15 @@ class FolderStore:
             connection.commit()
             connection.execute("VACUUM")
 
-        if self.path.is_file():
+        if not self.path.is_file():
+            return
+        try:
             self._database.run_or_replace(empty)
+        except sqlite3.Error as error:
+            raise OSError(
+                f"the store in {str(self.folder)!r} cannot be emptied "
+                f"({type(error).__name__}: {error}); mend the folder, or remove it."
+            ) from error
 
     def _found(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         marks = ",".join("?" * len(keys))

@@ -47,7 +47,7 @@ class SharedDatabase:
         try:
             return self.run(work)
         except sqlite3.DatabaseError as error:
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
+            if not (_code(error) in _DAMAGED or self._is_blocked()):
                 raise
             if identity == self._identity():  # else another process was first
                 self._set_aside(error)
@@ -66,9 +66,7 @@ class SharedDatabase:
                 with _in_sqlite, self._connection() as connection:
                     return work(connection)
             except sqlite3.OperationalError as error:
-                # Errors of the module itself, not of SQLite, have no code.
-                taken = getattr(error, "sqlite_errorcode", 0) & 0xFF in _TAKEN
-                if not taken or time.monotonic() > until:
+                if _code(error) not in _TAKEN or time.monotonic() > until:
                     raise
             time.sleep(_PAUSE)
 
@@ -97,17 +95,31 @@ class SharedDatabase:
             return found.st_dev, found.st_ino
         return None
 
+    def _beside(self) -> list[Path]:
+        """Return the files that SQLite keeps beside a database."""
+        name = self.path.name
+        return [self.path.with_name(name + s) for s in ("-journal", "-wal", "-shm")]
+
+    def _is_blocked(self) -> bool:
+        """Whether something else stands where SQLite has to make a file."""
+        return any(place.is_dir() for place in self._beside())
+
     def _set_aside(self, error: sqlite3.DatabaseError) -> None:
         """Move a file that SQLite cannot read out of the way; nothing of it is lost."""
         folder, stem = self.path.parent, self.path.stem
         names = (f"{stem}{-n or ''}.damaged" for n in count())
         aside = next(p for p in map(folder.joinpath, names) if not p.exists())
-        for suffix in ("-journal", "-wal", "-shm", ""):  # first what a new file has not
+        for old in (*self._beside(), self.path):  # first what a new file has not
             with contextlib.suppress(FileNotFoundError):
-                old = self.path.with_name(self.path.name + suffix)
+                suffix = old.name.removeprefix(self.path.name)
                 old.rename(aside.with_name(aside.name + suffix))
         warn_user(
             f"the {stem} in {str(folder)!r} were damaged ({error}) and are computed "
             f"anew; the file was moved to {aside.name}.",
             StoreWarning,
         )
+
+
+def _code(error: sqlite3.Error) -> int:
+    """Return what SQLite says; 0 where the error is the module's own."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -40,6 +40,7 @@ class Spoiled:
         self.patch = patch
         self.until = until
         self.store = FolderStore(folder)
+        self.again: Callable[[], None] = lambda: None
 
     def connecting(self, connect: Callable[..., sqlite3.Connection]) -> None:
         self.patch.setattr(sqlite3, "connect", connect)
@@ -138,6 +139,11 @@ def is_damaged_inside(spoiled: Spoiled) -> None:
     spoiled.store.path.write_bytes(data)
 
 
+def has_a_folder_beside_it(spoiled: Spoiled) -> None:
+    spoiled.store.write({b"x": {"a": np.zeros(3)}})
+    spoiled.store.path.with_name("sweeps.sqlite-wal").mkdir()
+
+
 # What is found out by writing only, since reading finds no file or serves.
 WRITING = [
     is_a_file,
@@ -154,7 +160,7 @@ READING = [
     holds_the_data_of_others,
     holds_records_of_others,
 ]
-DAMAGE = [is_damaged, is_damaged_inside]
+DAMAGE = [is_damaged, is_damaged_inside, has_a_folder_beside_it]
 EVERY_WAY = [*WRITING, *READING, *DAMAGE, may_not_be_opened]
 
 
@@ -167,7 +173,8 @@ def spoiled(
     folder.mkdir()
     with ExitStack() as until, monkeypatch.context() as patch:
         made = Spoiled(folder, patch, until)
-        request.param(made)
+        made.again = partial(request.param, made)
+        made.again()
         yield made
 
 
@@ -254,9 +261,9 @@ def test_a_damaged_file_is_moved_and_the_next_fit_finds_a_new_one(
 def test_a_damaged_file_is_moved_by_what_clears_and_counts_too(
     spoiled: Spoiled,
 ) -> None:
-    damaged = spoiled.store.path.read_bytes()
     assert one_warning_of(spoiled.folder, lambda: len(spoiled.store)) == 0
-    spoiled.store.path.write_bytes(damaged)
+    spoiled.again()
+    damaged = spoiled.store.path.read_bytes()
     one_warning_of(spoiled.folder, lambda: clear_sweeps(spoiled.folder))
     assert (spoiled.folder / "sweeps-1.damaged").read_bytes() == damaged
     clear_sweeps(spoiled.folder)
@@ -417,6 +424,13 @@ def test_a_store_that_cannot_be_written_is_read_until_that_fails_too() -> None:
     assert kept.read([b"x"]) == [None]
     assert kept.read([b"x"]) == [None]
     assert store.n_calls == 2
+
+
+@pytest.mark.parametrize("spoiled", [is_read_only], indirect=True)
+def test_clear_of_a_folder_that_cannot_be_written_names_it(spoiled: Spoiled) -> None:
+    said = rf"store in {re.escape(repr(str(spoiled.folder)))} cannot be emptied .*mend"
+    with pytest.raises(OSError, match=said):
+        clear_sweeps(spoiled.folder)
 
 
 def test_clear_of_a_store_that_fails_is_its_error() -> None:
