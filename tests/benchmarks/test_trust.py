@@ -11,7 +11,6 @@ from benchmarks.trust.__main__ import main
 from benchmarks.trust.trial import Trial
 from benchmarks.trust.trials import TRIALS
 
-
 # Two tries of these take minutes.
 LONG = {"ended-fits", "stores-damaged-in-use", "left-running", "import"}
 SHORT = [trial for trial in TRIALS if trial.name not in LONG]
