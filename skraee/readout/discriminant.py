@@ -148,17 +148,14 @@ def _linear_discriminant(
     shrunken covariance S within classes, the matrix is S^-1 M' and the offset the
     logarithm of each class's share less half of its mean's length by S^-1.
     """
-    scores, codes = scores[among], sample.codes[among]
-    weights = sample.weights[among, None]
-    n_classes = scores.shape[1]
-    of_class = np.bincount(codes, sample.weights[among], minlength=n_classes)
-    means = np.zeros((n_classes, n_classes))
-    np.add.at(means, codes, weights * scores)
-    means /= np.where(of_class > 0, of_class, 1.0)[:, None]
-    apart = scores - means[codes]
-    total = of_class.sum()
-    spread = apart.T @ (weights * apart) / total
+    scores = scores[among]
+    own = np.where(sample.targets[among] > 0, sample.weights[among, None], 0.0)
+    of_class = own.sum(axis=0)
+    means = own.T @ scores / np.where(of_class > 0, of_class, 1.0)[:, None]
+    apart = scores - means[sample.codes[among]]
+    spread = apart.T @ (sample.weights[among, None] * apart) / of_class.sum()
+    n_classes = len(of_class)
     spread += _SHRINKAGE * np.trace(spread) / n_classes * np.eye(n_classes)
     matrix = np.linalg.pinv(spread, hermitian=True) @ means.T
-    share = np.maximum(of_class / total, _NO_SHARE)
+    share = np.maximum(of_class / of_class.sum(), _NO_SHARE)
     return matrix, np.log(share) - 0.5 * np.einsum("cd,dc->c", means, matrix)
