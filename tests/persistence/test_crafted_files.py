@@ -23,6 +23,7 @@ import pytest
 
 from skraee import EarlyExitClassifier, RAEEClassifier, RAEEClassifierCV, toy
 from skraee.exceptions import BackboneChangedError, FileFormatError
+from skraee.persistence.members import Members
 from skraee.persistence.seal import sealed
 from tests.support.classifiers import early_exit, raee, raee_cv
 from tests.support.files import rewrite
@@ -334,18 +335,32 @@ def test_deep_nesting_is_refused(saved: Any, depth: int) -> None:
         load("words", path)
 
 
-def test_members_that_overlap_or_are_twice_there_are_refused(saved: Any) -> None:
+def test_members_of_one_name_are_refused(saved: Any) -> None:
     path = saved("words")
     with zipfile.ZipFile(path, "a") as members, pytest.warns(UserWarning, match="Dupl"):
         members.writestr("probes.npy", b"x")
     with pytest.raises(FileFormatError, match="two members have one name"):
         load("words", path)
-    whole = bytearray(content_of("words"))
-    start = 0
-    for _ in range(2):  # both say that they are as large as the file
-        start = whole.index(b"PK\x01\x02", start + 4)
-        whole[start + 20 : start + 28] = len(whole).to_bytes(4, "little") * 2
-    path.write_bytes(whole)
+
+
+def test_member_within_another_is_refused(saved: Any) -> None:
+    """Both fit in the file, and together they unpack to twice its size."""
+    path = saved("words")
+    with zipfile.ZipFile(path) as members:
+        content = {info.filename: members.read(info) for info in members.infolist()}
+    within = io.BytesIO()
+    with zipfile.ZipFile(within, "w") as inner:
+        inner.writestr(zipfile.ZipInfo("within"), b"w" * len(path.read_bytes()))
+        (info,) = inner.infolist()
+    with zipfile.ZipFile(path, "w") as members:
+        for name, data in content.items():
+            members.writestr(zipfile.ZipInfo(name), data)
+        members.writestr(zipfile.ZipInfo("outer"), within.getvalue())
+        outer = members.getinfo("outer")
+        info.header_offset = outer.header_offset + len(outer.FileHeader())
+        members.filelist.append(info)
+    with path.open("rb") as file, pytest.raises(ValueError, match="members overlap"):
+        Members(file).check_sizes()
     with pytest.raises(FileFormatError, match="is damaged"):
         load("words", path)
 
