@@ -18,9 +18,26 @@ import torch
 from skraee import clear_backbones, clear_sweeps
 from skraee.engine import agreement
 from skraee.engine.engine import Engine
+from tests.support.models import MODELS
+
+# What stands for the zoo where time is short: encoders, decoders and both, positions
+# that are learned, rotated and relative, with windows and without. The tests of the
+# other families are slow.
+FIRST_FAMILIES = {"bert", "mpnet", "gpt2", "llama", "gemma3_text", "t5"}
 
 # Tiny models gain nothing by threads, and lose much where several tests run at once.
 torch.set_num_threads(1)
+
+
+@pytest.hookimpl(tryfirst=True)  # before any is left out by its marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what asks for one of the zoo's further families."""
+    further = MODELS.keys() - FIRST_FAMILIES
+    for item in items:
+        params = getattr(item, "callspec", None)
+        values = [] if params is None else params.params.values()
+        if any(isinstance(value, str) and value in further for value in values):
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

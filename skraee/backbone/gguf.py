@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
-import tempfile
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +18,7 @@ from skraee.backbone.embeddings import refuse_tokens_without_embedding
 from skraee.backbone.gaps import refuse_gaps
 from skraee.backbone.kinds import model_class_of
 from skraee.backbone.quiet import quiet_loading
+from skraee.files.temporary import temporary_folder_beside
 from skraee.text.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
@@ -62,21 +61,9 @@ def unpacked(file: Path) -> Path:
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f"{digest[:12]}-", dir=folder.parent))
-    try:
+    with temporary_folder_beside(folder) as beside:
         _convert(file, beside)
-        _put_in_place(beside, folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     return folder
-
-
-def _put_in_place(beside: Path, folder: Path) -> None:
-    try:
-        beside.rename(folder)
-    except OSError:
-        if not folder.is_dir():  # else another process was faster, with the same
-            raise
 
 
 def _convert(file: Path, folder: Path) -> None:

@@ -77,6 +77,15 @@ _DTYPE: Options = {
     },
 }
 
+_KEY: Options = {
+    "--key-file": {
+        "type": Path,
+        "metavar": "FILE",
+        "help": "file whose bytes are the key that a model.skraee is signed with; a "
+        "model that was changed, or signed with another key, is refused by predict",
+    },
+}
+
 _FIT: Options = {
     "train": {"type": Path, "metavar": "TRAIN_CSV"},
     "--backbone": {
@@ -156,6 +165,7 @@ _FIT: Options = {
     },
     **_LABELLED_TABLE,
     **_DTYPE,
+    **_KEY,
     "-o --output": {
         "type": Path,
         "required": True,
@@ -173,6 +183,7 @@ _PREDICT: Options = {
     },
     "new": {"type": Path, "metavar": "NEW_CSV"},
     **_TABLE,
+    **_KEY,
     "-o --output": {
         "type": Path,
         "metavar": "CSV",

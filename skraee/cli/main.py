@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from skraee.cli.arguments import OF_CONFIDENCE, OF_RETRIEVAL, parser
 from skraee.cli.backbones import report_on
-from skraee.cli.model_files import read_model, write_model
-from skraee.text.files import check_writable
+from skraee.cli.model_files import read_key, read_model, write_model
+from skraee.files.replacing import check_writable
 from skraee.text.tables import Table, read_table, write_table
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ def _demo(arguments: argparse.Namespace) -> None:
 
 def _fit(arguments: argparse.Namespace) -> None:
     check_writable(arguments.output, streams=False)
+    key = read_key(arguments.key_file, arguments.output)
 
     from skraee.text.template import Template
 
@@ -99,7 +100,7 @@ def _fit(arguments: argparse.Namespace) -> None:
     start = time.perf_counter()
     clf.fit(texts, labels)
     seconds = time.perf_counter() - start
-    write_model(clf, arguments.output)
+    write_model(clf, arguments.output, key)
     print(_summary(clf, labels, seconds))
     size = arguments.output.stat().st_size / 1e6
     print(f"wrote {arguments.output} ({size:.1f} MB)")
@@ -146,8 +147,9 @@ def _predict(arguments: argparse.Namespace) -> None:
         check_writable(arguments.output)
     elif sys.stdout is None:
         raise OSError("the standard output is closed; name a file with --output.")
+    key = read_key(arguments.key_file, arguments.model)
     table = read_table(arguments.new, arguments.separator)
-    clf = read_model(arguments.model).set_params(verbose=1)
+    clf = read_model(arguments.model, key).set_params(verbose=1)
     texts = table.texts(clf._template().fields, arguments.text_column)
     start = time.perf_counter()
     answers = _answers(clf, texts) if table.rows else []

@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skraee.text.files import replacing
+from skraee.files.replacing import replacing
+from skraee.persistence.seal import checked_key
 
 if TYPE_CHECKING:
     from skraee.classifier import RAEEClassifier
@@ -20,7 +21,36 @@ if TYPE_CHECKING:
 _SAVED = ".skraee"
 
 
-def write_model(clf: Classifier, path: Path) -> None:
+def read_key(file: Path | None, model: Path) -> bytes | None:
+    """Read the key of a model file, before anything slow.
+
+    Parameters
+    ----------
+    file : Path, optional
+        Its bytes are the key, without an end of line behind them.
+    model : Path
+        To be signed, or to be held to its signature.
+
+    Raises
+    ------
+    OSError
+        If there is no such file.
+    ValueError
+        If the key is empty, or the model's file is one that cannot be signed.
+    """
+    if file is None:
+        return None
+    if model.suffix != _SAVED:
+        raise ValueError(
+            f"--key-file is for model files that end in {_SAVED}, got {str(model)!r}; "
+            f"write the model to such a file: skraee fit ... -o {model.stem}{_SAVED}"
+        )
+    if not file.is_file():
+        raise OSError(f"there is no key file {str(file)!r}; check the path.")
+    return checked_key(file.read_bytes().rstrip(b"\r\n"))
+
+
+def write_model(clf: Classifier, path: Path, key: bytes | None = None) -> None:
     """Write a classifier as its name says.
 
     Parameters
@@ -28,9 +58,11 @@ def write_model(clf: Classifier, path: Path) -> None:
     clf : EarlyExitClassifier or RAEEClassifier
     path : Path
         Of a model.skraee, which holds no code, or of a joblib file.
+    key : bytes, optional
+        Signs a model.skraee.
     """
     if path.suffix == _SAVED:
-        clf.save(path)
+        clf.save(path, key=key)
         return
 
     import joblib
@@ -39,12 +71,14 @@ def write_model(clf: Classifier, path: Path) -> None:
         joblib.dump(clf, beside)
 
 
-def read_model(path: Path) -> Classifier:
+def read_model(path: Path, key: bytes | None = None) -> Classifier:
     """Read a fitted classifier.
 
     Parameters
     ----------
     path : Path
+    key : bytes, optional
+        With which a model.skraee must be signed.
 
     Raises
     ------
@@ -62,7 +96,7 @@ def read_model(path: Path) -> Classifier:
         raise OSError(f"there is no file {str(path)!r}; check the path.")
     if path.suffix == _SAVED:
         kinds: list[Any] = [EarlyExitClassifier, RAEEClassifier, RAEEClassifierCV]
-        saved: Classifier = load(kinds, path)
+        saved: Classifier = load(kinds, path, key=key)
         return saved
 
     import joblib

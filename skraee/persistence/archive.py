@@ -11,10 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import stat
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,9 +21,10 @@ import numpy as np
 import numpy.typing as npt
 
 from skraee.exceptions import FileFormatError
-from skraee.persistence.members import Members
+from skraee.files.damage import refuse_special, telling_damage
+from skraee.files.members import Members
+from skraee.files.replacing import replacing
 from skraee.persistence.seal import check_seal, check_signature, sealed
-from skraee.text.files import replacing
 from skraee.versions import installed
 
 #: Number of the format that `write` writes, and the newest that `read` reads.
@@ -38,6 +38,9 @@ Manifest = dict[str, Any]
 
 _MANIFEST = "manifest.json"
 _SEAL = "seal.json"
+_WRITER = "an estimator's save"
+#: What to do about a damaged file.
+AGAIN = "save the fitted estimator again"
 _ZIP = b"PK\x03\x04"
 
 
@@ -70,7 +73,7 @@ def write(
     """
     with replacing(path, streams=False) as temporary:
         written = _write_new(temporary, manifest, arrays, key)
-        with open(temporary, "rb") as file, telling_damage(temporary):
+        with open(temporary, "rb") as file, telling_damage(temporary, AGAIN):
             Members(file).check(written)
     _sync_folder(temporary.parent)
 
@@ -98,8 +101,8 @@ def read(
     FileFormatError
         If it is none of ours, damaged, not signed with the key, or of a newer format.
     """
-    _refuse_special(path)
-    with open(path, "rb") as file, telling_damage(path):
+    refuse_special(path, _WRITER)
+    with open(path, "rb") as file, telling_damage(path, AGAIN):
         if file.read(len(_ZIP)) != _ZIP:
             raise FileFormatError(
                 f"{os.fspath(path)!r} is no file that an estimator's save wrote; what "
@@ -111,27 +114,6 @@ def read(
         return manifest, {
             name: members.array(_member(name), found) for name, found in sums.items()
         }
-
-
-@contextmanager
-def telling_damage(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turn what a damaged file makes of its reader into one clear error.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file, for the message.
-    """
-    try:
-        yield
-    except (FileFormatError, MemoryError):
-        raise
-    # Whatever zipfile, json, numpy and our own classes make of it.
-    except Exception as error:
-        raise FileFormatError(
-            f"{os.fspath(path)!r} is damaged ({error}); take an intact copy of it, or "
-            "save the fitted estimator again."
-        ) from error
 
 
 def _write_new(
@@ -173,16 +155,6 @@ class _Hashing:
     def write(self, data: bytes) -> int:
         self.sum.update(data)
         return self._file.write(data)
-
-
-def _refuse_special(path: str | os.PathLike[str]) -> None:
-    """Refuse what would never end, such as a pipe."""
-    mode = os.stat(path).st_mode
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise FileFormatError(
-            f"{os.fspath(path)!r} is no regular file; name the file that an "
-            "estimator's save wrote."
-        )
 
 
 def _manifest(

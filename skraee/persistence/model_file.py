@@ -79,6 +79,7 @@ from skraee.backbone.precision import Device
 from skraee.engine.batching import BatchTokens
 from skraee.estimator.fitted import Fitted
 from skraee.exceptions import FileFormatError
+from skraee.files.damage import telling_damage
 from skraee.persistence import archive
 from skraee.persistence.archive import Arrays, Manifest
 from skraee.persistence.array_schema import ARRAY_ATTRIBUTES, check_arrays
@@ -200,7 +201,7 @@ def load(
     moved = None if backbone is None else as_backbone(backbone)
     other = None if encoder is None else _as_named_encoder(encoder)
     manifest, arrays = archive.read(path, checked_key(key))
-    with archive.telling_damage(path):
+    with telling_damage(path, archive.AGAIN):
         manifest, arrays = upgraded(manifest, arrays, path)
         cls = _class_of(manifest, kinds, path)
         _check_attributes(manifest, path)

@@ -10,10 +10,13 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from skraee.text.files import replacing
+from skraee.sweep.sweep_file import reading_sweep, write_sweep
 from skraee.text.token_bags import TokenBags
 
 Float32Array = npt.NDArray[np.float32]
+
+# Sizes of what is not a number or None: n texts, D depths, W words, P parts of H each.
+_SIZES = {"keys": "nd", "logits": "nDW", "states": "nDPH"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +54,14 @@ class LayerSweep:
     token_ids: tuple[int, ...]
     states: npt.NDArray[Any] | None = None
     bags: TokenBags | None = None
+
+    def __post_init__(self) -> None:
+        _check_shapes(self)
+        if len(set(self.token_ids)) < len(self.token_ids):
+            raise ValueError(
+                f"a sweep has one column of logits for each token, got {self.token_ids}"
+                " for token_ids; name each token once."
+            )
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -158,17 +169,7 @@ class LayerSweep:
             If a folder, pipe, socket or device is in the place, or no file can be
             written.
         """
-        arrays: dict[str, npt.NDArray[Any]] = {
-            "keys": self.keys,
-            "logits": self.logits,
-            "token_ids": np.asarray(self.token_ids, dtype=np.int64),
-        }
-        if self.states is not None:
-            arrays["states"] = self.states
-        if self.bags is not None:
-            arrays["buckets"], arrays["bag_ends"] = self.bags.buckets, self.bags.ends
-        with replacing(path, streams=False) as beside, open(beside, "wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
+        write_sweep(path, vars(self))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -182,17 +183,41 @@ class LayerSweep:
         Returns
         -------
         LayerSweep
+
+        Raises
+        ------
+        OSError
+            If there is no such file.
+        FileFormatError
+            If it is none that `save` writes, or damaged. No room is made for more than
+            the file has.
         """
-        with np.load(path, allow_pickle=False) as arrays:
-            return cls(
-                keys=arrays["keys"],
-                logits=arrays["logits"],
-                token_ids=tuple(int(t) for t in arrays["token_ids"]),
-                states=arrays.get("states"),
-                bags=TokenBags(arrays["buckets"], arrays["bag_ends"])
-                if "buckets" in arrays
-                else None,
+        with reading_sweep(path) as parts:
+            return cls(**parts)
+
+
+def _check_shapes(sweep: LayerSweep) -> None:
+    """Refuse parts that are not of the same texts, depths and words."""
+    sizes = {"W": len(sweep.token_ids)}
+    for name, letters in _SIZES.items():
+        part = getattr(sweep, name)
+        if part is None:
+            continue
+        shape = np.shape(part)
+        of_texts = dict(zip(letters, shape, strict=False))
+        known = {letter: sizes.get(letter, size) for letter, size in of_texts.items()}
+        if len(shape) != len(letters) or known != of_texts:
+            raise ValueError(
+                f"{name} of a sweep has the shape ({', '.join(letters)}), got {shape} "
+                f"where {', '.join(f'{size} is {n}' for size, n in sizes.items())}; "
+                "give the parts of one sweep."
             )
+        sizes |= of_texts
+    if sweep.bags is not None and len(sweep.bags) != sizes["n"]:
+        raise ValueError(
+            f"a sweep of {sizes['n']} texts has {len(sweep.bags)} bags; give one for "
+            "each text."
+        )
 
 
 def joined_bags(parts: Sequence[TokenBags | None]) -> TokenBags | None:

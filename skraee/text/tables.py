@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from skraee.files.replacing import replacing
 from skraee.text.csv_format import (
     Row,
     check_encoding,
@@ -18,7 +19,6 @@ from skraee.text.csv_format import (
     separator_of,
     write_rows,
 )
-from skraee.text.files import replacing
 
 
 @dataclass(frozen=True)

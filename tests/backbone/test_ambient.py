@@ -300,6 +300,7 @@ def test_every_other_method_gives_the_same_in_any_state(
         assert_equal_bits(found(tmp_path), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("readout", ["lm_head", "ridge"])
 @pytest.mark.parametrize("ambient", STATES)
 def test_what_is_stored_in_any_state_is_what_would_be_stored_outside(

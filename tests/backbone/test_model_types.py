@@ -22,6 +22,7 @@ READ = set(re.findall(r"^\| (\S+) \| \w+ \| (?:yes|no) \|", PAGE, re.MULTILINE))
 outcome = cache(outcome_of)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model_type", TYPES)
 def test_type_is_read_rightly_or_refused_with_a_reason(model_type: str) -> None:
     found = outcome(model_type)  # which raises what is no refusal
@@ -29,6 +30,7 @@ def test_type_is_read_rightly_or_refused_with_a_reason(model_type: str) -> None:
         assert found.works, found.fault or found.not_tried
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["masked", "causal", "seq2seq"])
 def test_types_of_each_kind_are_discovered(kind: str) -> None:
     assert sum(_is_discovered(outcome(name), kind) for name in TYPES) >= 10

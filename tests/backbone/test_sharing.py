@@ -80,6 +80,7 @@ def test_unpickled_estimators_share_one_load(noted: NotedBackbone) -> None:
     assert noted.loads() == {os.getpid(): 2}
 
 
+@pytest.mark.slow
 def test_workers_load_the_model_once_each(noted: NotedBackbone) -> None:
     clf = raee(backbone=noted)
     scores = cross_val_score(clf, X, Y, cv=6, n_jobs=2)
@@ -92,6 +93,7 @@ def test_workers_load_the_model_once_each(noted: NotedBackbone) -> None:
     assert search.cv_results_["mean_test_score"].max() > 0.6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["masked", "seq2seq"])
 @pytest.mark.parametrize("memory", [None, "process"])
 def test_sixteen_threads_that_fit_and_predict_give_the_serial_answers(

@@ -141,6 +141,7 @@ CHANGES: dict[str, tuple[toy.Kind, Change, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("memory", ["process", "folder"])
 @pytest.mark.parametrize("case", CHANGES)
 def test_a_new_fit_takes_an_object_as_it_is_now(

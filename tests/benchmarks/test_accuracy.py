@@ -157,6 +157,7 @@ def train(task: str) -> tuple[list[str], np.ndarray]:
 # What is measured
 
 
+@pytest.mark.slow
 def test_every_method_of_a_problem_has_one_line_and_its_answers(
     measured: Path, lines: list[dict[str, Any]]
 ) -> None:
@@ -301,6 +302,7 @@ def test_peers_are_fitted_on_the_same_texts(
         assert line["cost"] == (None if name == MPNET_LR else 1.0)
 
 
+@pytest.mark.slow
 def test_a_problem_passes_each_text_once_whatever_its_methods(
     run: Run, rows: Counter[str], tmp_path: Path
 ) -> None:

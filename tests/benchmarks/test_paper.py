@@ -257,6 +257,7 @@ def test_all_that_is_timed_computes_in_one_dtype(
     assert model.encoder.__self__.dtype == "bfloat16"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "methods",
     [

@@ -124,6 +124,7 @@ def test_single_texts_are_measured_in_every_format(run: Run) -> None:
         assert line["bound_milliseconds"] == pytest.approx(bound, abs=0.02)
 
 
+@pytest.mark.slow
 def test_figures_on_the_shape_of_roberta_run(run: Run) -> None:
     lines = run("--only", "lengths", "usual", "--dtype", "float32")
     assert lines[0]["lengths"] > 1
@@ -244,6 +245,7 @@ def test_operations_are_those_of_the_layers_matrices() -> None:
     assert full.operations(texts) == 2 * weights * sum(full.n_tokens(texts))
 
 
+@pytest.mark.slow
 def test_pipelines_are_compared_on_the_same_texts(run: Run) -> None:
     lines = run("--only", "pipeline")
     assert [line["shape"] for line in lines] == ["gemma3-270m"] * 2 + [

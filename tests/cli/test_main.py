@@ -181,6 +181,55 @@ def test_predict_reads_a_search_that_was_kept(new, tmp_path, capsys, suffix):
     assert [row["label"] for row in rows] == answers.tolist()
 
 
+@pytest.fixture
+def key_file(tmp_path):
+    path = tmp_path / "key"
+    path.write_bytes(b"k" * 32 + b"\n")  # as an editor leaves it
+    return path
+
+
+def test_signed_model_is_read_with_its_key_alone(
+    train, new, backbone, tmp_path, key_file, capsys
+):
+    model = tmp_path / "model.skraee"
+    command = ["fit", str(train), "--backbone", str(backbone), "--template"]
+    command += [toy.TEMPLATES["masked"], "--exit-by", "confidence", "-o", str(model)]
+    command += ["--budget", "0.5"]
+    assert main([*command, "--key-file", str(key_file)]) == 0
+    EarlyExitClassifier.load(model, key=b"k" * 32)
+    predict = ["predict", str(model), str(new), "--key-file"]
+    capsys.readouterr()
+    assert main([*predict, str(key_file)]) == 0
+    assert "label" in capsys.readouterr().out
+    key_file.write_bytes(b"o" * 32)
+    assert main([*predict, str(key_file)]) == 2
+    assert "key" in refusal(capsys)
+
+
+@pytest.mark.parametrize(
+    ("model", "key", "told"),
+    [
+        ("model.skraee", None, "there is no key file"),
+        ("model.skraee", b"short\n", "at least 16 bytes, got 5"),
+        ("model.joblib", b"k" * 32, "for model files that end in .skraee"),
+    ],
+)
+@pytest.mark.parametrize("command", ["fit", "predict"])
+def test_key_that_will_not_do_is_refused_before_anything_slow(
+    train, new, backbone, tmp_path, capsys, command, model, key, told
+):
+    if key is not None:
+        (tmp_path / "key").write_bytes(key)
+    end = ["--key-file", str(tmp_path / "key")]
+    if command == "fit":
+        words = ["fit", str(train), "--backbone", str(backbone)]
+        words += ["--template", "{text}", "-o", str(tmp_path / model)]
+    else:
+        words = ["predict", str(tmp_path / model), str(new)]
+    assert main([*words, *end]) == 2
+    assert told in refusal(capsys)
+
+
 def test_predict_with_a_damaged_saved_file_is_one_line(new, tmp_path, capsys):
     (tmp_path / "model.skraee").write_bytes(b"no archive")
     assert main(["predict", str(tmp_path / "model.skraee"), str(new)]) == 2
@@ -584,6 +633,7 @@ def test_a_reader_that_leaves_ends_the_command_quietly(words):
     assert done.returncode in ({141} if words == ["versions"] else {0, 141})
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="pipes of Windows break otherwise")
 def test_a_reader_that_leaves_ends_predict_quietly(fitted, new):
     done = unread("predict", str(fitted), str(new))

@@ -46,6 +46,7 @@ def layers_of(backbone: LoadedBackbone) -> CompiledLayers:
     return found
 
 
+@pytest.mark.slow
 # All of tests.support.models.MODELS agree; these three have little in common, and
 # kernels for one take half a minute to make. T5, of the most variants, is traced as if
 # for kernels and runs without.

@@ -141,6 +141,7 @@ def test_callbacks_of_a_search_reach_through_a_pipeline() -> None:
     assert sum(path[-1:] == STEP[-1:] for _, path in noting.notes) == 2 * 4 * 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [None, 2])
 def test_progress_bars_of_a_search_are_nested_and_end_full(
     n_jobs: int | None, capsys: pytest.CaptureFixture[str]

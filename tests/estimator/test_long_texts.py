@@ -73,6 +73,7 @@ def mean_states(kind: str, texts: list[str]) -> np.ndarray:
     ).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", toy.TEMPLATES)
 def test_readout_of_windows_is_that_of_the_mean_of_their_features(kind: Any) -> None:
     with warnings.catch_warnings():

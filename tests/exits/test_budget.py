@@ -112,6 +112,7 @@ def test_more_budget_is_used_and_scores_more(by: str) -> None:
     assert accuracy(evidence, exits[-1]) > accuracy(evidence, exits[0]) + 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["price", "threshold"])
 def test_budgets_hold_for_other_texts(by: str) -> None:
     """What 200 texts chose is put to 5,000 of the same kind, 40 times."""

@@ -21,6 +21,7 @@ def chosen(known: Evidence, max_loss: float, min_exit: int = 0) -> tuple[float, 
     return float(curve.values[place]), max_exit
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "classes"), [(32, 4), (120, 2), (400, 3), (1_500, 2)])
 def test_no_more_is_lost_than_allowed_in_95_of_100_draws(n: int, classes: int) -> None:
     """What n texts choose is judged on 10,000 others, 100 times."""

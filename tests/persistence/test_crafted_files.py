@@ -23,7 +23,7 @@ import pytest
 
 from skraee import EarlyExitClassifier, RAEEClassifier, RAEEClassifierCV, toy
 from skraee.exceptions import BackboneChangedError, FileFormatError
-from skraee.persistence.members import Members
+from skraee.files.members import Members
 from skraee.persistence.seal import sealed
 from tests.support.classifiers import early_exit, raee, raee_cv
 from tests.support.files import rewrite

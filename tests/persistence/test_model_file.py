@@ -893,6 +893,7 @@ np.savez("answers.npz", proba=proba, exits=exits)
 """
 
 
+@pytest.mark.slow
 def test_another_process_in_another_folder_answers_the_same(
     tmp_path: Path,
     folder: Path,

@@ -93,6 +93,7 @@ def change(model: Any, name: str) -> None:
         OTHERS[name](model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("memory", ["process", "folder"])
 @pytest.mark.parametrize("source", ["objects", "folders"])
 @pytest.mark.parametrize("case", OTHERS)

@@ -33,6 +33,7 @@ LAYERS = (
     "exceptions",
     "versions",
     "threads",
+    "files",
     "text",
     "backbone",
     "templates toy",

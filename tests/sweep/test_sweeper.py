@@ -239,6 +239,7 @@ def test_known_texts_still_count_as_cut() -> None:
             clf.predict(long)
 
 
+@pytest.mark.slow
 def test_cross_val_score_with_workers_shares_a_folder(tmp_path: Path) -> None:
     clf = classifier(memory=tmp_path)
     scores = cross_val_score(clf, X, Y, cv=3, n_jobs=2)
@@ -246,6 +247,7 @@ def test_cross_val_score_with_workers_shares_a_folder(tmp_path: Path) -> None:
     assert len(FolderStore(tmp_path)) == 2 * len(set(X))  # a sweep and a key each
 
 
+@pytest.mark.slow
 def test_a_folder_serves_a_later_process(rows: Counter[str], tmp_path: Path) -> None:
     clf = classifier(memory=tmp_path / "kept").fit(X, Y)
     assert rows["sweep"] == len(set(X))

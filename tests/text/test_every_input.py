@@ -143,6 +143,7 @@ WAYS: dict[str, Callable[[Any], Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", CONTAINERS)
 @pytest.mark.parametrize("way", WAYS)
 def test_texts_of_every_container_give_what_a_list_gives(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from skraee.text.temporary_files import temporary_beside
+from skraee.files.temporary import temporary_beside
 
 # What may stand in the place of a file, and what rows of text can be written to.
 _KINDS = {

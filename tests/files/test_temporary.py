@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from skraee.text.files import replacing
+from skraee.files.replacing import replacing
+from skraee.files.temporary import temporary_folder_beside
 
 # On Windows a file that is open cannot be removed, which says the same.
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="kills as POSIX does")
@@ -19,7 +21,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="kills as POSIX does")
 WRITER = """
 import sys
 from pathlib import Path
-from skraee.text.files import replacing
+from skraee.files.replacing import replacing
 with replacing(sys.argv[1]) as beside:
     beside.write_text("of another process")
     print(beside, flush=True)
@@ -158,3 +160,52 @@ def test_what_only_bears_the_name_of_a_temporary_file_stays(target):
     with replacing(target):
         pass
     assert set(os.listdir(target.parent)) == before | {target.name}
+
+
+FOLDER = """
+import sys, time
+from pathlib import Path
+from skraee.files.temporary import temporary_folder_beside
+
+with temporary_folder_beside(Path(sys.argv[1])) as beside:
+    (beside / "part").write_text("half")
+    print(beside, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_next_folder_clears_what_a_dead_process_left_and_nothing_else(tmp_path):
+    command = [sys.executable, "-c", FOLDER, str(tmp_path / "made")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        left = Path(process.stdout.readline().strip())
+        with temporary_folder_beside(tmp_path / "other") as beside:
+            assert (left / "part").exists()
+            (beside / "whole").touch()
+    finally:
+        process.kill()
+        process.communicate()
+    assert (left / "part").exists()
+    with temporary_folder_beside(tmp_path / "made") as beside:
+        (beside / "whole").touch()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == sorted(
+        ["made", "other", "whole", "whole"]
+    )
+
+
+def test_folder_that_another_made_meanwhile_stays(tmp_path):
+    with temporary_folder_beside(tmp_path / "made") as beside:
+        (beside / "mine").touch()
+        (tmp_path / "made").mkdir()
+        (tmp_path / "made" / "theirs").touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["made", "theirs"]
+
+
+def test_folder_of_a_block_that_fails_is_removed(tmp_path):
+    with (
+        suppress(KeyError),
+        temporary_folder_beside(tmp_path / "made") as beside,
+    ):
+        (beside / "mine").touch()
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from skraee.text.files import check_writable, replacing
+from skraee.files.replacing import check_writable, replacing
 
 
 def test_a_file_is_replaced_when_the_block_ends_well(tmp_path):
