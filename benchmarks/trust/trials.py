@@ -7,6 +7,7 @@ from benchmarks.trust import (
     forking,
     model_files,
     models,
+    mutants,
     numbers,
     odd_inputs,
     pressure,
@@ -27,4 +28,5 @@ TRIALS: tuple[Trial, ...] = (
     *pressure.TRIALS,
     *running.TRIALS,
     *footprint.TRIALS,
+    *mutants.TRIALS,
 )

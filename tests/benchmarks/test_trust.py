@@ -12,7 +12,7 @@ from benchmarks.trust.trial import Trial
 from benchmarks.trust.trials import TRIALS
 
 # Two tries of these take minutes.
-LONG = {"ended-fits", "stores-damaged-in-use", "left-running", "import"}
+LONG = {"ended-fits", "stores-damaged-in-use", "left-running", "import", "mutants"}
 SHORT = [trial for trial in TRIALS if trial.name not in LONG]
 
 

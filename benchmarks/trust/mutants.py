@@ -1,0 +1,218 @@
+"""Changes to the code, one at a time, that some test is to fail for."""
+
+from __future__ import annotations
+
+import ast
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from pathlib import Path
+from queue import SimpleQueue
+from typing import NamedTuple
+
+from benchmarks.trust.trial import Count, Trial
+
+KILLED = "changes that a test failed for"
+SURVIVED = "changes that no test failed for"
+SHARE = "of 100 that died"
+
+_ROOT = Path(__file__).parents[2]
+_COPIES = 2  # tests run at once
+_SECONDS = 300  # for the tests of one change; what hangs is noticed
+
+# What is changed -> the tests that are to notice, the likeliest first.
+_TESTS = {
+    "exits/voting": "exits/test_voting exits/test_policies test_classifier_cv "
+    "test_classifier",
+    "exits/policies": "exits engine/test_row_exits test_early_exit",
+    "exits/budget": "exits/test_budget estimator/test_budgets",
+    "retrieval/database": "retrieval/test_database estimator/test_partial_fit "
+    "test_classifier persistence/test_model_file",
+    "text/prompt": "text/test_prompt text/test_long_texts engine/test_windows",
+    "text/prompt_encoder": "text/test_prompt text/test_truncation text/test_long_texts",
+    "engine/batch": "engine/test_run engine/test_windows engine/test_engine "
+    "engine/test_batch_independence",
+    "engine/batching": "engine/test_run engine/test_engine engine/test_packing "
+    "engine/test_batch_independence",
+    "readout/ridge": "readout estimator/test_closed_form",
+    "readout/ridge_regression": "readout estimator/test_closed_form",
+    **dict.fromkeys(
+        [
+            f"persistence/{name}"
+            for name in "archive array_schema model_file parts plain_values saving "
+            "schema seal upgrades values".split()
+        ],
+        "persistence",
+    ),
+}
+
+
+class Mutant(NamedTuple):
+    """A change of one operator, number or condition.
+
+    Attributes
+    ----------
+    module : str
+    operator : str
+        Of cosmic-ray.
+    occurrence : int
+        Which of the places where it can be.
+    """
+
+    module: str
+    operator: str
+    occurrence: int
+
+
+def kill_mutants(tries: int, seed: int) -> dict[str, Count]:
+    """Change the code in so many drawn ways and run the tests of what was changed."""
+    drawn = sorted(every_mutant())
+    random.Random(seed).shuffle(drawn)
+    copies: SimpleQueue[Path] = SimpleQueue()
+    with tempfile.TemporaryDirectory() as folder:
+        for i in range(_COPIES):
+            copies.put(_copy(Path(folder) / str(i)))
+
+        def dies(mutant: Mutant) -> bool:
+            copy = copies.get()
+            try:
+                return _dies(copy, mutant)
+            finally:
+                copies.put(copy)
+
+        with ThreadPoolExecutor(_COPIES) as pool:
+            died = list(pool.map(dies, drawn[:tries]))
+    n_died = sum(died)
+    return {
+        KILLED: n_died,
+        SURVIVED: len(died) - n_died,
+        SHARE: round(100 * n_died / len(died), 1),
+        "places and ways to change in all": len(drawn),
+    }
+
+
+def every_mutant() -> Iterator[Mutant]:
+    """Yield what can be changed, but what is a type's or changes nothing."""
+    try:
+        plugins = import_module("cosmic_ray.plugins")
+    except ImportError as error:
+        raise ImportError(
+            "the trial mutants needs cosmic-ray: pip install cosmic-ray."
+        ) from error
+    for module in _TESTS:
+        code = _file(_ROOT, module).read_text()
+        same = _bare(code)
+        for operator in plugins.operator_names():
+            occurrence = 0
+            while (changed := _changed(code, operator, occurrence)) is not None:
+                if _bare(changed) not in (same, None):
+                    yield Mutant(module, operator, occurrence)
+                occurrence += 1
+
+
+def _changed(code: str, operator: str, occurrence: int) -> str | None:
+    plugins = import_module("cosmic_ray.plugins")
+    mutating = import_module("cosmic_ray.mutating")
+    made = plugins.get_operator(operator)()
+    changed: str | None = mutating.mutate_code(code, made, occurrence)
+    return changed
+
+
+def _bare(code: str) -> str | None:
+    """Return the code without types, which are never looked at; None if it is none."""
+    try:
+        tree = ast.parse(code)
+    except SyntaxError:  # such as a unary * that became a +
+        return None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+        elif isinstance(node, ast.arg):
+            node.annotation = None
+        elif isinstance(node, ast.AnnAssign):
+            node.annotation = ast.Constant(value=None)
+    return ast.dump(tree)
+
+
+def _file(root: Path, module: str) -> Path:
+    return root / "skraee" / f"{module}.py"
+
+
+def _copy(root: Path) -> Path:
+    kept = ("skraee", "tests", "benchmarks", "pyproject.toml", "README.md")
+    for name in kept:
+        source = _ROOT / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", "results")
+            shutil.copytree(source, root / name, ignore=ignored)
+        else:
+            shutil.copy(source, root / name)
+    return root
+
+
+def _dies(root: Path, mutant: Mutant) -> bool:
+    file = _file(root, mutant.module)
+    code = file.read_text()
+    changed = _changed(code, mutant.operator, mutant.occurrence)
+    assert changed is not None
+    file.write_text(changed)
+    try:
+        died = _fails(root, mutant.module)
+    finally:
+        file.write_text(code)
+    if not died:
+        _show(mutant, code, changed)
+    return died
+
+
+def _fails(root: Path, module: str) -> bool:
+    tests = [
+        str(path.relative_to(root))
+        for name in _TESTS[module].split()
+        for path in sorted((root / "tests").glob(f"{name}*"))
+    ]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "not slow", *tests]
+    quiet = {
+        "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
+    }
+    quiet |= {"PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
+    try:
+        done = subprocess.run(
+            [*command, "-p", "no:cacheprovider"],
+            cwd=root,
+            env=os.environ | quiet,
+            capture_output=True,
+            timeout=_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return True
+    return done.returncode != 0
+
+
+def _show(mutant: Mutant, code: str, changed: str) -> None:
+    """Print a survivor: somebody is to write a test."""
+    lines = zip(code.splitlines(), changed.splitlines(), strict=False)
+    for number, (old, new) in enumerate(lines, 1):
+        if old != new:
+            told = f"{mutant.module}.py:{number}: {old.strip()} -> {new.strip()}"
+            sys.stdout.write(f"{told}\n")
+            sys.stdout.flush()
+            return
+
+
+TRIALS = (
+    Trial(
+        "mutants",
+        "A drawn operator, number or condition of voting, exit policies, budget, "
+        "database, prompts, batches, readout or model files is changed, and the tests "
+        "of what was changed run",
+        kill_mutants,
+        300,
+    ),
+)
