@@ -22,7 +22,8 @@ from tests.support.models import MODELS
 
 # What stands for the zoo where time is short: encoders, decoders and both, positions
 # that are learned, rotated and relative, with windows and without. The tests of the
-# other families are slow.
+# other families are slow, but those that compare each model with its own forward.
+OF_EVERY_FAMILY = "test_engine.py"
 FIRST_FAMILIES = {"bert", "mpnet", "gpt2", "llama", "gemma3_text", "t5"}
 
 # Tiny models gain nothing by threads, and lose much where several tests run at once.
@@ -34,6 +35,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what asks for one of the zoo's further families."""
     further = MODELS.keys() - FIRST_FAMILIES
     for item in items:
+        if item.path.name == OF_EVERY_FAMILY:
+            continue
         params = getattr(item, "callspec", None)
         values = [] if params is None else params.params.values()
         if any(isinstance(value, str) and value in further for value in values):

@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> None:
     args = parsed(arguments)
     lines = Lines(args.results, _NAMING, on_add=show)
     for trial in TRIALS if not args.table else ():
-        if not args.trials or trial.name in args.trials:
+        if trial.name in args.trials or (not args.trials and trial.is_possible):
             tries = args.tries or trial.tries
             name = {"trial": trial.name, "tries": tries, "seed": args.seed}
             if not lines.has(name):
@@ -67,6 +67,9 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--docs", type=Path, default=DOCS)
     parser.add_argument("--table", action="store_true", help="only write the table")
     args = parser.parse_args(arguments)
+    for trial in TRIALS:
+        if trial.name in args.trials and not trial.is_possible:
+            parser.error(f"{trial.name} needs {trial.needs}; install it with pip")
     if unknown := sorted(set(args.trials) - set(names)):
         parser.error(f"no trial is named {unknown[0]}; there are {', '.join(names)}")
     return args

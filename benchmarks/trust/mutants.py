@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
@@ -72,39 +72,36 @@ class Mutant(NamedTuple):
 
 def kill_mutants(tries: int, seed: int) -> dict[str, Count]:
     """Change the code in so many drawn ways and run the tests of what was changed."""
-    drawn = sorted(every_mutant())
-    random.Random(seed).shuffle(drawn)
-    copies: SimpleQueue[Path] = SimpleQueue()
+    every = sorted(every_mutant())
+    drawn = random.Random(seed).sample(every, min(tries, len(every)))
     with tempfile.TemporaryDirectory() as folder:
-        for i in range(_COPIES):
-            copies.put(_copy(Path(folder) / str(i)))
+        copies = [_copy(Path(folder) / str(i)) for i in range(_COPIES)]
+        _check_unchanged(copies[0], drawn)
+        free: SimpleQueue[Path] = SimpleQueue()
+        for copy in copies:
+            free.put(copy)
 
         def dies(mutant: Mutant) -> bool:
-            copy = copies.get()
+            copy = free.get()
             try:
                 return _dies(copy, mutant)
             finally:
-                copies.put(copy)
+                free.put(copy)
 
         with ThreadPoolExecutor(_COPIES) as pool:
-            died = list(pool.map(dies, drawn[:tries]))
+            died = list(pool.map(dies, drawn))
     n_died = sum(died)
     return {
         KILLED: n_died,
         SURVIVED: len(died) - n_died,
         SHARE: round(100 * n_died / len(died), 1),
-        "places and ways to change in all": len(drawn),
+        "places and ways to change in all": len(every),
     }
 
 
 def every_mutant() -> Iterator[Mutant]:
     """Yield what can be changed, but what is a type's or changes nothing."""
-    try:
-        plugins = import_module("cosmic_ray.plugins")
-    except ImportError as error:
-        raise ImportError(
-            "the trial mutants needs cosmic-ray: pip install cosmic-ray."
-        ) from error
+    plugins = import_module("cosmic_ray.plugins")
     for module in _TESTS:
         code = _file(_ROOT, module).read_text()
         same = _bare(code)
@@ -158,6 +155,13 @@ def _copy(root: Path) -> Path:
     return root
 
 
+def _check_unchanged(root: Path, drawn: Sequence[Mutant]) -> None:
+    """See that the tests pass as long as nothing is changed."""
+    for tests in sorted({_TESTS[mutant.module] for mutant in drawn}):
+        if _fails(root, tests):
+            raise RuntimeError(f"without any change, tests fail of {tests}")
+
+
 def _dies(root: Path, mutant: Mutant) -> bool:
     file = _file(root, mutant.module)
     code = file.read_text()
@@ -165,7 +169,7 @@ def _dies(root: Path, mutant: Mutant) -> bool:
     assert changed is not None
     file.write_text(changed)
     try:
-        died = _fails(root, mutant.module)
+        died = _fails(root, _TESTS[mutant.module])
     finally:
         file.write_text(code)
     if not died:
@@ -173,10 +177,10 @@ def _dies(root: Path, mutant: Mutant) -> bool:
     return died
 
 
-def _fails(root: Path, module: str) -> bool:
+def _fails(root: Path, names: str) -> bool:
     tests = [
         str(path.relative_to(root))
-        for name in _TESTS[module].split()
+        for name in names.split()
         for path in sorted((root / "tests").glob(f"{name}*"))
     ]
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "not slow", *tests]
@@ -216,5 +220,6 @@ TRIALS = (
         "of what was changed run",
         kill_mutants,
         300,
+        needs="cosmic_ray",
     ),
 )

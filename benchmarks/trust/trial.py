@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 Count = int | float
 
@@ -28,6 +29,8 @@ class Trial:
         How often, unless the command says otherwise.
     none_of : tuple of str
         The counts that are to be 0.
+    needs : str
+        A module that skraee itself does not need; without it the trial is left out.
     """
 
     name: str
@@ -35,3 +38,9 @@ class Trial:
     run: Run
     tries: int
     none_of: tuple[str, ...] = ()
+    needs: str = ""
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether what it needs is installed."""
+        return not self.needs or find_spec(self.needs) is not None

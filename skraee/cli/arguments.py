@@ -81,8 +81,10 @@ _KEY: Options = {
     "--key-file": {
         "type": Path,
         "metavar": "FILE",
-        "help": "file whose bytes are the key that a model.skraee is signed with; a "
-        "model that was changed, or signed with another key, is refused by predict",
+        "help": "file with the key that a model.skraee is signed with, such as what "
+        "python -c 'import secrets; print(secrets.token_hex(32))' prints; ends of line "
+        "behind it are no part of it; a model that was changed, or signed with another "
+        "key, is refused by predict",
     },
 }
 

@@ -41,6 +41,12 @@ class LayerSweep:
         Which tokens the texts are made of, which the same readout reads first. Sweeps
         of older releases have none.
 
+    Raises
+    ------
+    ValueError
+        If the parts are not of the same texts, depths and words, or a token is named
+        twice.
+
     Examples
     --------
     >>> import numpy as np

@@ -19,7 +19,6 @@ from skraee.text.token_bags import N_BUCKETS, TokenBags
 Array = npt.NDArray[Any]
 
 _NEEDED = ("keys", "logits", "token_ids")
-_OF_NUMBERS = ("keys", "logits", "states")
 _OF_BAGS = ("buckets", "bag_ends")
 _NAMES = {*_NEEDED, "states", *_OF_BAGS}
 _WRITER, _AGAIN = "LayerSweep.save", "sweep the texts again"
@@ -65,24 +64,38 @@ def reading_sweep(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
     refuse_special(path, _WRITER)
     with open(path, "rb") as file, telling_damage(path, _AGAIN):
         members = Members(file)
-        names = {name.removesuffix(".npy") for name in members.names}
-        if not names.issuperset(_NEEDED):
+        found = set(members.names)
+        if missing := [name for name in _NEEDED if f"{name}.npy" not in found]:
             raise FileFormatError(
                 f"{os.fspath(path)!r} is no file that {_WRITER} wrote: it holds no "
-                f"{', '.join(sorted(set(_NEEDED) - names))}."
+                f"{', '.join(missing)}."
             )
-        if strange := sorted(names - _NAMES):
-            raise ValueError(f"array {strange[0]!r} belongs to no sweep")
+        if strange := sorted(found - {f"{name}.npy" for name in _NAMES}):
+            raise ValueError(f"member {strange[0]!r} belongs to no sweep")
         members.check_sizes()
-        arrays = {name: members.array(f"{name}.npy") for name in sorted(names)}
-        found = {name: _numbers(arrays.get(name)) for name in _OF_NUMBERS}
-        yield {**found, "token_ids": _tokens(arrays), "bags": _bags(arrays)}
+        arrays = {
+            name: members.array(f"{name}.npy")
+            for name in sorted(_NAMES)
+            if f"{name}.npy" in found
+        }
+        _check_numbers(arrays)
+        yield {
+            "keys": arrays["keys"],
+            "logits": arrays["logits"],
+            "states": arrays.get("states"),
+            "token_ids": _tokens(arrays),
+            "bags": _bags(arrays),
+        }
 
 
-def _numbers(array: Array | None) -> Array | None:
-    if array is not None and array.dtype not in (np.float32, np.float16, np.uint16):
-        raise ValueError(f"an array of dtype {array.dtype}")
-    return array
+def _check_numbers(arrays: Mapping[str, Array]) -> None:
+    """Refuse what is no float; states may be the bits of bfloat16."""
+    for name in ("keys", "logits", "states"):
+        array = arrays.get(name)
+        if array is None or array.dtype.kind == "f":
+            continue
+        if name != "states" or array.dtype != np.uint16:
+            raise ValueError(f"{name} are of dtype {array.dtype}")
 
 
 def _tokens(arrays: Mapping[str, Array]) -> tuple[int, ...]:
@@ -98,7 +111,7 @@ def _bags(arrays: Mapping[str, Array]) -> TokenBags | None:
     buckets, ends = (arrays[name] for name in _OF_BAGS)
     if buckets.dtype != np.uint16 or ends.dtype != np.int64:
         raise ValueError(f"bags are of dtype {buckets.dtype} and {ends.dtype}")
-    if buckets.ndim != 1 or ends.ndim != 1 or max(buckets, default=0) >= N_BUCKETS:
+    if buckets.ndim != 1 or ends.ndim != 1 or buckets.max(initial=0) >= N_BUCKETS:
         raise ValueError("bags hold what is no bucket")
     starts = np.append(0, ends)
     if (starts[1:] < starts[:-1]).any() or starts[-1] != len(buckets):

@@ -31,6 +31,22 @@ def test_trial_counts_what_it_is_to_count(trial: Trial, tmp_path: Path) -> None:
     assert f"| {trial.harm} | 2 (seed 3) |" in page.read_text("utf-8")
 
 
+def test_trial_whose_module_is_not_there_is_left_out_or_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(tries: int, seed: int) -> dict[str, int]:
+        raise AssertionError
+
+    lacking = Trial("lacking", "Nothing", fail, 1, needs="no_such_module")
+    monkeypatch.setattr("benchmarks.trust.__main__.TRIALS", (lacking,))
+    (tmp_path / "trust.md").write_text("<!-- trials -->\n<!-- end of trials -->")
+    places = ["--results", str(tmp_path / "lines.jsonl"), "--docs", str(tmp_path)]
+    main(places)
+    with pytest.raises(SystemExit):
+        main(["lacking", *places])
+    assert "lacking needs no_such_module" in capsys.readouterr().err
+
+
 def test_names_of_trials_are_unique_and_lead_to_a_run() -> None:
     names = [trial.name for trial in TRIALS]
     assert len(set(names)) == len(names)

@@ -69,6 +69,14 @@ def test_what_was_saved_is_what_is_loaded(tmp_path: Path) -> None:
         assert getattr(loaded, name).dtype == getattr(sweep, name).dtype
 
 
+def test_wider_numbers_come_back_as_they_are(tmp_path: Path) -> None:
+    sweep = LayerSweep(np.ones((3, 2)), np.zeros((3, 5, 2)), (4, 7))
+    sweep.save(tmp_path / "sweep.npz")
+    loaded = LayerSweep.load(tmp_path / "sweep.npz")
+    np.testing.assert_array_equal(loaded.keys, sweep.keys)
+    assert loaded.logits.dtype == np.float64
+
+
 # What is put in the place of an array, or None to leave it out.
 CRAFTED = {
     "no keys": {"keys": None},
@@ -80,6 +88,8 @@ CRAFTED = {
     "keys that are words": {"keys": np.array([["a", "b"]] * 3)},
     "fewer words than logits": {"token_ids": np.array([4])},
     "a token twice": {"token_ids": np.array([4, 4])},
+    "keys that are bits": {"keys": np.zeros((3, 2), "u2")},
+    "logits that are counts": {"logits": np.zeros((3, 5, 2), "i8")},
     "tokens below 0": {"token_ids": np.array([4, -1])},
     "tokens that are shares": {"token_ids": np.array([0.5, 1])},
     "tokens in rows": {"token_ids": np.array([[4, 7]])},
@@ -175,3 +185,11 @@ def test_pickled_objects_are_refused(tmp_path: Path) -> None:
 def test_sweep_of_parts_that_do_not_fit_is_refused(parts: dict, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         LayerSweep(**{**vars(whole()), **parts})
+
+
+def test_member_that_is_no_array_is_refused(tmp_path: Path) -> None:
+    whole().save(tmp_path / "sweep.npz")
+    with zipfile.ZipFile(tmp_path / "sweep.npz", "a") as file:
+        file.writestr("keys", b"beside keys.npy")
+    with pytest.raises(FileFormatError, match="member 'keys' belongs to no sweep"):
+        LayerSweep.load(tmp_path / "sweep.npz")
