@@ -9,9 +9,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple
@@ -73,7 +74,8 @@ class Mutant(NamedTuple):
 def kill_mutants(tries: int, seed: int) -> dict[str, Count]:
     """Change the code in so many drawn ways and run the tests of what was changed."""
     every = sorted(every_mutant())
-    drawn = random.Random(seed).sample(every, min(tries, len(every)))
+    random.Random(seed).shuffle(every)
+    drawn = list(islice(filter(_changes_something, every), tries))
     with tempfile.TemporaryDirectory() as folder:
         copies = [_copy(Path(folder) / str(i)) for i in range(_COPIES)]
         _check_unchanged(copies[0], drawn)
@@ -95,24 +97,36 @@ def kill_mutants(tries: int, seed: int) -> dict[str, Count]:
         KILLED: n_died,
         SURVIVED: len(died) - n_died,
         SHARE: round(100 * n_died / len(died), 1),
-        "places and ways to change in all": len(every),
     }
 
 
-def every_mutant() -> Iterator[Mutant]:
-    """Yield what can be changed, but what is a type's or changes nothing."""
+def every_mutant() -> list[Mutant]:
+    """Return all that can be changed."""
     plugins = import_module("cosmic_ray.plugins")
-    for module in _TESTS:
-        code = _file(_ROOT, module).read_text()
-        same = _bare(code)
-        for operator in plugins.operator_names():
-            if "Variable" in operator:  # wants to be told names
-                continue
-            occurrence = 0
-            while (changed := _changed(code, operator, occurrence)) is not None:
-                if _bare(changed) not in (same, None):
-                    yield Mutant(module, operator, occurrence)
-                occurrence += 1
+    trees = import_module("cosmic_ray.ast")
+    operators = {
+        name: plugins.get_operator(name)()
+        for name in plugins.operator_names()
+        if "Variable" not in name  # which want to be told names
+    }
+    return [
+        Mutant(module, name, occurrence)
+        for module in _TESTS
+        for tree in [trees.get_ast(_file(_ROOT, module).read_text())]
+        for name, operator in operators.items()
+        for occurrence, _ in enumerate(
+            place
+            for node in trees.ast_nodes(tree)
+            for place in operator.mutation_positions(node)
+        )
+    ]
+
+
+def _changes_something(mutant: Mutant) -> bool:
+    """Tell a change from one of types only, and from what is no Python."""
+    code = _file(_ROOT, mutant.module).read_text()
+    changed = _changed(code, mutant.operator, mutant.occurrence)
+    return changed is not None and _bare(changed) not in (_bare(code), None)
 
 
 def _changed(code: str, operator: str, occurrence: int) -> str | None:
