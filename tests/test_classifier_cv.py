@@ -97,7 +97,7 @@ def test_exits_left_out_equal_those_of_a_database_without_the_text(
     codes = rng.integers(0, 3, 30)
     ks = [7, 1, 3, 29, 100]
     database = Database.build(keys, proba, codes, keep=keep, method="exact")
-    votes = votes_of(database, tau=0.6)
+    votes = votes_of(database, 0.6, "top3", 0)
     found = exits_for_each_k(*other_neighbors(database, keys, 100), votes, ks)
     for i in range(30):
         rest = np.delete(np.arange(30), i)

@@ -116,7 +116,7 @@ class ByVotes(ByNeighbors):
 
 
 def votes_of(
-    database: Database, tau: float, below_tau: BelowTau = "top3", min_exit: int = 0
+    database: Database, tau: float, below_tau: BelowTau, min_exit: int
 ) -> Float64Array:
     """Return what every stored text votes with.
 

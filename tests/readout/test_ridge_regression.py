@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge, RidgeClassifierCV
 
-from skraee.readout.ridge_regression import PENALTIES, solve
+from skraee.readout.ridge_regression import PENALTIES, Centered, solve
 from tests.support.refits import predicted, refitted, standardized, targets_of
 
 RNG = np.random.default_rng
@@ -208,3 +208,11 @@ def test_errors_that_only_rounding_tells_apart_are_equal(n_features: int) -> Non
     penalties = 1e4 * (1 + np.array([0, 1e-12, 1e-1]))  # less would be better
     solved = solve(features, targets, np.ones(len(features)), penalties)
     assert solved.penalty == penalties[1]
+
+
+def test_size_of_targets_knows_their_weights_and_not_the_scale_of_these() -> None:
+    targets = np.array([[1.0, 0.0], [0.0, 2.0], [3.0, 1.0]])
+    assert Centered.of(targets, np.ones(3)).size == pytest.approx(1 + 4 + 10)
+    for scale in (1.0, 0.5, 7.0):
+        found = Centered.of(targets, scale * np.array([1.0, 2.0, 3.0])).size
+        assert found == pytest.approx((1 + 2 * 4 + 3 * 10) * 3 / 6)

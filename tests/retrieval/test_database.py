@@ -115,10 +115,10 @@ def test_exits_after_another_setting_are_the_same():
 
 def test_exits_compute_the_votes_of_a_setting_once(database):
     exits(database, [[2.0]], k=3, tau=0.9)
-    votes = votes_of(database, tau=0.9)
+    votes = votes_of(database, 0.9, "top3", 0)
     exits(database, [[1.0]], k=2, tau=0.9)
-    assert votes_of(database, tau=0.9) is votes
-    assert votes_of(database, tau=0.5) is not votes
+    assert votes_of(database, 0.9, "top3", 0) is votes
+    assert votes_of(database, 0.5, "top3", 0) is not votes
     information = exit_information(PROBA, LABELS)
     np.testing.assert_array_equal(votes, select_votes(information, tau=0.9))
 

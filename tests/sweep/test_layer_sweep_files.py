@@ -103,6 +103,7 @@ CRAFTED = {
     "bags from below 0": {"bag_ends": np.array([-1, 2, 3])},
     "bags with ends of another kind": {"bag_ends": np.array([2.0, 2, 3])},
     "bags that do not ascend": {"buckets": np.array([9, 3, 4], "u2")},
+    "a bucket twice in a bag": {"buckets": np.array([3, 3, 4], "u2")},
     "buckets beyond the last": {"buckets": np.array([3, 2**15, 4], "u2")},
     "buckets of another kind": {"buckets": np.array([3, 9, 4])},
 }
@@ -192,4 +193,25 @@ def test_member_that_is_no_array_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "sweep.npz", "a") as file:
         file.writestr("keys", b"beside keys.npy")
     with pytest.raises(FileFormatError, match="member 'keys' belongs to no sweep"):
+        LayerSweep.load(tmp_path / "sweep.npz")
+
+
+def test_file_that_unpacks_to_more_than_its_size_is_refused(tmp_path: Path) -> None:
+    parts = {"keys": np.zeros((3, 2), "f4"), "logits": np.zeros((3, 5, 2), "f4")}
+    states = np.zeros((3, 5, 2, 60_000), "f2")
+    np.savez_compressed(
+        tmp_path / "small.npz", token_ids=np.array([4, 7]), states=states, **parts
+    )
+    with pytest.raises(FileFormatError, match=r"member '.*' is compressed"):
+        LayerSweep.load(tmp_path / "small.npz")
+
+
+def test_two_members_of_one_name_are_refused(tmp_path: Path) -> None:
+    whole().save(tmp_path / "sweep.npz")
+    with (
+        zipfile.ZipFile(tmp_path / "sweep.npz", "a") as file,
+        pytest.warns(UserWarning, match="Duplicate name"),
+    ):
+        file.writestr("keys.npy", file.read("keys.npy"))
+    with pytest.raises(FileFormatError, match="two members have one name"):
         LayerSweep.load(tmp_path / "sweep.npz")

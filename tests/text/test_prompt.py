@@ -365,3 +365,19 @@ def test_template_with_a_mask_for_a_tokenizer_without_one_raises(zoo):
         encoder(
             "{text} {mask}", TextTokenizer(Tokenizer.from_str(serialized), None, [])
         )
+
+
+@pytest.mark.parametrize(
+    ("kind", "template", "reads"),
+    [
+        ("masked", "{text} {mask}", True),
+        ("masked", "{text}", False),
+        ("causal", "{text}", True),
+    ],
+)
+def test_masked_model_has_a_position_to_read_where_there_is_a_mask(
+    kind, template, reads
+):
+    tokenizer = TextTokenizer.from_hf(byte_level())
+    made = encoder(template, tokenizer, kind=kind, needs_mask=False)
+    assert made.reads_a_position is reads
