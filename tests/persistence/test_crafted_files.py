@@ -150,6 +150,7 @@ ENTRIES: list[tuple[str, str, Any, str]] = [
     ("search", "attributes.tau_", 2, "tau_ must be a number from 0 to 1, got 2"),
     ("confidence", "attributes.max_exit_", 5, "max_exit_ is depth 5 of 4 layers"),
     ("confidence", "attributes.threshold_", "x", "threshold_ must be a number"),
+    ("confidence", "attributes.threshold_", 10**400, "a number that a float holds"),
     ("confidence", "parameters.min_exit", 5, "min_exit is depth 5 of 4 layers"),
     ("words", "parameters.k", {"no": 1}, "'no'"),
     ("words", "parameters.k", 0, "k must be at least 1, got 0"),
