@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Mapping
 from typing import IO, Any
 
+import numpy as np
 import numpy.typing as npt
 
 from skraee.files.npy import read_array
@@ -77,8 +78,20 @@ class Members:
             raise ValueError(f"member {info.filename!r} is larger than the file")
 
 
+def put_array(archive: zipfile.ZipFile, name: str, array: npt.NDArray[Any]) -> str:
+    """Write an array without Python objects as a member, and return its SHA-256.
+
+    `numpy.savez` before numpy 2.1 cannot be told to pickle nothing.
+    """
+    # A ZipInfo of its own has no time in it: equal arrays make equal files.
+    with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as member:
+        hashing: Any = _Hashing(member)
+        np.lib.format.write_array(hashing, array, allow_pickle=False)
+    return str(hashing.sum.hexdigest())
+
+
 class _Hashing:
-    """Passes on what is read, and hashes it."""
+    """Passes on what is read or written, and hashes it."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -88,6 +101,10 @@ class _Hashing:
         data = self._file.read(n)
         self.sum.update(data)
         return data
+
+    def write(self, data: bytes) -> int:
+        self.sum.update(data)
+        return self._file.write(data)
 
 
 def _check_sum(name: str, found: str, expected: str) -> None:

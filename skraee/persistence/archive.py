@@ -15,14 +15,13 @@ import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from skraee.exceptions import FileFormatError
 from skraee.files.damage import refuse_special, telling_damage
-from skraee.files.members import Members
+from skraee.files.members import Members, put_array
 from skraee.files.replacing import replacing
 from skraee.persistence.seal import check_seal, check_signature, sealed
 from skraee.versions import installed
@@ -122,7 +121,9 @@ def _write_new(
     """Write the file, down to the disk; return the SHA-256 of its members."""
     with open(path, "wb") as file:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-            sums = {name: _put(archive, name, arrays[name]) for name in arrays}
+            sums = {
+                name: put_array(archive, _member(name), arrays[name]) for name in arrays
+            }
             first = {"skraee_format": FORMAT}
             whole = first | {**manifest, **first, "members": sums}
             text = json.dumps(whole, indent=1).encode()
@@ -134,27 +135,6 @@ def _write_new(
         **{_member(name): found for name, found in sums.items()},
         _MANIFEST: hashlib.sha256(text).hexdigest(),
     }
-
-
-def _put(archive: zipfile.ZipFile, name: str, array: npt.NDArray[Any]) -> str:
-    # A ZipInfo of its own has no time in it: equal estimators make equal files.
-    info = zipfile.ZipInfo(_member(name))
-    with archive.open(info, "w", force_zip64=True) as member:
-        hashing: Any = _Hashing(member)
-        np.lib.format.write_array(hashing, array, allow_pickle=False)
-    return str(hashing.sum.hexdigest())
-
-
-class _Hashing:
-    """Passes on what is written, and hashes it."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.sum = hashlib.sha256()
-
-    def write(self, data: bytes) -> int:
-        self.sum.update(data)
-        return self._file.write(data)
 
 
 def _manifest(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from skraee.exceptions import FileFormatError
 from skraee.files.damage import refuse_special, telling_damage
-from skraee.files.members import Members
+from skraee.files.members import Members, put_array
 from skraee.files.replacing import replacing
 from skraee.text.token_bags import N_BUCKETS, TokenBags
 
@@ -21,6 +22,8 @@ Array = npt.NDArray[Any]
 _NEEDED = ("keys", "logits", "token_ids")
 _OF_BAGS = ("buckets", "bag_ends")
 _NAMES = {*_NEEDED, "states", *_OF_BAGS}
+# What `numpy.savez` before numpy 2.1 made of being told to pickle nothing.
+_UNREAD = "allow_pickle.npy"
 _WRITER, _AGAIN = "LayerSweep.save", "sweep the texts again"
 
 
@@ -37,8 +40,12 @@ def write_sweep(path: str | os.PathLike[str], parts: Mapping[str, Any]) -> None:
     arrays["token_ids"] = np.asarray(parts["token_ids"], dtype=np.int64)
     if (bags := arrays.pop("bags", None)) is not None:
         arrays["buckets"], arrays["bag_ends"] = bags.buckets, bags.ends
-    with replacing(path, streams=False) as beside, open(beside, "wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
+    with (
+        replacing(path, streams=False) as beside,
+        zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as archive,
+    ):
+        for name, array in arrays.items():
+            put_array(archive, f"{name}.npy", np.asarray(array))
 
 
 @contextmanager
@@ -70,7 +77,7 @@ def reading_sweep(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
                 f"{os.fspath(path)!r} is no file that {_WRITER} wrote: it holds no "
                 f"{', '.join(missing)}."
             )
-        if strange := sorted(found - {f"{name}.npy" for name in _NAMES}):
+        if strange := sorted(found - {f"{name}.npy" for name in _NAMES} - {_UNREAD}):
             raise ValueError(f"member {strange[0]!r} belongs to no sweep")
         members.check_sizes()
         arrays = {

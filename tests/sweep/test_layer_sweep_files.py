@@ -27,10 +27,10 @@ def test_file_is_kept_as_it_was_where_the_next_cannot_be_written(
     path = tmp_path / "sweep.npz"
     sweep.save(path)
 
-    def fail(file: object, **arrays: object) -> None:
+    def fail(*arguments: object, **options: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(np, "savez", fail)
+    monkeypatch.setattr(np.lib.format, "write_array", fail)
     with pytest.raises(OSError, match="no space left"):
         sweep.save(path)
     assert LayerSweep.load(path).token_ids == (4, 7)
@@ -75,6 +75,17 @@ def test_wider_numbers_come_back_as_they_are(tmp_path: Path) -> None:
     loaded = LayerSweep.load(tmp_path / "sweep.npz")
     np.testing.assert_array_equal(loaded.keys, sweep.keys)
     assert loaded.logits.dtype == np.float64
+
+
+def test_file_of_an_earlier_release_is_read(tmp_path: Path) -> None:
+    # numpy.savez before numpy 2.1 took allow_pickle=False for an array of that name.
+    whole().save(tmp_path / "sweep.npz")
+    with (
+        zipfile.ZipFile(tmp_path / "sweep.npz", "a") as archive,
+        archive.open("allow_pickle.npy", "w") as member,
+    ):
+        np.lib.format.write_array(member, np.array(False))
+    assert LayerSweep.load(tmp_path / "sweep.npz").token_ids == (4, 7)
 
 
 # What is put in the place of an array, or None to leave it out.
