@@ -28,7 +28,6 @@ from skraee import EarlyExitClassifier, RAEEClassifier
 Encode = Callable[[list[str]], np.ndarray]
 Float32Array = npt.NDArray[np.float32]
 
-N_KEPT = 4  # lists of texts
 N_ENCODERS = 2  # in memory
 N_FOLDS = 5
 CS = (1.0, 10.0, 100.0)
@@ -79,13 +78,15 @@ def encoding_by(model: Pipeline, encode: Encode) -> Pipeline:
 
 
 def remembering(encode: Encode) -> Encode:
-    """Return an `encode` that knows the vectors of the lists it had last."""
+    """Return an `encode` that makes the vector of each text once."""
+    known: dict[str, np.ndarray] = {}
 
-    @lru_cache(N_KEPT)
-    def encoded(texts: tuple[str, ...]) -> np.ndarray:
-        return encode(list(texts))
+    def encoded(texts: list[str]) -> np.ndarray:
+        if new := [text for text in dict.fromkeys(texts) if text not in known]:
+            known.update(zip(new, encode(new), strict=True))
+        return np.stack([known[text] for text in texts])
 
-    return lambda texts: encoded(tuple(texts))
+    return encoded
 
 
 @lru_cache(N_ENCODERS)

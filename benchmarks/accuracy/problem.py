@@ -125,7 +125,7 @@ def encode_anew(name: str) -> Encode:
 
 
 def encode_once(name: str) -> Encode:
-    """Return the same, which knows the vectors of the lists it had last."""
+    """Return the same, which makes the vector of each text once."""
     return _remembering(encode_anew(name))
 
 
