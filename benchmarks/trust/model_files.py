@@ -14,15 +14,19 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import torch
+
 from benchmarks.trust.crafting import blindly_damaged, crafted
 from benchmarks.trust.trial import Count, Trial
 from skraee import (
     EarlyExitClassifier,
+    Encoder,
     RAEEClassifier,
     RAEEClassifierCV,
     exceptions,
     toy,
 )
+from skraee.backbone import tiny
 
 try:
     import resource
@@ -77,7 +81,7 @@ def _counts(
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, _quiet():
         path = Path(folder, "model.skraee")
-        models = [_saved(clf, path) for clf in _fitted()]
+        models = [_saved(clf, path) for clf in _fitted(Path(folder))]
         for _ in range(tries):
             model = rng.choice(models)
             content = model.content
@@ -94,8 +98,14 @@ def _counts(
     return counts
 
 
-def _fitted() -> Iterator[Any]:
-    """Yield a classifier of each kind of what a file can hold."""
+def _fitted(folder: Path) -> Iterator[Any]:
+    """Yield a classifier of each kind of what a file can hold.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the encoder of one of them is put.
+    """
     X, y = toy.reviews(40)
     numbers = (y == "positive").astype(int)
     words, given = toy.LABEL_WORDS, (toy.backbone(), toy.TEMPLATES["masked"])
@@ -108,6 +118,8 @@ def _fitted() -> Iterator[Any]:
     yield RAEEClassifier(*given, k=5, readout="ridge", budget=0.5, index="exact").fit(
         X, y
     )
+    encoder = _encoder(folder / "encoder")
+    yield RAEEClassifier(*given, k=5, label_words=words, encoder=encoder).fit(X, y)
     yield RAEEClassifierCV(*given, ks=(2, 4), taus=(0.5, 0.9), label_words=words).fit(
         X, y
     )
@@ -120,6 +132,14 @@ def _fitted() -> Iterator[Any]:
     yield EarlyExitClassifier(toy.backbone("causal"), threshold=0.7).fit(
         X, numbers == 1
     )
+
+
+def _encoder(folder: Path) -> Encoder:
+    """Return an encoder of a folder that has none of a library's modules."""
+    model, tokenizer, _ = tiny.read(tiny.name_of("masked", 1), torch.float32)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return Encoder(folder)
 
 
 def _saved(clf: Any, path: Path) -> Saved:

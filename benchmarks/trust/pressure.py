@@ -32,6 +32,7 @@ CHANGED = "estimators that were changed by a call that failed"
 AMBIENT = "settings of torch that were left changed"
 STUCK = "locks that were left taken"
 STOPPED = "calls that were stopped"
+PLACES = "places, each of one batch"
 WARNED = "folders that were left damaged"
 
 X, Y = toy.reviews(48)
@@ -69,6 +70,9 @@ def _refits(clf: Any) -> Any:
 
 def _predicts(clf: Any) -> Any:
     return clf.predict_proba(X_NEW)
+
+
+_CALLS = _refits, _goes_on, _predicts
 
 
 def _is_same(found: Any, expected: Any) -> bool:
@@ -114,18 +118,29 @@ def _in_a_thread(
 
 
 class _NoMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Lets memory run out at the operation of this number, or at all from there on."""
+    """Lets memory run out at the operation of this number, or at all from there on.
 
-    def __init__(self, number: int, for_good: bool) -> None:
+    Parameters
+    ----------
+    number : int
+    for_good : bool
+    kind : callable, optional
+        The operation that is counted; all are by default.
+    """
+
+    def __init__(self, number: int, for_good: bool, kind: Any = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.n_left = number
         self.for_good = for_good
+        self.kind = kind
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        self.n_left -= 1
-        if self.n_left == 0 or (self.for_good and self.n_left < 0):
+        is_counted = self.kind is None or func is self.kind
+        self.n_left -= is_counted
+        is_now = self.n_left == 0 and is_counted
+        if is_now or (self.for_good and self.n_left <= 0):
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate.")
         return func(*args, **(kwargs or {}))
 
@@ -182,10 +197,13 @@ class _Stopped:
             before = _predicts(first)
             self.known.append((clf, before, _predicts(_goes_on(first))))
 
-    def try_one(self, stop: Callable[[Any, Call], Any]) -> None:
+    def try_any(self, stop: Callable[[Any, Call], Any]) -> None:
+        """Draw a classifier and a call, and stop it."""
+        self.try_one(self.rng.choice(self.known), self.rng.choice(_CALLS), stop)
+
+    def try_one(self, known: Any, call: Call, stop: Callable[[Any, Call], Any]) -> None:
         """Stop a call, look at what it left, and do it again."""
-        clf, before, after = self.rng.choice(self.known)
-        call = self.rng.choice((_refits, _goes_on, _predicts))
+        clf, before, after = known
         clf = _begun(clf, MemoryStore())
         fitted, ambient = clf._fitted, _ambient()
         try:
@@ -248,10 +266,37 @@ def lack_memory(tries: int, seed: int) -> dict[str, Count]:
 
 
 def _lack(rng: random.Random, clf: Any, call: Call) -> Any:
+    return _NoMemory(rng.randint(1, _count(clf, call)), rng.random() < 0.5)
+
+
+def _count(clf: Any, call: Call, kind: Any = None) -> int:
+    """Count the operations of a call, or those of a kind."""
     twin = _begun(_without_memory(clf), MemoryStore())
-    with _NoMemory(0, for_good=False) as counting:
+    with _NoMemory(0, for_good=False, kind=kind) as counting:
         call(twin)
-    return _NoMemory(rng.randint(1, -counting.n_left), rng.random() < 0.5)
+    return -int(counting.n_left)
+
+
+def lack_memory_in_batches(tries: int, seed: int) -> dict[str, Count]:
+    """Let torch run out of memory at each look-up of tokens, once and for good."""
+    began = time.monotonic()
+    look_up = torch.ops.aten.embedding.default
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        stopped = _Stopped(random.Random(seed))
+        every = [
+            (known, call, number, for_good)
+            for known in stopped.known
+            for call in _CALLS
+            for number in range(1, _count(known[0], call, look_up) + 1)
+            for for_good in (False, True)
+        ]
+        stopped.rng.shuffle(every)
+        for known, call, number, for_good in every[:tries]:
+            lack = _NoMemory(number, for_good, look_up)
+            stopped.try_one(known, call, lambda *_, lack=lack: lack)
+    counts = {PLACES: min(tries, len(every)), **stopped.counts}
+    return {**counts, "seconds": round(time.monotonic() - began)}
 
 
 def _without_memory(clf: Any) -> Any:
@@ -287,7 +332,7 @@ def _stop_calls(
         warnings.simplefilter("ignore")
         stopped = _Stopped(rng)
         for _ in range(tries):
-            stopped.try_one(stop)
+            stopped.try_any(stop)
     return {**stopped.counts, "seconds": round(time.monotonic() - began)}
 
 
@@ -353,6 +398,14 @@ TRIALS = (
         "good",
         lack_memory,
         300,
+        none_of=(ERRORS, WRONG, CHANGED, AMBIENT, STUCK),
+    ),
+    Trial(
+        "lack-of-memory-in-batches",
+        "Memory runs out where a batch of fit, partial_fit or predict looks up its "
+        "tokens, in each batch, once and for good",
+        lack_memory_in_batches,
+        1_000,
         none_of=(ERRORS, WRONG, CHANGED, AMBIENT, STUCK),
     ),
     Trial(

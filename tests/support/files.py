@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from collections.abc import Callable
@@ -41,3 +42,9 @@ def change_array(path: Path, name: str, change: Callable[[np.ndarray], None]) ->
     arrays[name] = arrays[name].copy()
     change(arrays[name])
     archive.write(path, manifest, arrays)
+
+
+def members_of(content: bytes) -> dict[str, bytes]:
+    """Return the members of a ZIP by their names."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
