@@ -153,6 +153,8 @@ def _bare(code: str) -> str | None:
             node.annotation = None
         elif isinstance(node, ast.AnnAssign):
             node.annotation = ast.Constant(value=None)
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            node.test = ast.Constant(value=None)
     return ast.dump(tree)
 
 

@@ -160,6 +160,8 @@ ENTRIES: list[tuple[str, str, Any, str]] = [
     ("words", "parameters.readout", "ridge", "readout was 'lm_head' at fit and is"),
     ("search", "parameters.scoring", "nothing", "scoring must be a name"),
     ("words", "setting", {}, "setting has"),
+    ("words", "setting.more", 1, "setting has"),
+    ("confidence", "setting", {"budget": 0.5}, "setting has"),
     ("words", "database", None, "by_keys does not agree"),
     ("words", "database.seed", -1, "seed must be a whole number from 0"),
     ("words", "database.n_jobs", 10**9, "n_jobs must be a whole number from"),
