@@ -235,6 +235,8 @@ ARRAYS: list[tuple[str, str, Any, str]] = [
     ("confidence", "texts/records", np.zeros((60, 19), "u1"), "and 20 is 20"),
     ("confidence", "attributes/classes_", np.array(["b", "a"]), "not ascending"),
     ("confidence", "attributes/classes_", np.array([np.nan, 1]), "not ascending"),
+    ("confidence", "attributes/classes_", np.array([["a", "b"]]), "no list of classes"),
+    ("confidence", "attributes/classes_", np.array("a"), "no list of classes"),
     ("confidence", "attributes/x", np.zeros(2), "array 'attributes/x' is not known"),
     ("confidence", "attributes/cost_", np.full(5, np.nan), "not all finite"),
 ]
