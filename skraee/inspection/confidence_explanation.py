@@ -198,7 +198,7 @@ class ConfidenceExplanation(Told):
             notes=()
             if near is None
             else (f"Nearest text of fit by words ({near.label}): {near.text}",),
-            columns=("layer", "confidence", "running answer", ""),
+            columns=("layer", "confidence", "running answer", "what came of it"),
             rows=tuple(
                 (str(depth), f"{confidence:.2f}", str(label), why)
                 for depth, (confidence, label, why) in enumerate(rows)

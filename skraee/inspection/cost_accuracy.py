@@ -360,7 +360,7 @@ class CostAccuracyDisplay:
             ax.set_ylim(*drawing.limits_around(*scores))
 
 
-_CURVE = {"color": drawing.BLUE, "label": "exits, by threshold or price"}
+_CURVE = {"color": drawing.BLUE, "label": "early exits"}
 _CANDIDATES = {
     "color": drawing.BLUE,
     "linestyle": "none",

@@ -22,6 +22,10 @@ MARKERS = "sD^vPX*p"
 # Room between a legend and what is drawn, as a share of the axes' height.
 _GAP = 0.04
 
+# A legend that takes more of the axes' height is tried in smaller letters.
+_MOST_ROOM = 0.3
+_FONT_SIZES = ("small", "x-small", "xx-small")
+
 # Letters of a text that a title takes.
 _TITLE_LETTERS = 60
 
@@ -79,43 +83,51 @@ def make_room_for_legend(ax: Any, beside: Any = None) -> None:
     beside : matplotlib Axes, optional
         With the same x axis and another y axis.
     """
-    top = ax if beside is None else beside
     axes = [ax] if beside is None else [ax, beside]
-    named = [found for one in axes for found in zip(*_legend_of(one), strict=True)]
-    if not named:
+    pairs = [
+        pair
+        for one in axes
+        for pair in zip(*one.get_legend_handles_labels(), strict=True)
+    ]
+    if not pairs:
         return
-    handles, labels = zip(*named, strict=True)
     ax.figure.figure.draw_without_rendering()  # for the size that the axes will have
-    width, height = ax.get_window_extent().size
-    for n_columns in range(len(named), 0, -1):
-        legend = top.legend(
+    height = ax.get_window_extent().height
+    for size in _FONT_SIZES:
+        legend = _legend_as_wide(axes[-1], pairs, size)
+        share = legend.get_window_extent().height / height + _GAP
+        if share <= _MOST_ROOM:
+            break
+    for one in axes:
+        _lower(one, min(share, 0.8))
+
+
+def _legend_as_wide(ax: Any, pairs: list[Any], size: str) -> Any:
+    """Draw a legend of as many columns as the axes have room for."""
+    handles, labels = zip(*pairs, strict=True)
+    for n_columns in range(len(pairs), 0, -1):
+        legend = ax.legend(
             handles,
             labels,
             loc="upper center",
             ncols=n_columns,
-            fontsize="small",
-            frameon=False,
+            fontsize=size,
+            framealpha=1.0,  # lines that go all the way up end behind it
+            edgecolor="none",
             columnspacing=1.2,
             borderaxespad=0.2,
         )
-        extent = legend.get_window_extent()
-        if extent.width <= width:
+        # A little less than all: other axes of the figure may still take some.
+        if legend.get_window_extent().width <= 0.95 * ax.get_window_extent().width:
             break
-    share = min(extent.height / height + _GAP, 0.6)
-    for one in axes:
-        _lower(one, share)
-
-
-def _legend_of(ax: Any) -> Any:
-    return ax.get_legend_handles_labels()
+    return legend
 
 
 def _lower(ax: Any, share: float) -> None:
     """Leave a share of the axes' height free at the top, without ticks."""
     low, high = ax.get_ylim()
-    ticks = [tick for tick in ax.get_yticks() if low <= tick <= high + 1e-9]
     ax.set_ylim(low, low + (high - low) / (1 - share))
-    ax.set_yticks(ticks)
+    ax.set_yticks([tick for tick in ax.get_yticks() if low <= tick <= high + 1e-9])
 
 
 def limits_around(*values: Any, least: float = 0.1, most: float = 1.0) -> Any:

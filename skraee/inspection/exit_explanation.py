@@ -13,10 +13,6 @@ from skraee.inspection.confidence_explanation import ConfidenceExplanation
 from skraee.inspection.costs import EarlyExit, check_fitted
 from skraee.inspection.explanation import Explanation
 
-# Depths at which the running answer is written beside its point; of more only those
-# where it changes.
-_MOST_NAMED = 8
-
 
 class ExitExplanationDisplay:
     """The probabilities of one text by depth, and why it stopped where it did.
@@ -204,7 +200,7 @@ class ExitExplanationDisplay:
         self.ax_ = ax = drawing.axes_for(ax)
         self.figure_ = ax.figure
         drawing.label_depths(ax, len(self.proba) - 1, "layer")
-        ax.set(title=self._title(name), ylim=(0, 1.02))
+        ax.set(title=self._title(name), ylim=(0, 1.02), ylabel="probability")
         self._draw_votes(ax)
         self._draw_boxes(ax)
         self._draw_line(ax, kwargs)
@@ -252,15 +248,17 @@ class ExitExplanationDisplay:
     def _draw_line(self, ax: Any, kwargs: dict[str, Any]) -> None:
         """Draw the text's own curve, hollow where the model did not run."""
         ran = self.exit_layer
-        what = "the running answer" if self.labels else "the answer"
-        if self.label is not None and not self.labels:
-            what = drawing.plain(self.label, 24)
-        ax.set_ylabel("probability")
+        label = "the text"
+        if self.labels:
+            ax.set_ylabel("probability of the running answer")
+            label = "running answer"
+        elif self.label is not None:
+            label = f"the text, of {drawing.plain(self.label, 24)}"
         look = {
             "color": drawing.BLACK,
             "marker": "o",
             "markersize": 5,
-            "label": f"the text, of {what}" if not self.labels else what,
+            "label": label,
             **kwargs,
         }
         depths = np.arange(len(self.proba))
@@ -281,16 +279,17 @@ class ExitExplanationDisplay:
         for depth, label in enumerate(self.labels):
             if depth and label == self.labels[depth - 1]:
                 continue
-            high = self.proba[depth] > 0.5
+            high = self.proba[depth] > 0.45
             ax.annotate(
                 drawing.plain(label, 18),
                 (depth, self.proba[depth]),
-                (0, -9 if high else 9),
+                (3, -8 if high else 8),
                 textcoords="offset points",
-                ha="center",
+                ha="left",
                 va="top" if high else "bottom",
                 fontsize="small",
                 rotation=90,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
             )
 
     def _draw_limits(self, ax: Any) -> None:

@@ -185,7 +185,7 @@ class LayerScoreDisplay:
         self.figure_ = ax.figure
         name = self.estimator_name if name is None else name
         drawing.label_depths(ax, self.n_layers)
-        title = drawing.titled("Each layer alone", name)
+        title = drawing.titled("Layer scores", name)
         ax.set(ylabel=self.score_name, title=title)
         self.lines_ = [
             ax.plot(np.arange(len(scores)), scores, **{**look, **kwargs})[0]

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+# Classes whose probability is shown; of the others only the sum is.
+_MOST_CLASSES = 10
+
 
 @dataclass(frozen=True)
 class Story:
@@ -43,6 +46,16 @@ class Story:
     marked: int | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def likely(self) -> dict[str, float]:
+        """The probabilities of all classes, or where these are many the largest."""
+        if len(self.proba) <= _MOST_CLASSES:
+            return self.proba
+        ordered = sorted(self.proba.items(), key=lambda pair: -pair[1])
+        rest = ordered[_MOST_CLASSES:]
+        others = {f"{len(rest)} others": sum(p for _, p in rest)}
+        return dict(ordered[:_MOST_CLASSES]) | others
+
 
 class Told(ABC):
     """What can be shown in a notebook and by rich, beside its own ``str``."""
@@ -68,8 +81,9 @@ _STYLE = """<style>
 .skraee-told table {border-collapse: collapse; margin: .5em 0; color: inherit;
   background: transparent}
 .skraee-told th, .skraee-told td {padding: .15em .8em .15em 0; text-align: left;
-  vertical-align: top; overflow-wrap: anywhere;
+  vertical-align: top; overflow-wrap: break-word;
   border-bottom: 1px solid rgba(128,128,128,.35)}
+.skraee-told caption {text-align: left; font-weight: 600}
 .skraee-told th {font-weight: 600; white-space: nowrap}
 .skraee-told td.skraee-share {white-space: nowrap; width: 12em}
 .skraee-told tr.skraee-marked td {background: rgba(0,114,178,.2); font-weight: 600}
@@ -109,7 +123,7 @@ def _proba_table(story: Story) -> str:
     rows = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td class="skraee-share">'
         f'<span class="skraee-bar" style="width:{8 * p:.2f}em"></span>{p:.2f}</td></tr>'
-        for name, p in story.proba.items()
+        for name, p in story.likely.items()
     )
     return f"<table><caption>Probability of each class</caption>{rows}</table>"
 
@@ -134,8 +148,8 @@ def _as_rich(story: Story) -> Any:
     from rich.text import Text
 
     # Of `Text`, not of strings: in these rich would take brackets for its own marks.
-    proba = ", ".join(f"{name} {p:.2f}" for name, p in story.proba.items())
-    table = Table(*(Text(name) for name in story.columns), box=None, padding=(0, 1))
+    proba = ", ".join(f"{name} {p:.2f}" for name, p in story.likely.items())
+    table = Table(*story.columns, box=None, padding=(0, 1))
     for i, row in enumerate(story.rows):
         style = "bold reverse" if i == story.marked else ""
         table.add_row(*map(Text, row), style=style)

@@ -70,7 +70,7 @@ class Remoteness:
     def __str__(self) -> str:
         return (
             f"far from every text of fit: the nearest is at {self.distance:.3g}, and "
-            f"{SHARE:.0%} of these have another within {self.limit:.3g}"
+            f"{100 * SHARE:.0f} % of these have another within {self.limit:.3g}"
         )
 
 
