@@ -44,7 +44,7 @@ from skraee.exits.evidence import NeighborEvidence
 from skraee.exits.gains import gains_left_out
 from skraee.exits.policies import ByGain, ByNeighbors, ByVotes
 from skraee.exits.voting import exit_distribution
-from skraee.inspection.explanation import Explanation, only_text
+from skraee.inspection.explanation import Explanation, only_text, texts_of_fit
 from skraee.persistence.model_file import load
 from skraee.persistence.saving import SavingMixin
 from skraee.retrieval.database import Database
@@ -520,7 +520,10 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
         X = [text] if isinstance(text, str) else text
         self._check_fitted()
         words = only_text(self._texts(X))
-        shown = None if texts is None else joined(self._texts_of_fit(texts))
+        shown = None
+        if texts is not None:
+            fields = self._fitted.sweep_settings.template.fields
+            shown = joined(texts_of_fit(texts, fields, self.n_samples_fit_))
         policy = self._policy(self._fitted)
         (found,) = self._by_keys(X, lambda keys: (keys,))
         choice = policy.choice(found)

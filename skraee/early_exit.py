@@ -42,7 +42,7 @@ from skraee.inspection.confidence_explanation import (
     ConfidenceExplanation,
     NearestText,
 )
-from skraee.inspection.explanation import only_text
+from skraee.inspection.explanation import only_text, texts_of_fit
 from skraee.persistence.model_file import load
 from skraee.persistence.saving import SavingMixin
 from skraee.retrieval.keys import joined
@@ -369,8 +369,9 @@ class EarlyExitClassifier(SavingMixin, EarlyExitBase):
 
     def _nearest(self, X: Any, texts: Any) -> dict[str, Any]:
         """Return the text of fit that shares most words with a text, and how many."""
-        given = self._texts_of_fit(texts)
-        sweeper = self._reopen(self._fitted.sweep_settings)
+        settings = self._fitted.sweep_settings
+        given = texts_of_fit(texts, settings.template.fields, self.n_samples_fit_)
+        sweeper = self._reopen(settings)
         position, remoteness = remoteness_by_words(
             sweeper.bags(self._texts(X)), sweeper.bags(given)
         )

@@ -389,16 +389,6 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
         )
         return self
 
-    def _texts_of_fit(self, texts: Any) -> Texts:
-        """Return the texts of fit, which the user gives again."""
-        samples = check_texts(texts, self._fitted.sweep_settings.template.fields)
-        if len(samples) != self.n_samples_fit_:
-            raise ValueError(
-                f"texts must be the {self.n_samples_fit_} texts that were given to "
-                f"fit, in their order, got {len(samples)}."
-            )
-        return samples
-
     def _runs(self, X: Any) -> tuple[int, Iterator[Run]]:
         self._check_fitted()
         samples = self._texts(X)

@@ -63,12 +63,13 @@ def mean_cost(estimator: EarlyExit, X: Any, y: Any = None) -> float:
 
     Examples
     --------
-    >>> from skraee import EarlyExitClassifier, toy
+    >>> from skraee import RAEEClassifier, toy
     >>> from skraee.inspection import mean_cost
     >>> X, y = toy.reviews(60)
-    >>> clf = EarlyExitClassifier(toy.backbone(), threshold=0.9).fit(X, y)
-    >>> print(round(mean_cost(clf, X), 2))
-    0.05
+    >>> clf = RAEEClassifier(toy.backbone(), "{text} it was {mask}.",
+    ...                      label_words=toy.LABEL_WORDS).fit(X, y)
+    >>> mean_cost(clf, X)
+    0.5125
     """
     check_fitted(estimator, "mean_cost", ("exit_layers", "cost_"))
     return float(exit_costs(estimator)[estimator.exit_layers(X)].mean())

@@ -15,7 +15,7 @@ from skraee.inspection.story import Story, Told
 from skraee.retrieval.database import Database
 from skraee.retrieval.keys import joined
 from skraee.retrieval.remoteness import Remoteness
-from skraee.text.inputs import Texts
+from skraee.text.inputs import Texts, check_texts
 
 
 @dataclass(frozen=True)
@@ -224,6 +224,31 @@ def only_text(samples: Texts) -> str:
     if len(samples) != 1:
         raise ValueError(f"explain takes one text at a time, got {len(samples)}.")
     return joined(samples)[0]
+
+
+def texts_of_fit(texts: Any, fields: Sequence[str], n_texts: int) -> Texts:
+    """Return the texts of fit, which the user gives again.
+
+    Parameters
+    ----------
+    texts : sequence of str, or DataFrame
+    fields : sequence of str
+        Of the template.
+    n_texts : int
+        How many fit was given.
+
+    Raises
+    ------
+    ValueError
+        If they are not as many.
+    """
+    samples = check_texts(texts, fields)
+    if len(samples) != n_texts:
+        raise ValueError(
+            f"texts must be the {n_texts} texts that were given to fit, in their "
+            f"order, got {len(samples)}."
+        )
+    return samples
 
 
 def headline(text: str, label: Any, proba: dict[Any, float]) -> str:
