@@ -45,7 +45,7 @@ def of_search(estimator: Any) -> dict[str, Any]:
         Fitted.
     """
     results = getattr(estimator, "cv_results_", None)
-    if results is None:
+    if results is None or "mean_cost" not in results:  # which older files lack
         return {}
     scoring = estimator.scoring
     named = scoring if isinstance(scoring, str) else "score"

@@ -129,6 +129,14 @@ def test_search_shows_its_candidates_and_its_choice(budgets: Any, plt: Any) -> N
     assert again.ax_.get_title() == "Cost and accuracy of a search"
 
 
+def test_search_of_an_older_file_shows_each_layer_alone(plt: Any) -> None:
+    clf = raee_cv().fit(X, Y)
+    del clf.cv_results_["mean_cost"]
+    shown = CostAccuracyDisplay.from_estimator(clf)
+    assert shown.line_ is None
+    assert legend_texts(shown) == ["each layer alone"]
+
+
 def test_mean_cost_of_a_candidate_is_that_of_its_exits(plt: Any) -> None:
     clf = raee_cv(budgets=(0.4, 0.9), ks=(4,)).fit(X, Y)
     costs = clf.cv_results_["mean_cost"]
