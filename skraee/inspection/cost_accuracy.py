@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from skraee.inspection import drawing
+from skraee.inspection.arrays import Points, check_lengths, checked_points, vector
 from skraee.inspection.candidates import candidates, of_report, of_search
 from skraee.inspection.costs import (
     EarlyExit,
@@ -17,8 +18,6 @@ from skraee.inspection.costs import (
     mean_cost,
     texts_and_labels,
 )
-
-Points = Mapping[str, tuple[float, float]]
 
 
 class CostAccuracyDisplay:
@@ -116,19 +115,19 @@ class CostAccuracyDisplay:
         score_name: str = "accuracy",
         estimator_name: str | None = None,
     ) -> None:
-        self.cost, self.score = _vector("cost", cost), _vector("score", score)
-        self.lower, self.error = _vector("lower", lower), _vector("error", error)
+        self.cost, self.score = vector("cost", cost), vector("score", score)
+        self.lower, self.error = vector("lower", lower), vector("error", error)
         self.chosen = chosen
         self.is_curve = is_curve
-        self.layer_cost = _vector("layer_cost", layer_cost)
-        self.layer_score = _vector("layer_score", layer_score)
+        self.layer_cost = vector("layer_cost", layer_cost)
+        self.layer_score = vector("layer_score", layer_score)
         self.budget = budget
         self.least_score = least_score
-        self.peers = _checked_peers(peers)
+        self.peers = checked_points("peers", peers)
         self.score_name = score_name
         self.estimator_name = estimator_name
-        _check_lengths(self.cost, score=self.score, lower=self.lower, error=self.error)
-        _check_lengths(self.layer_cost, layer_score=self.layer_score)
+        check_lengths(self.cost, score=self.score, lower=self.lower, error=self.error)
+        check_lengths(self.layer_cost, layer_score=self.layer_score)
 
     @classmethod
     def from_estimator(
@@ -289,14 +288,7 @@ class CostAccuracyDisplay:
     def _draw_layers(self, ax: Any) -> None:
         if self.layer_cost is None or self.layer_score is None:
             return
-        ax.plot(
-            self.layer_cost,
-            self.layer_score,
-            color=drawing.GREY,
-            linestyle=":",
-            marker=".",
-            label="each layer alone",
-        )
+        ax.plot(self.layer_cost, self.layer_score, **drawing.LAYERS)
 
     def _draw_choices(self, ax: Any, kwargs: dict[str, Any]) -> None:
         """Draw the curve and its band, or the candidates, and what was chosen."""
@@ -313,7 +305,7 @@ class CostAccuracyDisplay:
                 linewidth=0,
                 label="lost at the most, 95 %",
             )
-        look = _CURVE if self.is_curve else _CANDIDATES
+        look = drawing.CURVE if self.is_curve else drawing.CANDIDATES
         (self.line_,) = ax.plot(self.cost, self.score, **{**look, **kwargs})
         if self.error is not None:
             color = self.line_.get_color()
@@ -321,7 +313,7 @@ class CostAccuracyDisplay:
         if self.chosen is not None:
             at = self.cost[self.chosen], self.score[self.chosen]
             label = f"chosen: {at[1]:.3f} at {at[0]:.2f}"
-            (self.chosen_,) = ax.plot(*at, **_CHOSEN, label=label)
+            (self.chosen_,) = ax.plot(*at, **drawing.CHOSEN, label=label)
 
     def _draw_limits(self, ax: Any) -> None:
         if self.budget is not None:
@@ -336,16 +328,8 @@ class CostAccuracyDisplay:
     def _draw_peers(self, ax: Any) -> None:
         self.peers_ = []
         for i, (peer, (cost, score)) in enumerate(self.peers.items()):
-            (point,) = ax.plot(
-                cost,
-                score,
-                linestyle="none",
-                color=_PEERS[i % len(_PEERS)],
-                marker=drawing.MARKERS[i % len(drawing.MARKERS)],
-                markeredgecolor="black",
-                markersize=7,
-                label=drawing.plain(peer, 30),
-            )
+            look = drawing.look_of_peer(i)
+            (point,) = ax.plot(cost, score, **look, label=drawing.plain(peer, 30))
             self.peers_.append(point)
 
     def _set_limits(self, ax: Any) -> None:
@@ -358,51 +342,3 @@ class CostAccuracyDisplay:
             highest = float(np.concatenate(seen).max())
             ax.set_xlim(-0.03, max(1.0, highest) * 1.04)
             ax.set_ylim(*drawing.limits_around(*scores))
-
-
-_CURVE = {"color": drawing.BLUE, "label": "early exits"}
-_CANDIDATES = {
-    "color": drawing.BLUE,
-    "linestyle": "none",
-    "marker": "o",
-    "markersize": 5,
-    "alpha": 0.7,
-    "label": "candidates",
-}
-_CHOSEN = {
-    "color": drawing.VERMILION,
-    "linestyle": "none",
-    "marker": "*",
-    "markersize": 14,
-    "markeredgecolor": "white",
-}
-_PEERS = (drawing.ORANGE, drawing.GREEN, "#CC79A7", "#F0E442", drawing.SKY)
-
-
-def _vector(name: str, given: npt.ArrayLike | None) -> Any:
-    if given is None:
-        return None
-    array = np.asarray(given, dtype=float)
-    if array.ndim != 1:
-        raise ValueError(f"{name} must have one dimension, got shape {array.shape}.")
-    return array
-
-
-def _check_lengths(costs: Any, **others: Any) -> None:
-    for name, other in others.items():
-        n = None if costs is None else len(costs)
-        if other is not None and len(other) != n:
-            raise ValueError(
-                f"{name} must have one entry for each cost, got {len(other)} and {n}."
-            )
-
-
-def _checked_peers(peers: Points | None) -> dict[str, tuple[float, float]]:
-    found = {}
-    for name, point in (peers or {}).items():
-        if np.shape(point) != (2,):
-            raise ValueError(
-                f"peers[{name!r}] must be a pair of cost and score, got {point!r}."
-            )
-        found[str(name)] = float(point[0]), float(point[1])
-    return found

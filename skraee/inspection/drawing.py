@@ -16,8 +16,32 @@ GREEN = "#009E73"
 GREY = "#767676"
 BLACK = "#000000"
 
-#: What marks several things of a kind.
-MARKERS = "sD^vPX*p"
+_MARKERS = "sD^vPX*p"
+
+#: What choices, candidates, the chosen one and others beside them look like.
+LAYERS = {
+    "color": GREY,
+    "linestyle": ":",
+    "marker": ".",
+    "label": "each layer alone",
+}
+CURVE = {"color": BLUE, "label": "early exits"}
+CANDIDATES = {
+    "color": BLUE,
+    "linestyle": "none",
+    "marker": "o",
+    "markersize": 5,
+    "alpha": 0.7,
+    "label": "candidates",
+}
+CHOSEN = {
+    "color": VERMILION,
+    "linestyle": "none",
+    "marker": "*",
+    "markersize": 14,
+    "markeredgecolor": "white",
+}
+_PEERS = (ORANGE, GREEN, "#CC79A7", "#F0E442", SKY)
 
 # Room between a legend and what is drawn, as a share of the axes' height.
 _GAP = 0.04
@@ -59,6 +83,17 @@ def label_depths(ax: Any, n_layers: int, label: str = "exit layer") -> None:
     """Let the x axis go over the depths 0 to n_layers, in whole numbers."""
     ax.set(xlabel=label, xlim=(-0.7, n_layers + 0.7))
     ax.xaxis.get_major_locator().set_params(integer=True)
+
+
+def look_of_peer(place: int) -> dict[str, Any]:
+    """Return what the point of one of several peers looks like."""
+    return {
+        "linestyle": "none",
+        "color": _PEERS[place % len(_PEERS)],
+        "marker": _MARKERS[place % len(_MARKERS)],
+        "markeredgecolor": BLACK,
+        "markersize": 7,
+    }
 
 
 def plain(text: object, width: int = _TITLE_LETTERS) -> str:

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from skraee.inspection import drawing
-from skraee.inspection.confidence_explanation import ConfidenceExplanation
+from skraee.inspection.arrays import check_depths
 from skraee.inspection.costs import EarlyExit, check_fitted
-from skraee.inspection.explanation import Explanation
+from skraee.inspection.one_text import of_one_text
 
 
 class ExitExplanationDisplay:
@@ -118,7 +118,13 @@ class ExitExplanationDisplay:
         self.max_exit = len(self.proba) - 1 if max_exit is None else max_exit
         self.text = text
         self.estimator_name = estimator_name
-        self._check()
+        check_depths(
+            self.proba,
+            exit_layer,
+            neighbor_proba=self.neighbor_proba,
+            votes=self.votes,
+            labels=self.labels,
+        )
 
     @classmethod
     def from_estimator(
@@ -160,20 +166,10 @@ class ExitExplanationDisplay:
             decides.
         """
         check_fitted(estimator, cls.__name__, ("explain", "layer_proba"))
-        told = estimator.explain(text)
-        shared = {
-            "exit_layer": told.exit_layer,
-            "text": told.text,
-            "estimator_name": type(estimator).__name__,
-        }
-        if isinstance(told, ConfidenceExplanation):
-            _refuse_label(label)
-            shown = cls(told.confidence, **shared, **_by_confidence(told))
-        else:
-            label = told.label if label is None else label
-            proba = estimator.layer_proba([text] if isinstance(text, str) else text)[0]
-            own = proba[:, _place_of(label, estimator.classes_)]
-            shown = cls(own, **shared, **_by_neighbors(told, label))
+        shown = cls(
+            **of_one_text(estimator, text, label),
+            estimator_name=type(estimator).__name__,
+        )
         return shown.plot(ax, name=name, **kwargs)
 
     def plot(self, ax: Any = None, *, name: str | None = None, **kwargs: Any) -> Self:
@@ -316,61 +312,6 @@ class ExitExplanationDisplay:
                     at, color=drawing.GREY, linestyle=":", label=f"{what} exit {at}"
                 )
 
-    def _check(self) -> None:
-        n_depths = len(self.proba)
-        if self.proba.ndim != 1 or not 0 <= self.exit_layer < n_depths:
-            raise ValueError(
-                "proba must hold one number for each depth, and exit_layer be one of "
-                f"these, got shape {self.proba.shape} and {self.exit_layer}."
-            )
-        near = self.neighbor_proba
-        if near is not None and (near.ndim != 2 or near.shape[1] != n_depths):
-            raise ValueError(
-                f"neighbor_proba must be of shape (k, {n_depths}), one row for each "
-                f"neighbour, got {near.shape}."
-            )
-        for name, given in (("votes", self.votes), ("labels", self.labels)):
-            if given is not None and len(given) != n_depths:
-                raise ValueError(
-                    f"{name} must have one entry for each of the {n_depths} depths, "
-                    f"got {len(given)}."
-                )
-
 
 def _array(given: npt.ArrayLike | None) -> npt.NDArray[Any] | None:
     return None if given is None else np.asarray(given)
-
-
-def _by_confidence(told: ConfidenceExplanation) -> dict[str, Any]:
-    return {
-        "threshold": told.threshold,
-        "labels": told.labels,
-        "label": told.label,
-        "min_exit": told.min_exit,
-        "max_exit": told.max_exit,
-    }
-
-
-def _by_neighbors(told: Explanation, label: Any) -> dict[str, Any]:
-    return {
-        "neighbor_proba": [neighbor.proba for neighbor in told.neighbors],
-        "votes": told.exit_distribution,
-        "label": label,
-    }
-
-
-def _refuse_label(label: Any) -> None:
-    if label is not None:
-        raise ValueError(
-            f"label={label!r} has no meaning where confidence decides, as that of the "
-            "running answer is shown; leave it out."
-        )
-
-
-def _place_of(label: Any, classes: npt.NDArray[Any]) -> int:
-    places = [i for i, name in enumerate(classes.tolist()) if name == label]
-    if not places:
-        raise ValueError(
-            f"label must be one of the classes {classes.tolist()}, got {label!r}."
-        )
-    return places[0]
