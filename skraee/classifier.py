@@ -44,7 +44,7 @@ from skraee.exits.evidence import NeighborEvidence
 from skraee.exits.gains import gains_left_out
 from skraee.exits.policies import ByGain, ByNeighbors, ByVotes
 from skraee.exits.voting import exit_distribution
-from skraee.inspection.explanation import Explanation, only_text
+from skraee.inspection.explanation import Explanation, only_text, texts_of_fit
 from skraee.persistence.model_file import load
 from skraee.persistence.saving import SavingMixin
 from skraee.retrieval.database import Database
@@ -60,7 +60,7 @@ from skraee.retrieval.standardizer import Standardizer
 from skraee.sweep.settings import SweepSettings
 from skraee.sweep.sweeper import Sweeper
 from skraee.sweep.word_tokens import WordTokens
-from skraee.text.inputs import Texts, check_texts
+from skraee.text.inputs import Texts
 from skraee.text.label_words import LabelWords, all_label_words
 from skraee.text.long_texts import LongTexts
 from skraee.text.template import Template
@@ -202,6 +202,11 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
         the model is too sure of itself.
     lambda_ : float
         With a `budget`: the probability of the right class that a full pass must gain.
+    exit_report_ : dict of ndarray
+        With a `budget`: what each price of depth leads to on the texts of fit, each
+        left out: `lambda`, `mean_cost`, `accuracy`, and `chosen`, true for one.
+        ``pandas.DataFrame(clf.exit_report_)`` shows it, and
+        :class:`skraee.inspection.CostAccuracyDisplay` draws it.
 
     See Also
     --------
@@ -225,6 +230,7 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
     """
 
     lambda_: float
+    exit_report_: dict[str, npt.NDArray[Any]]
     temperatures_: Float64Array
     _fitted: FittedByNeighbors
 
@@ -394,7 +400,10 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
         gains = gains_left_out(known, [self.k])[self.k]
         curve = price_curve(known, gains, self.min_exit)
         chosen = within_budget(self.budget, curve)
-        return self.k, {"lambda_": float(curve.values[chosen])}
+        return self.k, {
+            "lambda_": float(curve.values[chosen]),
+            "exit_report_": curve.report("lambda", chosen),
+        }
 
     def _policy(self, fitted: FittedByNeighbors) -> ByNeighbors:
         """Return where texts stop: what neighbours decide by."""
@@ -499,7 +508,9 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
         Returns
         -------
         Explanation
-            Prints as a short report.
+            Prints as a short report; a notebook and rich show it as a table. It says so
+            where the text is farther from all that is stored than 99 % of the texts
+            of fit are from their nearest other.
 
         Raises
         ------
@@ -509,7 +520,10 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
         X = [text] if isinstance(text, str) else text
         self._check_fitted()
         words = only_text(self._texts(X))
-        shown = None if texts is None else self._texts_of_fit(texts)
+        shown = None
+        if texts is not None:
+            fields = self._fitted.sweep_settings.template.fields
+            shown = joined(texts_of_fit(texts, fields, self.n_samples_fit_))
         policy = self._policy(self._fitted)
         (found,) = self._by_keys(X, lambda keys: (keys,))
         choice = policy.choice(found)
@@ -624,16 +638,6 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
                 "answers wrongly, and readout='ridge', calibrate=True or a budget "
                 "needs all of them; call fit on all texts."
             )
-
-    def _texts_of_fit(self, texts: Any) -> list[str]:
-        """Return the texts of fit, which the user gives again, fields joined."""
-        samples = check_texts(texts, self._fitted.sweep_settings.template.fields)
-        if len(samples) != self.n_samples_fit_:
-            raise ValueError(
-                f"texts must be the {self.n_samples_fit_} texts that were given to "
-                f"fit, in their order, got {len(samples)}."
-            )
-        return joined(samples)
 
     def _k_and_tau(self) -> tuple[int, float]:
         """Return what predict uses; `RAEEClassifierCV` has its own."""

@@ -28,6 +28,7 @@ from skraee.text.long_texts import LongTexts
 from skraee.text.template import Template
 
 IntArray = npt.NDArray[np.int64]
+Float64Array = npt.NDArray[np.float64]
 
 
 class RAEEClassifierCV(RAEEClassifier):
@@ -95,7 +96,7 @@ class RAEEClassifierCV(RAEEClassifier):
         One entry for each candidate, with the keys of `GridSearchCV` where they have a
         meaning here: `params`, `param_k`, `param_tau` or `param_budget`,
         `mean_test_score` (the leave-one-out score) and `rank_test_score`; and
-        `mean_exit_layer`.
+        `mean_exit_layer` and `mean_cost`, the mean share of a full pass.
     classes_, n_layers_, n_samples_fit_, layer_scores_, cost_, temperatures_, lambda_
         As in :class:`RAEEClassifier`.
 
@@ -230,7 +231,7 @@ class RAEEClassifierCV(RAEEClassifier):
             )
             for candidate in tried
         ]
-        results = _cv_results(tried, scores)
+        results = _cv_results(tried, scores, known.costs)
         best = self._best(results, self._may_be_best(known, tried, scores))
         chosen = tried[best].params
         return chosen["k"], {
@@ -314,7 +315,9 @@ class Candidate:
     found: dict[str, Any] = field(default_factory=dict)
 
 
-def _cv_results(tried: list[Candidate], scores: list[float]) -> dict[str, Any]:
+def _cv_results(
+    tried: list[Candidate], scores: list[float], costs: Float64Array
+) -> dict[str, Any]:
     """Lay out what was tried as `GridSearchCV` does; a score of NaN ranks last."""
     known = np.nan_to_num(scores, nan=-np.inf, posinf=np.inf, neginf=-np.inf)
     params = [candidate.params for candidate in tried]
@@ -327,4 +330,5 @@ def _cv_results(tried: list[Candidate], scores: list[float]) -> dict[str, Any]:
         "mean_test_score": np.array(scores),
         "rank_test_score": ranks(known),
         "mean_exit_layer": np.array([c.exits.mean() for c in tried]),
+        "mean_cost": np.array([costs[c.exits].mean() for c in tried]),
     }

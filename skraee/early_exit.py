@@ -38,9 +38,15 @@ from skraee.exits.evidence import Evidence
 from skraee.exits.max_loss import cheapest_without_loss, exit_report, reference_exit
 from skraee.exits.paired import fewest_texts
 from skraee.exits.policies import ByConfidence
-from skraee.inspection.explanation import ConfidenceExplanation, only_text
+from skraee.inspection.confidence_explanation import (
+    ConfidenceExplanation,
+    NearestText,
+)
+from skraee.inspection.explanation import only_text, texts_of_fit
 from skraee.persistence.model_file import load
 from skraee.persistence.saving import SavingMixin
+from skraee.retrieval.keys import joined
+from skraee.retrieval.remoteness import remoteness_by_words
 from skraee.sweep.settings import SweepSettings
 from skraee.sweep.sweeper import Sweeper
 from skraee.text.long_texts import LongTexts
@@ -312,23 +318,27 @@ class EarlyExitClassifier(SavingMixin, EarlyExitBase):
         """Return the threshold that decides in the place of what fit chose."""
         return self.threshold if self.budget is None else None
 
-    def explain(self, text: Any) -> ConfidenceExplanation:
+    def explain(self, text: Any, texts: Any = None) -> ConfidenceExplanation:
         """Say why a text stopped where it did: its running answer, depth by depth.
 
         Parameters
         ----------
         text : str, or a DataFrame of one row
             One text. It runs to the full depth, to show what it did not wait for.
+        texts : sequence of str, or DataFrame, optional
+            The texts that were given to fit, all of them and in their order, to name
+            the one with most of the words asked for, and to say when none is near;
+            the estimator does not keep them.
 
         Returns
         -------
         ConfidenceExplanation
-            Prints as a short report.
+            Prints as a short report; a notebook and rich show it as a table.
 
         Raises
         ------
         ValueError
-            If `text` is not one text.
+            If `text` is not one text, or `texts` are not as many as fit was given.
 
         Examples
         --------
@@ -342,6 +352,7 @@ class EarlyExitClassifier(SavingMixin, EarlyExitBase):
         X = [text] if isinstance(text, str) else text
         self._check_fitted()
         words = only_text(self._texts(X))
+        near = {} if texts is None else self._nearest(X, texts)
         proba, exits = self.predict_proba(X, return_exit_layers=True)
         layer_proba = np.asarray(self.layer_proba(X)[0])
         layer_proba[exits[0]] = proba[0]  # to the last bit what predict says
@@ -353,7 +364,20 @@ class EarlyExitClassifier(SavingMixin, EarlyExitBase):
             min_exit=self.min_exit,
             max_exit=self._last_exit(),
             classes=self.classes_,
+            **near,
         )
+
+    def _nearest(self, X: Any, texts: Any) -> dict[str, Any]:
+        """Return the text of fit that shares most words with a text, and how many."""
+        settings = self._fitted.sweep_settings
+        given = texts_of_fit(texts, settings.template.fields, self.n_samples_fit_)
+        sweeper = self._reopen(settings)
+        position, remoteness = remoteness_by_words(
+            sweeper.bags(self._texts(X)), sweeper.bags(given)
+        )
+        label = self.classes_[self._fitted.codes[position]]
+        near = NearestText(position, label, joined(given)[position])
+        return {"nearest": near, "remoteness": remoteness}
 
     @classmethod
     def load(

@@ -473,6 +473,7 @@ def test_cv_chooses_by_leave_one_out_on_one_sweep(
     n = 2 * (5 if budgets is None else 3)
     assert set(results) == {
         *("params", "mean_test_score", "rank_test_score", "mean_exit_layer"),
+        "mean_cost",
         *(f"param_{name}" for name in named),
     }
     assert all(len(column) == n for column in results.values())

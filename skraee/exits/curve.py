@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +65,27 @@ class ExitCurve:
             self._answers[i] = right[texts, exits]
             self.mean_cost[i], self.cost_error[i] = _mean_and_error(known.costs, exits)
         self.accuracy = WeightedShare(known.weights)(self._answers.T)
+
+    def report(self, name: str, chosen: int) -> dict[str, npt.NDArray[Any]]:
+        """Lay out what each value leads to.
+
+        Parameters
+        ----------
+        name : str
+            Of the values.
+        chosen : int
+            The place of the choice.
+
+        Returns
+        -------
+        dict of ndarray of shape (L,)
+        """
+        return {
+            name: self.values,
+            "mean_cost": self.mean_cost,
+            "accuracy": self.accuracy,
+            "chosen": np.arange(len(self.values)) == chosen,
+        }
 
     def against_depth(self, depth: int) -> Paired:
         """Compare every choice with one depth for all texts."""

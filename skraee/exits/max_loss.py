@@ -83,11 +83,7 @@ def exit_report(
     -------
     dict of ndarray of shape (L,)
     """
-    return {
-        "threshold": curve.values,
-        "mean_cost": curve.mean_cost,
-        "accuracy": curve.accuracy,
+    return curve.report("threshold", chosen) | {
         "loss": against.loss,
         "loss_bound": against.loss_bound(),
-        "chosen": np.arange(len(curve.values)) == chosen,
     }

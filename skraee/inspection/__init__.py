@@ -1,5 +1,21 @@
-"""What a fitted estimator shows: plots (extra ``plot``) and explanations."""
+"""What a fitted estimator shows: plots (extra ``plot``) and explanations.
 
-from skraee.inspection.displays import ExitLayerDisplay
+The plots follow scikit-learn's displays: the constructor holds arrays, `plot` draws
+them and returns the display, and ``from_estimator``, ``from_predictions`` or
+``from_cv_results`` computes them first. scikit-learn's own displays, as
+`CalibrationDisplay` and `ConfusionMatrixDisplay`, take our estimators too.
+"""
 
-__all__ = ["ExitLayerDisplay"]
+from skraee.inspection.cost_accuracy import CostAccuracyDisplay
+from skraee.inspection.costs import mean_cost
+from skraee.inspection.exit_explanation import ExitExplanationDisplay
+from skraee.inspection.exit_layers import ExitLayerDisplay
+from skraee.inspection.layer_scores import LayerScoreDisplay
+
+__all__ = [
+    "CostAccuracyDisplay",
+    "ExitExplanationDisplay",
+    "ExitLayerDisplay",
+    "LayerScoreDisplay",
+    "mean_cost",
+]

@@ -1,4 +1,4 @@
-"""Why a text stopped where it did."""
+"""Why a text stopped where it did, where neighbours decide."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from skraee.exits.policies import ExitChoice
-from skraee.exits.voting import neighbor_weights
+from skraee.exits.voting import exit_distribution, neighbor_weights
+from skraee.inspection.story import Story, Told
 from skraee.retrieval.database import Database
 from skraee.retrieval.keys import joined
-from skraee.text.inputs import Texts
+from skraee.retrieval.remoteness import Remoteness
+from skraee.text.inputs import Texts, check_texts
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Neighbor:
         Depth -> probability of the right class there: what it votes with.
     text : str or None
         Its words, where they were given to `explain`.
+    proba : tuple of m + 1 float
+        Probability of the right class at every depth.
     """
 
     position: int
@@ -42,11 +46,20 @@ class Neighbor:
     weight: float
     votes: dict[int, float]
     text: str | None = None
+    proba: tuple[float, ...] = ()
+
+    @property
+    def best_votes(self) -> str:
+        """Its three largest votes, as text."""
+        best = sorted(self.votes.items(), key=lambda vote: -vote[1])[:3]
+        return ", ".join(f"{depth}: {p:.2f}" for depth, p in sorted(best))
 
 
 @dataclass(frozen=True)
-class Explanation:
+class Explanation(Told):
     """The answer to one text, its exit, and the neighbours that chose it.
+
+    It prints as a short report, rich draws it, and a notebook shows it as a table.
 
     Attributes
     ----------
@@ -66,6 +79,11 @@ class Explanation:
         Whether no neighbour had a vote, so that the whole model ran.
     neighbors : tuple of Neighbor
         Nearest first.
+    exit_distribution : tuple of m + 1 float
+        How their votes spread over the depths: equation 4, normalised.
+    remoteness : Remoteness or None
+        How far the text is from all that is stored, beside how far the texts of fit
+        are from their nearest other; None where only one is stored.
     """
 
     text: str
@@ -76,6 +94,8 @@ class Explanation:
     layers_run: int
     undecided: bool
     neighbors: tuple[Neighbor, ...]
+    exit_distribution: tuple[float, ...] = ()
+    remoteness: Remoteness | None = None
 
     @classmethod
     def of(
@@ -118,16 +138,17 @@ class Explanation:
         weights = neighbor_weights(choice.distances)[0]
         neighbors = []
         for i, row in enumerate(choice.rows[0]):
-            position = int(database.positions[row])
+            position, code = int(database.positions[row]), database.labels[row]
             depths = np.flatnonzero(votes[i])
             neighbors.append(
                 Neighbor(
                     position=position,
-                    label=classes[database.labels[row]],
+                    label=classes[code],
                     distance=float(choice.distances[0, i]),
                     weight=float(weights[i]),
                     votes={int(depth): float(votes[i, depth]) for depth in depths},
                     text=None if texts is None else str(texts[position]),
+                    proba=tuple(database.proba[row, :, code].tolist()),
                 )
             )
         return cls(
@@ -139,151 +160,57 @@ class Explanation:
             layers_run=max(int(choice.depths[0]), key_depth),
             undecided=bool(choice.undecided[0]),
             neighbors=tuple(neighbors),
-        )
-
-    def __str__(self) -> str:
-        proba = ", ".join(f"{name} {p:.2f}" for name, p in self.proba.items())
-        lines = [
-            f"{_shortened(self.text)!r} -> {self.label} ({proba})",
-            f"  answered at layer {self.exit_layer} of {self.n_layers}"
-            + (": no neighbour voted" if self.undecided else "")
-            + (
-                f" ({self.layers_run} ran, for its key)"
-                if self.layers_run > self.exit_layer
-                else ""
-            ),
-        ]
-        for neighbor in self.neighbors:
-            best = sorted(neighbor.votes.items(), key=lambda vote: -vote[1])[:3]
-            votes = ", ".join(f"{depth}: {p:.2f}" for depth, p in sorted(best))
-            shown = f"text {neighbor.position}"
-            if neighbor.text is not None:
-                shown = repr(_shortened(neighbor.text))
-            lines.append(
-                f"  weight {neighbor.weight:.2f}  {neighbor.label}  {shown}"
-                f"  votes {{{votes}}}"
-            )
-        return "\n".join(lines)
-
-
-@dataclass(frozen=True)
-class ConfidenceExplanation:
-    """The answer to one text, and the running answers that led to its exit.
-
-    Attributes
-    ----------
-    text : str
-        What was asked, the fields of a template joined.
-    label : object
-        The answer.
-    proba : dict
-        Class -> probability at the exit.
-    exit_layer : int
-        Depth at which the text stopped.
-    n_layers : int
-        Layers m of the backbone.
-    threshold : float
-        The confidence that stops a text.
-    min_exit : int
-        No text stops before it.
-    max_exit : int
-        No text goes on behind it.
-    labels : tuple of m + 1 object
-        The running answer at every depth, those behind the exit included.
-    confidence : tuple of m + 1 float
-        Its probability.
-    """
-
-    text: str
-    label: Any
-    proba: dict[Any, float]
-    exit_layer: int
-    n_layers: int
-    threshold: float
-    min_exit: int
-    max_exit: int
-    labels: tuple[Any, ...]
-    confidence: tuple[float, ...]
-
-    @classmethod
-    def of(
-        cls,
-        text: str,
-        *,
-        layer_proba: npt.NDArray[np.floating],
-        exit_layer: int,
-        threshold: float,
-        min_exit: int,
-        max_exit: int,
-        classes: npt.NDArray[Any],
-    ) -> Self:
-        """Put together what is known of a single text.
-
-        Parameters
-        ----------
-        text : str
-            What was asked, the fields of a template joined.
-        layer_proba : ndarray of shape (m + 1, C)
-            The running answer at every depth.
-        exit_layer : int
-            Where the text stopped.
-        threshold : float
-            The confidence that stops a text.
-        min_exit : int
-            No text stops before it.
-        max_exit : int
-            No text goes on behind it.
-        classes : ndarray of shape (C,)
-            In the order of the probabilities.
-
-        Returns
-        -------
-        ConfidenceExplanation
-        """
-        proba = layer_proba[exit_layer]
-        labels = classes[layer_proba.argmax(axis=1)]
-        return cls(
-            text=text,
-            label=labels[exit_layer],
-            proba=dict(zip(classes.tolist(), proba.tolist(), strict=True)),
-            exit_layer=exit_layer,
-            n_layers=len(layer_proba) - 1,
-            threshold=threshold,
-            min_exit=min_exit,
-            max_exit=max_exit,
-            labels=tuple(labels),
-            confidence=tuple(layer_proba.max(axis=1).tolist()),
+            exit_distribution=tuple(exit_distribution(choice.scores)[0].tolist()),
+            remoteness=Remoteness.of(neighbors[0].distance, database.spacing()),
         )
 
     @property
-    def passed(self) -> tuple[int, ...]:
-        """The depths at which it might have stopped and was not confident enough."""
-        return tuple(range(self.min_exit, self.exit_layer))
+    def why(self) -> str:
+        """Where the text stopped, in words."""
+        layers = f"answered at layer {self.exit_layer} of {self.n_layers}"
+        if self.undecided:
+            layers += ": no neighbour voted"
+        if self.layers_run > self.exit_layer:
+            layers += f" ({self.layers_run} ran, for its key)"
+        return layers
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What speaks against believing the answer, in words."""
+        return warnings_of(self.remoteness)
 
     def __str__(self) -> str:
-        proba = ", ".join(f"{name} {p:.2f}" for name, p in self.proba.items())
-        stopped = f"at or above {self.threshold:.2f}"
-        deeper = "" if self.max_exit == self.n_layers else ", and no text goes deeper"
-        if self.min_exit == self.max_exit:
-            stopped = f"min_exit={self.min_exit} allows no other"
-        elif self.exit_layer == self.max_exit and self.threshold > 1:
-            stopped = f"all texts run as deep{deeper}"
-        elif self.exit_layer == self.max_exit:
-            since = f" from {self.min_exit} on" if self.min_exit else ""
-            stopped = f"no layer before{since} was {stopped}{deeper}"
-        lines = [
-            f"{_shortened(self.text)!r} -> {self.label} ({proba})",
-            f"  answered at layer {self.exit_layer} of {self.n_layers}: {stopped}",
-        ]
-        for depth, label in enumerate(self.labels):
-            why = "not run" if depth > self.exit_layer else ""
-            if depth < min(self.min_exit, self.exit_layer):
-                why = f"before min_exit={self.min_exit}"
-            elif depth == self.exit_layer:
-                why = "exit"
-            line = f"  layer {depth:2d}  {self.confidence[depth]:.2f}  {label}  {why}"
-            lines.append(line.rstrip())
+        lines = [headline(self.text, self.label, self.proba), f"  {self.why}"]
+        lines += [f"  {warning}" for warning in self.warnings]
+        for neighbor in self.neighbors:
+            shown = f"text {neighbor.position}"
+            if neighbor.text is not None:
+                shown = repr(shortened(neighbor.text))
+            lines.append(
+                f"  weight {neighbor.weight:.2f}  {neighbor.label}  {shown}"
+                f"  votes {{{neighbor.best_votes}}}"
+            )
         return "\n".join(lines)
+
+    def story(self) -> Story:
+        """Return what a notebook and rich show."""
+        return Story(
+            text=self.text,
+            answer=str(self.label),
+            proba={str(name): p for name, p in self.proba.items()},
+            why=self.why,
+            warnings=self.warnings,
+            columns=("weight", "class", "neighbour", "votes (layer: probability)"),
+            rows=tuple(
+                (
+                    f"{neighbor.weight:.2f}",
+                    str(neighbor.label),
+                    neighbor.text or f"text {neighbor.position} of fit",
+                    neighbor.best_votes or "none",
+                )
+                for neighbor in self.neighbors
+            ),
+        )
 
 
 def only_text(samples: Texts) -> str:
@@ -299,5 +226,42 @@ def only_text(samples: Texts) -> str:
     return joined(samples)[0]
 
 
-def _shortened(text: str, width: int = 60) -> str:
+def texts_of_fit(texts: Any, fields: Sequence[str], n_texts: int) -> Texts:
+    """Return the texts of fit, which the user gives again.
+
+    Parameters
+    ----------
+    texts : sequence of str, or DataFrame
+    fields : sequence of str
+        Of the template.
+    n_texts : int
+        How many fit was given.
+
+    Raises
+    ------
+    ValueError
+        If they are not as many.
+    """
+    samples = check_texts(texts, fields)
+    if len(samples) != n_texts:
+        raise ValueError(
+            f"texts must be the {n_texts} texts that were given to fit, in their "
+            f"order, got {len(samples)}."
+        )
+    return samples
+
+
+def headline(text: str, label: Any, proba: dict[Any, float]) -> str:
+    """Return a text, its answer and the probabilities in one line."""
+    shown = ", ".join(f"{name} {p:.2f}" for name, p in proba.items())
+    return f"{shortened(text)!r} -> {label} ({shown})"
+
+
+def warnings_of(remoteness: Remoteness | None) -> tuple[str, ...]:
+    """Return what there is to say of how far a text is from those of fit."""
+    return (str(remoteness),) if remoteness is not None and remoteness.is_remote else ()
+
+
+def shortened(text: str, width: int = 60) -> str:
+    """Return a text of up to `width` letters."""
     return text if len(text) <= width else text[: width - 3] + "..."

@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 
 from skraee.retrieval.distances import Metric
 from skraee.retrieval.neighbors import Method, NeighborIndex
+from skraee.retrieval.remoteness import spaced
 from skraee.retrieval.shared_search import shared_index, shared_search
 from skraee.retrieval.vectors import (
     Float64Array,
@@ -64,6 +65,7 @@ class Database:
     # What was derived last. One pair, replaced whole, so that threads with different
     # settings never mix them up.
     _derived: tuple[Hashable, Any] | None = field(init=False, repr=False, default=None)
+    _spacing: Float64Array | None = field(init=False, repr=False, default=None)
 
     @classmethod
     def build(
@@ -201,6 +203,31 @@ class Database:
         distances, rows = self.neighbors(queries, k)
         return distances, self.positions[rows]
 
+    def spacing(self) -> Float64Array:
+        """Return how far stored texts are from the nearest other one.
+
+        Copies of a text are other texts, at distance 0.
+
+        Returns
+        -------
+        distances : ndarray of float64 of shape (min(n, 1_000),)
+            Of texts drawn evenly from all of them, searched for at the first call;
+            empty where only one text is stored.
+        """
+        if self._spacing is None:
+            self._spacing = self._nearest_others()
+        return self._spacing
+
+    def _nearest_others(self) -> Float64Array:
+        if len(self) < 2:
+            return np.empty(0)
+        rows = spaced(len(self))
+        distances, found = self.neighbors(self.keys[rows], 2)
+        # A text with many copies may not be among its own neighbours.
+        is_own = found[:, 0] == rows
+        nearest: Float64Array = np.where(is_own, distances[:, 1], distances[:, 0])
+        return nearest
+
     def unshared(self) -> Self:
         """Return a database of the same texts and index that shares no searches."""
         alone = replace(self, shared=False)
@@ -237,7 +264,7 @@ class Database:
         return made
 
     def __getstate__(self) -> dict[str, Any]:
-        made = ("_derived", "_index")  # by searching
+        made = ("_derived", "_index", "_spacing")  # by searching
         return {name: it for name, it in self.__dict__.items() if name not in made}
 
     def _neighbor_index(self) -> NeighborIndex:

@@ -266,6 +266,10 @@ class Sweeper:
         chunk.note_cuts(rows, [prompt.is_cut for prompt in prompts])
         return prompts
 
+    def bags(self, samples: Texts) -> TokenBags:
+        """Return the bags of tokens (n) of texts; no layer runs."""
+        return TokenBags.of(self.prompts.encode(list(samples), warn=False))
+
     def records_of(self, samples: Iterable[Sample]) -> list[bytes]:
         """Return the names under which the store has texts' states."""
         return self.records.names_of_states(samples)

@@ -39,6 +39,20 @@ def test_budgets_hold_for_texts_that_fit_has_not_seen(kind: str, way: Any) -> No
     assert "lambda_" not in vars(clf)
 
 
+@pytest.mark.parametrize("readout", READOUTS)
+def test_report_of_a_budget_says_what_each_price_leads_to(readout: Any) -> None:
+    clf = closed_form(kind="seq2seq", readout=readout, budget=0.5).fit(X, Y)
+    report = clf.exit_report_
+    assert report.keys() == {"lambda", "mean_cost", "accuracy", "chosen"}
+    (place,) = np.flatnonzero(report["chosen"])
+    assert report["lambda"][place] == clf.lambda_
+    assert report["mean_cost"][place] <= 0.5
+    assert (np.diff(report["lambda"]) > 0).all()
+    assert (np.diff(report["mean_cost"]) <= 1e-12).all()  # dearer depth, earlier exits
+    clf.set_params(budget=None).fit(X, Y)
+    assert not hasattr(clf, "exit_report_")
+
+
 def test_a_budget_counts_the_layers_that_the_key_takes() -> None:
     clf = closed_form(encoder=2, budget=0.6).fit(X, Y)
     evidence = np.maximum(clf.cost_, clf.cost_[2])

@@ -1,4 +1,4 @@
-"""What explanations of confident exits hold, and how they print."""
+"""What explanations by neighbours hold, and when they tell that a text is far."""
 
 from __future__ import annotations
 
@@ -6,112 +6,124 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from skraee.inspection.explanation import ConfidenceExplanation
+from skraee import toy
+from skraee.retrieval.remoteness import Remoteness
+from tests.support.classifiers import early_exit, raee, raee_cv
 
-CLASSES = np.array(["no", "yes"])
-# The running answers of one text, from depth 0 to depth 3.
-LAYER_PROBA = np.array([[0.6, 0.4], [0.25, 0.75], [0.05, 0.95], [0.9, 0.1]])
+X, Y = toy.reviews(200)
+X_NEW, _ = toy.reviews(20, seed=1)
+FAR = "zebra quantum 12345 \u03b1\u03b2\u03b3 !!! ??? ;;"
 
 
-def explained(exit_layer: int, **changes: Any) -> ConfidenceExplanation:
-    given = {"threshold": 0.9, "min_exit": 0, "max_exit": 3, "classes": CLASSES}
-    given |= changes
-    return ConfidenceExplanation.of(
-        "a lovely film", layer_proba=LAYER_PROBA, exit_layer=exit_layer, **given
+def letters(texts: list[str]) -> np.ndarray:
+    """Encode a text by its letters: two numbers, far apart for other alphabets."""
+    return np.array(
+        [[len(t), sum(map(ord, t)) / len(t)] for t in texts], dtype=np.float32
     )
 
 
-def test_answer_is_that_of_the_exit_and_not_of_the_last_layer() -> None:
-    told = explained(2)
-    assert (told.label, told.exit_layer, told.n_layers) == ("yes", 2, 3)
-    assert told.proba == {"no": 0.05, "yes": 0.95}
+def nearest_others(clf: Any) -> np.ndarray:
+    distances, positions = clf.kneighbors(X, n_neighbors=len(X))
+    other = positions != np.arange(len(X))[:, None]
+    return np.where(other, distances, np.inf).min(axis=1)
 
 
-def test_running_answers_are_of_every_depth_those_behind_the_exit_too() -> None:
-    told = explained(1, threshold=0.7)
-    assert told.labels == ("no", "yes", "yes", "no")
-    assert told.confidence == (0.6, 0.75, 0.95, 0.9)
+@pytest.mark.parametrize("make", [raee, raee_cv])
+def test_limit_is_that_of_99_percent_of_the_texts_of_fit(make: Any) -> None:
+    clf = make(encoder=letters, index="exact").fit(X, Y)
+    told = clf.explain(X_NEW[0])
+    apart = nearest_others(clf)
+    assert (apart <= told.remoteness.limit).mean() >= 0.99
+    assert (apart < told.remoteness.limit).mean() < 0.99
+    assert told.remoteness.distance == told.neighbors[0].distance
 
 
-@pytest.mark.parametrize(
-    ("exit_layer", "min_exit", "passed"),
-    [(0, 0, ()), (2, 0, (0, 1)), (3, 1, (1, 2)), (2, 2, ())],
-)
-def test_depths_that_were_passed_are_those_where_it_might_have_stopped(
-    exit_layer: int, min_exit: int, passed: tuple[int, ...]
+def test_text_that_is_far_from_all_is_told_of_and_others_are_not() -> None:
+    clf = raee(encoder=letters).fit(X, Y)
+    far, near = clf.explain(FAR), clf.explain(X[3])
+    assert far.remoteness.is_remote
+    assert str(far).splitlines()[2].startswith("  far from every text of fit: the ")
+    assert far.warnings == far.story().warnings
+    assert len(far.warnings) == 1
+    assert near.remoteness.distance == 0
+    assert near.warnings == ()
+    assert "far from" not in str(near)
+
+
+def test_copies_are_other_texts() -> None:
+    clf = raee(encoder=letters).fit([*X[:4], *X[:4]], [*Y[:4], *Y[:4]])
+    assert clf.explain(FAR).remoteness.limit == 0
+
+
+def test_only_text_of_fit_has_nothing_to_compare_with(
+    recwarn: pytest.WarningsRecorder,
 ) -> None:
-    assert explained(exit_layer, min_exit=min_exit).passed == passed
+    clf = raee(encoder=letters, k=1).fit(X[:1], Y[:1])
+    assert clf.explain(FAR).remoteness is None
+    assert clf.explain(FAR).warnings == ()
 
 
-def test_report_has_a_line_for_each_depth_and_says_which_were_not_run() -> None:
-    assert str(explained(1, threshold=0.7)).splitlines() == [
-        "'a lovely film' -> yes (no 0.25, yes 0.75)",
-        "  answered at layer 1 of 3: at or above 0.70",
-        "  layer  0  0.60  no",
-        "  layer  1  0.75  yes  exit",
-        "  layer  2  0.95  yes  not run",
-        "  layer  3  0.90  no  not run",
-    ]
-
-
-def test_report_says_which_depths_min_exit_kept_from_stopping() -> None:
-    assert str(explained(2, threshold=0.5, min_exit=2)).splitlines()[1:] == [
-        "  answered at layer 2 of 3: at or above 0.50",
-        "  layer  0  0.60  no  before min_exit=2",
-        "  layer  1  0.75  yes  before min_exit=2",
-        "  layer  2  0.95  yes  exit",
-        "  layer  3  0.90  no  not run",
-    ]
-
-
-def test_report_marks_only_the_depths_before_min_exit() -> None:
-    lines = str(explained(2, min_exit=1)).splitlines()
-    assert lines[2] == "  layer  0  0.60  no  before min_exit=1"
-    assert lines[3] == "  layer  1  0.75  yes"
-
-
-def test_report_of_the_last_layer_says_that_no_layer_before_was_confident() -> None:
-    lines = str(explained(3, threshold=0.99)).splitlines()
-    assert lines[1] == (
-        "  answered at layer 3 of 3: no layer before was at or above 0.99"
+def test_neighbours_hold_their_probabilities_by_depth() -> None:
+    clf = raee().fit(X, Y)
+    told = clf.explain(X_NEW[0])
+    stored = clf.layer_proba(X)
+    for neighbor in told.neighbors:
+        code = list(clf.classes_).index(neighbor.label)
+        np.testing.assert_allclose(
+            neighbor.proba, stored[neighbor.position, :, code], rtol=1e-5
+        )
+    np.testing.assert_allclose(
+        told.exit_distribution, clf.exit_distribution([X_NEW[0]])[0]
     )
-    assert lines[-1] == "  layer  3  0.90  no  exit"
-    assert "not run" not in "".join(lines)
 
 
-def test_report_of_the_last_layer_names_min_exit_where_it_allows_no_other() -> None:
-    lines = str(explained(3, threshold=0.0, min_exit=3)).splitlines()
-    assert lines[1] == "  answered at layer 3 of 3: min_exit=3 allows no other"
-    assert [line.endswith("before min_exit=3") for line in lines[2:]] == [
-        *(True, True, True),
-        False,
-    ]
+def test_best_votes_are_three_in_the_order_of_depth() -> None:
+    neighbor = raee().fit(X, Y).explain(X_NEW[0]).neighbors[0]
+    votes = {0: 0.5, 1: 0.9, 2: 0.7, 3: 0.8}
+    assert replace(neighbor, votes=votes).best_votes == "1: 0.90, 2: 0.70, 3: 0.80"
 
 
-def test_report_shortens_a_long_text() -> None:
-    text = "a lovely film " * 9
-    told = replace(explained(1), text=text)
-    assert str(told).startswith(f"'{text[:57]}...' -> yes (")
+def test_texts_of_fit_name_the_one_of_most_words_where_confidence_decides() -> None:
+    clf = early_exit().fit(X, Y)
+    told = clf.explain(X[7], X)
+    assert (told.nearest.text, told.nearest.label) == (X[7], Y[7])
+    assert told.remoteness.distance == 0
+    assert f"nearest by words  {Y[7]}  {X[7]!r}" in str(told)
+    assert told.warnings == ()
 
 
-@pytest.mark.parametrize("classes", [np.array([3, 7]), np.array([False, True])])
-def test_classes_may_be_of_any_type(classes: np.ndarray) -> None:
-    told = explained(1, threshold=0.7, classes=classes)
-    assert told.label == classes[1]
-    assert list(told.proba) == classes.tolist()
-    assert f" -> {classes[1]} ({classes[0]} 0.25, {classes[1]} 0.75)" in str(told)
+def test_text_without_words_of_fit_is_told_of_where_confidence_decides() -> None:
+    clf = early_exit().fit(X, Y)
+    told = clf.explain(FAR, X)
+    assert told.remoteness.is_remote
+    assert str(told).splitlines()[2].startswith("  far from every text of fit: the ")
+    without = clf.explain(FAR)
+    assert without.remoteness is without.nearest is None
+    assert "far from" not in str(without)
 
 
-def test_a_last_exit_before_the_last_layer_is_told_of() -> None:
-    def why(exit_layer: int, **changes: Any) -> str:
-        line = str(explained(exit_layer, max_exit=2, **changes)).splitlines()[1]
-        return line.removeprefix(f"  answered at layer {exit_layer} of 3: ")
+def test_texts_that_are_not_those_of_fit_are_refused_by_both() -> None:
+    for make in (raee, early_exit):
+        clf = make().fit(X, Y)
+        with pytest.raises(ValueError, match=r"texts must be the 200 .*, got 2\."):
+            clf.explain(X_NEW[0], X[:2])
 
-    assert why(1, threshold=0.7) == "at or above 0.70"
-    assert why(2, threshold=0.99) == (
-        "no layer before was at or above 0.99, and no text goes deeper"
-    )
-    assert why(2, threshold=2.0) == "all texts run as deep, and no text goes deeper"
-    assert why(2, min_exit=2) == "min_exit=2 allows no other"
+
+def test_texts_of_several_fields_are_joined_where_confidence_decides() -> None:
+    table = pd.DataFrame({"first": X[:40], "second": X[40:80]})
+    clf = early_exit(template="{first} {second}").fit(table, Y[:40])
+    told = clf.explain(table.iloc[[5]], table)
+    assert told.nearest.text == f"{X[5]} {X[45]}"
+    assert told.nearest.position == 5
+
+
+def test_remoteness_needs_texts_and_compares_with_99_percent_of_them() -> None:
+    assert Remoteness.of(1.0, np.empty(0)) is None
+    spacing = np.arange(1.0, 101.0)
+    at, above = Remoteness.of(99.0, spacing), Remoteness.of(99.5, spacing)
+    assert at is not None
+    assert above is not None
+    assert (at.limit, at.is_remote, above.is_remote) == (99.0, False, True)

@@ -707,7 +707,11 @@ def test_layout_of_what_the_closed_form_adds(exit_by: str, path: Path) -> None:
     assert manifest["setting"] == settled
     assert manifest["attributes"].keys() == {
         *("n_layers_", "n_samples_fit_"),
-        *(("threshold_", "max_exit_", "exit_report_") if confident else ("lambda_",)),
+        *(
+            ("threshold_", "max_exit_", "exit_report_")
+            if confident
+            else ("lambda_", "exit_report_")
+        ),
     }
 
 

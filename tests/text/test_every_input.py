@@ -20,7 +20,12 @@ from skraee.baselines import (
     HashEEClassifier,
     SLEBClassifier,
 )
-from skraee.inspection import ExitLayerDisplay
+from skraee.inspection import (
+    CostAccuracyDisplay,
+    ExitLayerDisplay,
+    LayerScoreDisplay,
+    mean_cost,
+)
 from tests.support.classifiers import make_classifier, raee
 
 # Few texts are fitted, so that none of the neighbours may have been answered rightly.
@@ -95,11 +100,11 @@ METHODS = ["predict", "predict_proba", "predict_log_proba", "exit_layers"]
 OURS = ["exit_distribution", "layer_proba", "kneighbors"]
 
 
-def _display(X: Any) -> Any:
+def _shown_by(display: Any, X: Any) -> Any:
     pytest.importorskip("matplotlib").use("Agg")
-    shown = ExitLayerDisplay.from_estimator(fitted(RAEEClassifier), X, Y_NEW)
+    shown = display.from_estimator(fitted(RAEEClassifier), X, Y_NEW)
     pytest.importorskip("matplotlib.pyplot").close(shown.figure_)
-    return shown.layer_scores
+    return shown
 
 
 def _explain(X: Any) -> Any:
@@ -139,7 +144,16 @@ WAYS: dict[str, Callable[[Any], Any]] = {
         make(SLEBClassifier, calibration_texts=X).fit(X_NEW, Y_NEW).removal_losses_
     ),
     "Encoder.encode": lambda X: Encoder(FirstLetters()).encode(X),
-    "ExitLayerDisplay.from_estimator": _display,
+    "ExitLayerDisplay.from_estimator": lambda X: (
+        _shown_by(ExitLayerDisplay, X).layer_scores
+    ),
+    "LayerScoreDisplay.from_estimator": lambda X: (
+        _shown_by(LayerScoreDisplay, X).scores
+    ),
+    "CostAccuracyDisplay.from_estimator": lambda X: np.array(
+        _shown_by(CostAccuracyDisplay, X).peers["given texts"]
+    ),
+    "mean_cost": lambda X: mean_cost(fitted(RAEEClassifier), X),
 }
 
 
