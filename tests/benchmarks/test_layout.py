@@ -27,6 +27,7 @@ BELOW = {
     "benchmarks.max_loss",
     "benchmarks.readouts",
     "benchmarks.paper.order",
+    "benchmarks.trust.model_files",
     "benchmarks.trust.pressure",
     "benchmarks.trust.releases",
     "benchmarks.trust.running",

@@ -7,48 +7,25 @@ to compare, and takes no more memory than it has bytes, times a small number. Th
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 import tracemalloc
 import zipfile
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
 
-from skraee import EarlyExitClassifier, RAEEClassifier, RAEEClassifierCV, toy
+from skraee import EarlyExitClassifier, toy
 from skraee.exceptions import BackboneChangedError, FileFormatError
 from skraee.files.members import Members
 from skraee.persistence.seal import sealed
-from tests.support.classifiers import early_exit, raee, raee_cv
+from tests.support.classifiers import early_exit
 from tests.support.files import rewrite
+from tests.support.saved import CLASSES, at, change, content_of, npy
 
-X, Y = toy.reviews(60)
 TEXTS = ["a lovely film", "the waiter was cold and slow"]
-
-MADE: dict[str, Callable[[], Any]] = {
-    "words": lambda: raee(calibrate=True).fit(X, Y),
-    "depth": lambda: raee(encoder=1, database="correct", index="exact").fit(X, Y),
-    "ridge": lambda: raee(readout="ridge", budget=0.5).fit(X, Y),
-    "search": lambda: raee_cv(ks=(2, 4)).fit(X, Y),
-    "confidence": lambda: early_exit(budget=0.5).fit(X, Y),
-    "objects": lambda: early_exit(budget=0.5).fit(X, Y.astype(object)),
-}
-CLASSES = {"search": RAEEClassifierCV, "words": RAEEClassifier, "depth": RAEEClassifier}
-CLASSES |= {"ridge": RAEEClassifier}
-
-
-@cache
-def content_of(kind: str) -> bytes:
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "model")
-        MADE[kind]().save(path)
-        return path.read_bytes()
 
 
 @pytest.fixture
@@ -63,45 +40,6 @@ def saved(tmp_path: Path) -> Callable[[str], Path]:
 
 def load(kind: str, path: Path) -> Any:
     return CLASSES.get(kind, EarlyExitClassifier).load(path)
-
-
-def change(path: Path, edit: Callable[[Any], Any], **arrays: bytes | None) -> None:
-    """Edit a manifest, put members in the place of others, make all hashes right."""
-
-    def in_members(members: dict[str, bytes]) -> None:
-        manifest = json.loads(members["manifest.json"])
-        for name, content in arrays.items():
-            if content is None:
-                del members[f"{name}.npy"], manifest["members"][name]
-            else:
-                members[f"{name}.npy"] = content
-                manifest["members"][name] = hashlib.sha256(content).hexdigest()
-        manifest = edit(manifest) or manifest
-        members["manifest.json"] = json.dumps(manifest).encode()
-        members["seal.json"] = sealed(members["manifest.json"], None).encode()
-
-    rewrite(path, in_members)
-
-
-def at(place: str, value: Any) -> Callable[[Any], None]:
-    """Return an edit that puts a value at a place such as "sweep.encoder"."""
-
-    def edit(manifest: Any) -> None:
-        *parents, last = place.split(".")
-        for name in parents:
-            manifest = manifest[name]
-        if value is ...:
-            del manifest[last]
-        else:
-            manifest[last] = value
-
-    return edit
-
-
-def npy(array: Any) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array, allow_pickle=False)
-    return file.getvalue()
 
 
 def npy_that_says(shape: str, dtype: str = "<f4", content: bytes = bytes(64)) -> bytes:
@@ -449,7 +387,7 @@ def test_package_that_is_not_known_is_no_reason_of_a_drift(saved: Any) -> None:
 
 
 def test_save_refuses_what_load_would(tmp_path: Path) -> None:
-    clf = early_exit(budget=0.5).fit(X, Y)
+    clf = early_exit(budget=0.5).fit(*toy.reviews(60))
     clf.note = "of the user's own"
     clf.save(tmp_path / "clf")
     assert not hasattr(EarlyExitClassifier.load(tmp_path / "clf"), "note")

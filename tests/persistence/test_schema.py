@@ -11,8 +11,8 @@ import pytest
 
 from skraee.persistence import schema, values
 from skraee.persistence.schema import check_device, check_manifest
-from tests.persistence.test_crafted_files import at, content_of
 from tests.support.files import members_of
+from tests.support.saved import at, content_of
 
 
 @cache
