@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-_SECONDS = 300  # for the tests of one change; what hangs is noticed
+_SECONDS = 600  # for the tests of one change; what hangs is noticed
 _PRELOADED = ("torch", "transformers", "sklearn.linear_model", "pandas")
 # Plugins of pytest that came in with these and whose own assertions are as they are.
 _EXPECTED = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
