@@ -47,7 +47,7 @@ def label_token_ids(
         needed, or if classes share a token. All of them are named.
     """
     check_words(words)
-    ids = {name: _ids(word, tokenizer) for name, word in words.items()}
+    ids = {name: word_ids(word, tokenizer) for name, word in words.items()}
     _check_known(ids, words, tokenizer)
     if kind == "masked":
         _check_single(ids, words, tokenizer)
@@ -74,7 +74,7 @@ def warn_of_long_words(words: Mapping[Hashable, str], tokenizer: TextTokenizer) 
     found = [
         f"{tokenizer.token(ids[0])!r} for {word!r}"
         for word in words.values()
-        if len(ids := _ids(word, tokenizer)) > 1
+        if len(ids := word_ids(word, tokenizer)) > 1
     ]
     if found:
         warn_user(
@@ -85,9 +85,30 @@ def warn_of_long_words(words: Mapping[Hashable, str], tokenizer: TextTokenizer) 
         )
 
 
-def _ids(word: str, tokenizer: TextTokenizer) -> list[int]:
+def word_ids(word: str, tokenizer: TextTokenizer) -> list[int]:
+    """Return the tokens of a space and a word in mid-string.
+
+    Parameters
+    ----------
+    word : str
+    tokenizer : TextTokenizer
+    """
     [ids] = tokenizer.plain([" " + replace_surrogates(word.strip())], first=False)
     return ids
+
+
+def is_word(word: str, tokenizer: TextTokenizer) -> bool:
+    """Whether a tokenizer knows a word, and its first token says something of it.
+
+    Parameters
+    ----------
+    word : str
+    tokenizer : TextTokenizer
+    """
+    ids = word_ids(word, tokenizer)
+    return (
+        bool(ids) and tokenizer.unk_id not in ids and not _is_blank(ids[0], tokenizer)
+    )
 
 
 def _check_known(ids: _Ids, words: _Words, tokenizer: TextTokenizer) -> None:

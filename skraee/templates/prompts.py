@@ -1,18 +1,16 @@
-"""The prompts of the RAEE paper for its eight tasks, and those that a backbone names.
+"""The prompts of the RAEE paper for its eight tasks.
 
 Each task has a template and label words for masked models and another pair for causal
-and sequence-to-sequence models (arXiv 2405.15198, appendix). The label words are dicts
-from the class names of the public data sets to words; for other names, write your own.
-`of_backbone` lists the prompts that a sentence encoder's folder names, as templates.
+and sequence-to-sequence models (arXiv 2405.15198, appendix). Two of the masked ones,
+of Subj and CoLA, stand here with "This is" as in LM-BFF, whose prompts they are; the
+paper's table prints "It was". The label words are dicts from the class names of the
+public data sets to words.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from types import MappingProxyType
-
-from skraee.backbone.handle import Backbone, as_backbone
 
 
 @dataclass(frozen=True)
@@ -107,41 +105,3 @@ CAUSAL = MappingProxyType(
         ),
     }
 )
-
-
-def of_backbone(backbone: str | os.PathLike[str] | Backbone) -> dict[str, str]:
-    """List the prompts that a sentence encoder's folder names, as templates.
-
-    Encoders that were trained with words before the text, ``query:`` or the name of a
-    task, know the text best behind them. None is used unless you give it as `template`.
-
-    Parameters
-    ----------
-    backbone : str, Path or Backbone
-        As a classifier takes it. No weights are read or fetched.
-
-    Returns
-    -------
-    dict of str to str
-        Name -> template with the field ``{text}``; where the folder puts a prompt
-        before every text, that one first. Empty where no prompts are named.
-
-    Raises
-    ------
-    OSError
-        If it is a hub's name and the hub does not have it.
-    ValueError
-        If the folder's list of modules is damaged.
-
-    Examples
-    --------
-    >>> from skraee import templates, toy
-    >>> templates.of_backbone(toy.backbone())
-    {}
-    """
-    prompts = as_backbone(backbone).prompts()
-    return {name: f"{_escaped(words)}{{text}}" for name, words in prompts.items()}
-
-
-def _escaped(words: str) -> str:
-    return words.replace("{", "{{").replace("}", "}}")
