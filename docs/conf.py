@@ -20,12 +20,14 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.viewcode",
-    # Our own, in _ext: formulas without a script, messages read from the code.
+    # Our own, in _ext.
+    "figures",
     "mathml",
     "messages",
 ]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
+smartquotes = False  # what an error says is quoted to the letter
 exclude_patterns = ["_build", "README.md"]
 html_theme = "furo"
 html_title = f"skraee {release}"

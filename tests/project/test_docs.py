@@ -12,13 +12,12 @@ import sys
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import skraee
 from skraee.cli.main import main
-from tests.support.pages import DOCS, PAGES, blocks, run_python
+from tests.support.pages import DOCS, PAGES, Block, blocks, run_python
 
 MODULES = ["skraee"] + [
     found.name
@@ -48,7 +47,7 @@ def test_examples_of_the_pages_run(
             plt.close("all")
 
 
-def python_blocks(page: str) -> list[Any]:
+def python_blocks(page: str) -> list[Block]:
     return [b for b in blocks(page) if b.language == "python" and b.needs is None]
 
 
@@ -60,9 +59,15 @@ def test_commands_of_the_pages_run(
     monkeypatch.chdir(tmp_path)
     run_python(page, python_blocks(page))
     for block in blocks(page):
-        for line in block.code.splitlines() if block.language == "console" else ():
+        for line in commands(block):
             assert line.startswith("$ "), f"{page}: {line}"
             assert run_command(line.removeprefix("$ ")) == 0, line
+
+
+def commands(block: Block) -> list[str]:
+    """Return the lines of a shell; one that ends with a backslash goes on."""
+    joined = re.sub(r"\\\n +", "", block.code)
+    return joined.splitlines() if block.language == "console" else []
 
 
 def run_command(line: str) -> int:

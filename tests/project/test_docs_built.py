@@ -127,7 +127,7 @@ def test_equations_lead_to_their_functions(built: Path) -> None:
         assert f"../api-parts.html#skraee.exits.voting.{name}" in page
     assert page.count("<math ") > 20
     assert page.count('class="equation-number"') == 3
-    assert "mathjax" not in page.lower()
+    assert re.search("<script[^>]*mathjax", page, re.IGNORECASE) is None
 
 
 def test_words_are_a_glossary(built: Path) -> None:
@@ -149,5 +149,4 @@ def test_errors_of_the_code_stand_on_their_page(built: Path) -> None:
     plain = " ".join(unescape(re.sub(r"<[^>]+>", "", page)).split())
     for message in script("messages", "_ext").messages()[::10]:
         longest = max(message.parts[0].split("\0")[::2], key=len)
-        typeset = longest.strip().replace("'", "\N{RIGHT SINGLE QUOTATION MARK}")
-        assert longest.strip() in plain or typeset in plain, message
+        assert longest.strip() in plain, message
