@@ -1,4 +1,7 @@
-"""Figures in tables stay on one line: 70.1 ± 0.4 is not parted at its sign."""
+"""Tables of figures: 70.1 ± 0.4 stays on one line, and so does what a row is of.
+
+Tables that are wider than the page scroll by themselves.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,13 @@ _SPACE = "\N{NO-BREAK SPACE}"
 
 
 def keep_together(app: Any, doctree: nodes.document) -> None:
-    """Put spaces around ± in cells that no line breaks at."""
-    for entry in doctree.findall(nodes.entry):
-        for text in list(entry.findall(nodes.Text)):
+    """Put spaces around ± that no line breaks at, and name such tables."""
+    for table in doctree.findall(nodes.table):
+        for text in list(table.findall(nodes.Text)):
             if "±" in text:
                 joined = text.replace(" ± ", f"{_SPACE}±{_SPACE}")
                 text.parent.replace(text, nodes.Text(joined))
+                table["classes"] = ["figures"]
 
 
 def setup(app: Any) -> dict[str, bool]:

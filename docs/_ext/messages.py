@@ -49,7 +49,7 @@ SUBJECTS = {
 }
 
 # Raised for the code itself, and caught there.
-_INNER = {"UndiscoveredError", "NotImplementedError", "KeyError", "StopIteration"}
+_INNER = {"Error", "KeyError", "NotImplementedError", "UndiscoveredError"}
 _NAMED = re.compile(r"(Error|Warning)$")
 _PLACE = "\0"  # around what a message fills in
 

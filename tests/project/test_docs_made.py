@@ -102,3 +102,13 @@ def test_block_without_a_figure_above_a_picture_is_an_error(
     monkeypatch.setattr(gallery, "PAGE", page)
     with pytest.raises(ValueError, match=r"above images/none\.png draw no figure"):
         gallery.draw(tmp_path)
+
+
+def test_figures_with_a_spread_are_not_parted_and_other_tables_are_left() -> None:
+    nodes = pytest.importorskip("docutils.nodes", reason="no extra `docs`")
+    tables = [nodes.table("", nodes.Text(text)) for text in ("70.1 ± 0.4", "70.1")]
+    page = nodes.document(None, None, "", *tables)
+    script("figures", "_ext").keep_together(None, page)
+    space = "\N{NO-BREAK SPACE}"
+    assert [t.astext() for t in tables] == [f"70.1{space}±{space}0.4", "70.1"]
+    assert [t["classes"] for t in tables] == [["figures"], []]
