@@ -13,8 +13,8 @@ from skraee import baselines, exceptions, inspection
 
 HOMES = (skraee, baselines, exceptions, inspection)
 
-# Rules that are not ours. A See Also, an example and a second paragraph stand where they
-# say something new; a return value has its shape beside its name, which says enough.
+# Rules that are not ours. A See Also, an example and a second paragraph stand where
+# they say something new; a return value has its shape beside its name, which is enough.
 _NOT_OURS = {"SA01", "EX01", "ES01", "RT02", "RT03"}
 
 
