@@ -154,6 +154,10 @@ class Backbone(FrozenModel[LoadedBackbone]):
         ----------
         loaded : LoadedBackbone
             What `load` returned.
+
+        Returns
+        -------
+        Backbone
         """
         return self._held_to({loaded.dtype: loaded.identity})
 
@@ -178,6 +182,11 @@ class Backbone(FrozenModel[LoadedBackbone]):
         Parameters
         ----------
         description : mapping
+            As `description` returned it.
+
+        Returns
+        -------
+        Backbone
         """
         if "toy" in description:  # once toys had no name
             return cls(tiny.name_of(description["toy"], description["seed"]))

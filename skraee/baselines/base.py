@@ -116,7 +116,9 @@ class BaselineClassifier(TextClassifierMixin, BaseEstimator, ABC):
         Counted share of a full pass at each depth.
     """
 
-    _doc_link_template = DOCS and f"{DOCS}/api.html#skraee.baselines.{{estimator_name}}"
+    _doc_link_template = (
+        DOCS and f"{DOCS}/api-baselines.html#skraee.baselines.{{estimator_name}}"
+    )
 
     #: Names of the parameters that only fit follows.
     _fixed: ClassVar[tuple[str, ...]] = ()

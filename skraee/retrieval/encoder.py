@@ -84,6 +84,7 @@ class Encoder(FrozenModel[LoadedEncoder]):
         Parameters
         ----------
         texts : sequence of n str, or what `fit` takes for one field
+            Longer ones than the encoder reads are cut as it cuts them.
 
         Returns
         -------
@@ -129,7 +130,12 @@ class Encoder(FrozenModel[LoadedEncoder]):
         return self._load(None, (resolve_device(self._device),))
 
     def pinned(self) -> Self:
-        """Return a handle on this encoder that refuses it once it has changed."""
+        """Return a handle on this encoder that refuses it once it has changed.
+
+        Returns
+        -------
+        Encoder
+        """
         return self._held_to({None: self._identity()})
 
     def description(self) -> dict[str, Any]:
@@ -153,6 +159,11 @@ class Encoder(FrozenModel[LoadedEncoder]):
         Parameters
         ----------
         description : mapping
+            As `description` returned it.
+
+        Returns
+        -------
+        Encoder
         """
         place = cls(
             description["name"],
@@ -168,6 +179,10 @@ class Encoder(FrozenModel[LoadedEncoder]):
         ----------
         description : mapping
             As `description` returned it.
+
+        Returns
+        -------
+        Encoder
         """
         return self._held_to({None: EncoderIdentity.from_description(description)})
 
