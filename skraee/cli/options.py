@@ -1,0 +1,92 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from skraee.cli import values
+from skraee.cli.command import Options
+
+TRUST = (
+    "loading a model file runs code in it, so take it from a trusted source only "
+    "(but for .skraee files, which hold none)"
+)
+
+MODEL: Options = {
+    "model": {
+        "type": Path,
+        "metavar": "MODEL",
+        "help": f"from skraee fit; {TRUST}",
+    },
+}
+
+JSON: Options = {"--json": {"action": "store_true", "help": "print JSON"}}
+
+# Without a default of their own they may stand before the command as well.
+EVERYWHERE: Options = {
+    "--debug": {
+        "action": "store_true",
+        "default": argparse.SUPPRESS,
+        "help": "show where in the code an error came from",
+    },
+    "--quiet": {
+        "action": "store_true",
+        "default": argparse.SUPPRESS,
+        "help": "no progress and no messages on the standard error but warnings and "
+        "errors",
+    },
+}
+
+LABEL_WORDS: Options = {
+    "--label-words": {
+        "type": values.label_words,
+        "metavar": "CLASS=WORD,...",
+        "help": "the word that the model says for each class, as in "
+        "negative=terrible,positive=great, with --exit-by retrieval; by default the "
+        "class names",
+    },
+}
+
+TABLE: Options = {
+    "--text-column": {
+        "metavar": "NAME",
+        "help": "column of the texts, for a template with one field; by default the "
+        "field's name, as in text for {text}",
+    },
+    "--separator": {
+        "type": values.separator,
+        "metavar": "SIGN",
+        "help": "what separates the cells of the CSV file: a sign such as ';', or tab; "
+        "by default what its first line says, as in sep=;, or else the one of , ; tab "
+        "| that suits its first rows best",
+    },
+}
+
+LABELLED_TABLE: Options = {
+    **TABLE,
+    "--label-column": {
+        "default": "label",
+        "metavar": "NAME",
+        "help": "column of the labels (%(default)s)",
+    },
+}
+
+DTYPE: Options = {
+    "--dtype": {
+        "choices": ["auto", "bfloat16", "float16", "float32"],
+        "default": "auto",
+        "help": "numbers that the backbone computes in (%(default)s)",
+    },
+}
+
+KEY: Options = {
+    "--key-file": {
+        "type": Path,
+        "metavar": "FILE",
+        "help": "file with the key that a model.skraee is signed with, such as what "
+        "python -c 'import secrets; print(secrets.token_hex(32))' prints; ends of line "
+        "behind it are no part of it; a model that was changed, or signed with another "
+        "key, is refused by predict",
+    },
+}
