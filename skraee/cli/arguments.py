@@ -5,19 +5,19 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from skraee.cli import backbones, demo, fit, info, predict, versions
+from skraee.cli import backbones, demo, evaluate, explain, fit, info, predict, versions
 from skraee.cli.command import Command
 from skraee.cli.options import EVERYWHERE
 
 COMMANDS: dict[str, Command] = {
     module.COMMAND.name: module.COMMAND
-    for module in (demo, fit, predict, info, backbones, versions)
+    for module in (demo, fit, predict, explain, evaluate, info, backbones, versions)
 }
 
 _EPILOG = """exit status:
   0    all went well
-  1    all was done, and something found that speaks against it: skraee backbones
-       refuses some
+  1    all was done, and the finding is negative: a backbone that is refused, an
+       accuracy below --min-accuracy
   2    something given does not fit, or could not be done; one line says what
   130  stopped with Ctrl-C
 """

@@ -31,3 +31,10 @@ def label_words(written: str) -> dict[str, str]:
 def encoder(written: str) -> int | str:
     """Return a depth, or a name."""
     return int(written) if re.fullmatch(r"[+-]?\d+", written) else written
+
+
+def at_least_one(written: str) -> int:
+    """Return a whole number from 1 on."""
+    if not re.fullmatch(r"\+?0*[1-9]\d*", written):
+        raise ArgumentTypeError(f"write a whole number from 1 on, not {written!r}")
+    return int(written)

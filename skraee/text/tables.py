@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,10 @@ class Table:
                 f" of its {len(self.columns)}; rename all but the right one."
             )
         return [row[places[0]] for row in self.rows]
+
+    def row(self, place: int) -> Table:
+        """Return a table of one row, that of a place from 0 on."""
+        return replace(self, rows=[self.rows[place]], lines=[self.lines[place]])
 
     def texts(
         self, fields: Sequence[str], text_column: str | None = None
