@@ -24,6 +24,11 @@ _DEMO: Options = {
     },
     **LABEL_WORDS,
     **LABELLED_TABLE,
+    "--text --text-column": {
+        "dest": "text_column",
+        "metavar": "COLUMN",
+        "help": "column of the texts; by default the one of the template's field",
+    },
 }
 
 
@@ -34,7 +39,7 @@ def _demo(arguments: argparse.Namespace) -> None:
         task = demo.shipped_task()
     else:
         task = demo.task_from(
-            read_table(arguments.data, arguments.separator),
+            read_table(arguments.data, arguments.separator, arguments.format),
             text_column=arguments.text_column,
             label_column=arguments.label_column,
             label_words=arguments.label_words,

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from skraee.cli.command import Command, Options
-from skraee.cli.model_files import read_key, read_model
-from skraee.cli.options import JSON, KEY, LABELLED_TABLE, MODEL, TRUST
-from skraee.cli.streams import say, say_json, tell, verbosity
+from skraee.cli.model_files import opened, read_key
+from skraee.cli.options import DEVICE, JSON, KEY, LABELLED_TABLE, MODEL, TRUST
+from skraee.cli.streams import say, say_json, tell
 from skraee.text.tables import read_table
 
 _EVALUATE: Options = {
@@ -22,9 +22,11 @@ _EVALUATE: Options = {
     "data": {
         "type": Path,
         "metavar": "DATA",
-        "help": "labelled texts that the model was not fitted on",
+        "help": "labelled texts that the model was not fitted on; - is the standard "
+        "input",
     },
     **LABELLED_TABLE,
+    **DEVICE,
     **KEY,
     "--min-accuracy": {
         "type": float,
@@ -37,9 +39,9 @@ _EVALUATE: Options = {
 
 def _evaluate(arguments: argparse.Namespace) -> int:
     key = read_key(arguments.key_file, arguments.model)
-    table = read_table(arguments.data, arguments.separator)
+    table = read_table(arguments.data, arguments.separator, arguments.format)
     labels = table.labels(arguments.label_column)
-    clf = read_model(arguments.model, key).set_params(verbose=verbosity(arguments))
+    clf = opened(arguments, key)
     texts = table.texts(clf._template().fields, arguments.text_column)
     labels = _as_classes(labels, clf.classes_.tolist(), arguments.label_column)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from skraee.cli.command import Command, Options
-from skraee.cli.model_files import read_key, read_model
-from skraee.cli.options import JSON, KEY, MODEL, TABLE, TRUST
+from skraee.cli.model_files import opened, read_key
+from skraee.cli.options import DEVICE, JSON, KEY, MODEL, SHEET, TEXT_COLUMN, TRUST
 from skraee.cli.streams import say, say_json, tell
 from skraee.cli.values import at_least_one
 from skraee.text.tables import Table, read_table
@@ -24,7 +24,7 @@ _EXPLAIN: Options = {
         "nargs": "?",
         "type": Path,
         "metavar": "DATA",
-        "help": "texts to explain, in place of --text",
+        "help": "texts to explain, in place of --text; - is the standard input",
     },
     "--text": {
         "action": "append",
@@ -44,7 +44,9 @@ _EXPLAIN: Options = {
         "help": "the texts that the model was fitted on, all of them and in their "
         "order, to show neighbours by their words",
     },
-    **TABLE,
+    "--text-column": TEXT_COLUMN,
+    **SHEET,
+    **DEVICE,
     **KEY,
     **JSON,
 }
@@ -56,7 +58,7 @@ def _explain(arguments: argparse.Namespace) -> None:
     key = read_key(arguments.key_file, arguments.model)
     table = _read(arguments.data, arguments)
     train = _read(arguments.train, arguments)
-    clf = read_model(arguments.model, key)
+    clf = opened(arguments, key).set_params(verbose=0)
     if not hasattr(clf, "explain"):
         raise ValueError(
             f"{arguments.model} holds a {type(clf).__name__}, a baseline, which "
@@ -78,7 +80,9 @@ def _explain(arguments: argparse.Namespace) -> None:
 
 
 def _read(path: Path | None, arguments: argparse.Namespace) -> Table | None:
-    return None if path is None else read_table(path, arguments.separator)
+    if path is None:
+        return None
+    return read_table(path, arguments.separator, arguments.format)
 
 
 def _texts(

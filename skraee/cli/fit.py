@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from skraee.cli.model_files import Classifier
 
 # Options that both kinds of classifier have.
-_SHARED = ("budget", "class_weight", "min_exit", "long_texts", "dtype")
+_SHARED = (
+    *("budget", "class_weight", "min_exit", "max_length", "long_texts"),
+    *("device", "dtype", "memory"),
+)
 
 
 def _fit(arguments: argparse.Namespace) -> None:
@@ -30,7 +33,7 @@ def _fit(arguments: argparse.Namespace) -> None:
     from skraee.text.template import Template
 
     fields = Template(arguments.template).fields
-    table = read_table(arguments.train, arguments.separator)
+    table = read_table(arguments.train, arguments.separator, arguments.format)
     texts = table.texts(fields, arguments.text_column)
     labels = table.labels(arguments.label_column)
 
@@ -38,7 +41,8 @@ def _fit(arguments: argparse.Namespace) -> None:
     start = time.perf_counter()
     clf.fit(texts, labels)
     seconds = time.perf_counter() - start
-    write_model(clf, arguments.output, key)
+    # The file may go elsewhere, where the folder is not; nor are there always bars.
+    write_model(clf.set_params(memory="process", verbose=0), arguments.output, key)
     found = {
         **_summary(clf, labels, seconds),
         "file": str(arguments.output),
@@ -52,7 +56,8 @@ def _fit(arguments: argparse.Namespace) -> None:
 
 def _classifier(arguments: argparse.Namespace) -> Classifier:
     """Return the classifier that the options ask for."""
-    given: dict[str, Any] = {name: getattr(arguments, name) for name in _SHARED}
+    shared = {name: getattr(arguments, name) for name in _SHARED}
+    given: dict[str, Any] = {k: v for k, v in shared.items() if v is not None}
     given |= {"verbose": verbosity(arguments), **_own_options(arguments)}
     named = arguments.backbone, arguments.template
     if arguments.exit_by == "confidence":

@@ -6,14 +6,19 @@ from pathlib import Path
 
 from skraee.cli import values
 from skraee.cli.command import Options
-from skraee.cli.options import DTYPE, JSON, KEY, LABEL_WORDS, LABELLED_TABLE
+from skraee.cli.options import DEVICE, DTYPE, JSON, KEY, LABEL_WORDS, LABELLED_TABLE
 
 # Options that only one kind of exit has; None where they are not given.
 OF_RETRIEVAL = {"label_words", "readout", "calibrate", "k", "tau", "encoder"}
 OF_CONFIDENCE = {"threshold", "max_loss"}
 
 FIT: Options = {
-    "train": {"type": Path, "metavar": "TRAIN_CSV"},
+    "train": {
+        "type": Path,
+        "metavar": "DATA",
+        "help": "labelled texts: a CSV, TSV, JSON lines (.jsonl) or Parquet file, or - "
+        "for the standard input",
+    },
     "--backbone": {
         "required": True,
         "help": "hub name, model folder or .gguf file",
@@ -89,7 +94,20 @@ FIT: Options = {
         "help": "what is done with a text beyond the model's positions: its end is cut "
         "off, its middle is, or it is read in windows that are averaged (%(default)s)",
     },
+    "--max-length": {
+        "type": values.at_least_one,
+        "metavar": "TOKENS",
+        "help": "longest prompt; by default as many tokens as the backbone has "
+        "positions",
+    },
+    "--memory": {
+        "type": values.memory,
+        "metavar": "FOLDER",
+        "help": "folder where the states of texts are kept, for a fit that is stopped "
+        "and goes on, or is made again with other options; by default none",
+    },
     **LABELLED_TABLE,
+    **DEVICE,
     **DTYPE,
     **KEY,
     **JSON,

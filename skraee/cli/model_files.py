@@ -5,9 +5,11 @@ Everything heavy is imported inside, so that ``skraee --help`` is instant.
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from skraee.cli.streams import verbosity
 from skraee.files.replacing import replacing
 from skraee.persistence.seal import checked_key
 
@@ -71,6 +73,23 @@ def write_model(clf: Classifier, path: Path, key: bytes | None = None) -> None:
 
     with replacing(path, streams=False) as beside:
         joblib.dump(clf, beside)
+
+
+def opened(arguments: argparse.Namespace, key: bytes | None = None) -> AnyClassifier:
+    """Read the classifier that a command names, for the device that it names.
+
+    Parameters
+    ----------
+    arguments : Namespace
+        With `model` and `device`; the streams decide about progress bars.
+    key : bytes, optional
+        With which a model.skraee must be signed.
+    """
+    clf = read_model(arguments.model, key)
+    if arguments.device is not None:
+        clf.set_params(device=arguments.device)
+    clf.set_params(verbose=verbosity(arguments))
+    return clf
 
 
 def read_model(path: Path, key: bytes | None = None) -> AnyClassifier:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from skraee.cli import values
 from skraee.cli.command import Options
+from skraee.text.table_format import FORMATS
 
 TRUST = (
     "loading a model file runs code in it, so take it from a trusted source only "
@@ -48,27 +51,50 @@ LABEL_WORDS: Options = {
     },
 }
 
-TABLE: Options = {
-    "--text-column": {
-        "metavar": "NAME",
-        "help": "column of the texts, for a template with one field; by default the "
-        "field's name, as in text for {text}",
+SHEET: Options = {
+    "--format": {
+        "choices": FORMATS,
+        "help": "of the data; by default told by the file's ending, or else csv; jsonl "
+        "is one JSON object a line, parquet needs pyarrow or polars",
     },
-    "--separator": {
+    "--sep --separator": {
+        "dest": "separator",
         "type": values.separator,
         "metavar": "SIGN",
-        "help": "what separates the cells of the CSV file: a sign such as ';', or tab; "
+        "help": "what separates the cells of a CSV file: a sign such as ';', or tab; "
         "by default what its first line says, as in sep=;, or else the one of , ; tab "
         "| that suits its first rows best",
     },
 }
 
+TEXT_COLUMN: Mapping[str, Any] = {
+    "dest": "text_column",
+    "action": "append",
+    "metavar": "COLUMN",
+    "help": "column of the texts; give it once for each field of the template, in "
+    "their order; several columns for one field are joined with a space; by default "
+    "each field takes the column of its name, as text for {text}",
+}
+
+TABLE: Options = {"--text --text-column": TEXT_COLUMN, **SHEET}
+
 LABELLED_TABLE: Options = {
     **TABLE,
-    "--label-column": {
+    "--label --label-column": {
+        "dest": "label_column",
         "default": "label",
-        "metavar": "NAME",
+        "metavar": "COLUMN",
         "help": "column of the labels (%(default)s)",
+    },
+}
+
+DEVICE: Options = {
+    "--device": {
+        "type": values.device,
+        "metavar": "NAME",
+        "help": "where the backbone computes: cpu, cuda, cuda:1, or several as in "
+        "cuda:0,cuda:1, each with the layers that the ones before it have no room for; "
+        "by default all GPUs, else the CPU",
     },
 }
 
