@@ -5,13 +5,26 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from skraee.cli import backbones, demo, evaluate, explain, fit, info, predict, versions
+from skraee.cli import (
+    backbones,
+    completion,
+    demo,
+    evaluate,
+    explain,
+    fit,
+    info,
+    predict,
+    versions,
+)
 from skraee.cli.command import Command
 from skraee.cli.options import EVERYWHERE
 
 COMMANDS: dict[str, Command] = {
     module.COMMAND.name: module.COMMAND
-    for module in (demo, fit, predict, explain, evaluate, info, backbones, versions)
+    for module in (
+        *(demo, fit, predict, explain, evaluate),
+        *(info, backbones, completion, versions),
+    )
 }
 
 _EPILOG = """exit status:
@@ -45,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     )
     for command in COMMANDS.values():
         _add(commands, command)
+    whole.set_defaults(whole_parser=whole)  # of which completion tells
     return whole
 
 

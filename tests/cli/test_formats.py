@@ -7,12 +7,16 @@ import json
 import sys
 from pathlib import Path
 
+import joblib
 import pandas as pd
 import polars as pl
 import pytest
+from sklearn.pipeline import make_pipeline
 
 from skraee import EarlyExitClassifier, toy
+from skraee.baselines import CALMClassifier, FullDepthClassifier, HashEEClassifier
 from skraee.cli.main import main
+from tests.support.classifiers import make_classifier
 
 TEXTS, LABELS = toy.reviews(8, seed=2)
 COLUMNS = {"id": list(range(8)), "text": TEXTS, "note": ["é"] * 8}
@@ -120,3 +124,29 @@ def test_sep_is_short_for_separator(model, tmp_path, capsys):
     pd.DataFrame(COLUMNS).to_csv(path, sep=":", index=False)
     assert main(["predict", str(model), str(path), "--sep", ":"]) == 0
     assert capsys.readouterr().out.startswith("id:text:note:label:")
+
+
+BASELINES = [FullDepthClassifier, CALMClassifier, HashEEClassifier]
+
+
+@pytest.mark.parametrize("cls", BASELINES)
+def test_baseline_from_joblib_predicts_and_is_evaluated(cls, new, tmp_path, capsys):
+    texts, labels = toy.reviews(40)
+    clf = make_classifier(cls).fit(texts, labels)
+    path = tmp_path / "baseline.joblib"
+    joblib.dump(clf, path)
+    assert main(["predict", str(path), str(new["jsonl"])]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["label"] for row in rows] == clf.predict(TEXTS).tolist()
+    assert [row["exit_layer"] for row in rows] == clf.exit_layers(TEXTS).tolist()
+    assert main(["info", str(path)]) == 0
+    assert cls.__name__ in capsys.readouterr().out
+
+
+def test_pipeline_in_a_joblib_file_is_one_line_with_the_way_out(new, tmp_path, capsys):
+    path = tmp_path / "pipeline.joblib"
+    joblib.dump(make_pipeline("passthrough"), path)
+    assert main(["predict", str(path), str(new["csv"])]) == 2
+    told = capsys.readouterr().err
+    assert "holds a Pipeline, not a fitted EarlyExitClassifier, RAEEClassifier" in told
+    assert "of a Pipeline or search save the classifier in it" in told
