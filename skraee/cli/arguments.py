@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from skraee import __version__
 from skraee.cli import (
     backbones,
     completion,
@@ -51,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    whole.add_argument("--version", action="version", version=f"skraee {__version__}")
     for names, settings in EVERYWHERE.items():
         whole.add_argument(*names.split(), **settings)
     commands = whole.add_subparsers(

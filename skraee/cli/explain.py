@@ -74,9 +74,8 @@ def _explain(arguments: argparse.Namespace) -> None:
     for number, one in enumerate(found):
         say(f"\n{one}" if number else one)
     if table is not None and len(table.rows) > arguments.limit:
-        tell(
-            f"{len(table.rows) - arguments.limit} more texts; explain them with --limit"
-        )
+        more = len(table.rows) - arguments.limit
+        tell(f"{more} more texts; raise --limit to explain them")
 
 
 def _read(path: Path | None, arguments: argparse.Namespace) -> Table | None:

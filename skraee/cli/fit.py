@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from skraee.cli.command import Command
 from skraee.cli.fit_options import FIT, OF_CONFIDENCE, OF_RETRIEVAL
 from skraee.cli.model_files import read_key, write_model
-from skraee.cli.streams import is_quiet, say, say_json, verbosity
+from skraee.cli.streams import is_quiet, say, say_json, size_of, verbosity
 from skraee.files.replacing import check_writable
 from skraee.text.tables import read_table
 
@@ -107,7 +107,7 @@ def _as_text(found: dict[str, Any]) -> str:
             "accuracy of single layers on these texts: "
             f"{found['full_depth_accuracy']:.3f} at full depth ({found['n_layers']}), "
             f"{found['best_layer_accuracy']:.3f} at the best ({found['best_layer']})",
-            f"wrote {found['file']} ({found['file_bytes'] / 1e6:.1f} MB)",
+            f"wrote {found['file']} ({size_of(found['file_bytes'])})",
         ]
     )
 

@@ -13,10 +13,13 @@ from typing import Any
 from skraee.cli.command import Command
 from skraee.cli.model_files import read_key, read_model
 from skraee.cli.options import JSON, KEY, MODEL
-from skraee.cli.streams import say, say_json
+from skraee.cli.streams import say, say_json, size_of
 
 # Attributes of a fit that decide where texts stop, as far as it has them.
 _CHOSEN = ("k_", "tau_", "budget_", "lambda_", "threshold_", "max_exit_", "best_score_")
+
+# Parameters that decide it where fit chooses nothing.
+_DECIDING = ("k", "tau", "threshold", "min_exit")
 
 # Said of the backbone or the template on a line of its own.
 _SAID_APART = ("backbone", "template")
@@ -84,13 +87,13 @@ def _as_text(found: dict[str, Any]) -> str:
         "fitted on": "unknown number of texts"
         if found["n_samples_fit"] is None
         else f"{found['n_samples_fit']:,} texts",
-        "exits": _exits(found["chosen"]),
+        "exits": _exits(found["chosen"], found["parameters"]),
         "set": _named({n: found["parameters"][n] for n in found["changed_parameters"]})
         or "nothing, all parameters are the defaults",
         "versions": "not kept in a joblib file"
         if found["versions"] is None
         else _named(found["versions"], " "),
-        "size": _size(found["file_bytes"]),
+        "size": size_of(found["file_bytes"]),
     }
     width = max(map(len, lines))
     told = [f"  {name:{width}}  {said}" for name, said in lines.items()]
@@ -114,15 +117,13 @@ def _classes(classes: list[Any], most: int = 20) -> str:
     return f"{len(classes)}: {shown}{more}"
 
 
-def _exits(chosen: dict[str, Any]) -> str:
-    """Say what fit chose; the rest is among the parameters."""
-    if not chosen:
-        return "as set, fit chose nothing"
-    return "fit chose " + _named({name.rstrip("_"): v for name, v in chosen.items()})
-
-
-def _size(n_bytes: int) -> str:
-    return f"{n_bytes / 1e3:,.1f} kB" if n_bytes < 1e6 else f"{n_bytes / 1e6:,.1f} MB"
+def _exits(chosen: dict[str, Any], parameters: dict[str, Any]) -> str:
+    """Say what decides where texts stop, chosen by fit or as it was set."""
+    if chosen:
+        return "fit chose " + _named({n.rstrip("_"): v for n, v in chosen.items()})
+    given = {name: parameters.get(name) for name in _DECIDING}
+    shown = _named({name: value for name, value in given.items() if value is not None})
+    return f"as set: {shown}" if shown else "fit chose nothing"
 
 
 def _named(values: dict[str, Any], between: str = "=") -> str:

@@ -48,7 +48,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     skraee: error: there is no file 'no-such-model.joblib'; check the path.
     2
     """
-    arguments = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    if not words:
+        parser().print_help(sys.stderr)
+        return _REFUSED
+    arguments = parser().parse_args(words)
     try:
         with short_warnings():
             status = COMMANDS[arguments.command].run(arguments)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from skraee.cli.streams import verbosity
 from skraee.files.replacing import replacing
 from skraee.persistence.seal import checked_key
+from skraee.text.table_format import ENDINGS
 
 if TYPE_CHECKING:
     from skraee.baselines.base import BaselineClassifier
@@ -110,6 +111,11 @@ def read_model(path: Path, key: bytes | None = None) -> AnyClassifier:
     """
     if not path.is_file():
         raise OSError(f"there is no file {str(path)!r}; check the path.")
+    if path.suffix.lower() in ENDINGS:
+        raise ValueError(
+            f"{path} cannot be read as a model, for by its ending it is a table; the "
+            "model comes first, as in: skraee predict MODEL DATA"
+        )
     return _saved(path, key) if path.suffix == _SAVED else _pickled(path)
 
 

@@ -55,7 +55,7 @@ SHEET: Options = {
     "--format": {
         "choices": FORMATS,
         "help": "of the data; by default told by the file's ending, or else csv; jsonl "
-        "is one JSON object a line, parquet needs pyarrow or polars",
+        "is one JSON object a line, parquet needs the extra 'parquet'",
     },
     "--sep --separator": {
         "dest": "separator",

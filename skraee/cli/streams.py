@@ -50,6 +50,11 @@ def is_quiet(arguments: argparse.Namespace) -> bool:
     return getattr(arguments, "quiet", False)
 
 
+def size_of(n_bytes: int) -> str:
+    """Return how large a file is, for people."""
+    return f"{n_bytes / 1e3:,.1f} kB" if n_bytes < 1e6 else f"{n_bytes / 1e6:,.1f} MB"
+
+
 def plain(value: Any) -> Any:
     """Return what JSON can hold of a value: numbers, strings, lists and objects.
 

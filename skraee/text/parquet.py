@@ -1,4 +1,4 @@
-"""Parquet files, through pyarrow or polars, whichever is installed."""
+"""Parquet files, through polars or pandas with pyarrow, whichever is installed."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def read_parquet(source: Path | Piped) -> tuple[list[str], Rows, Any]:
     Raises
     ------
     ImportError
-        If neither pyarrow nor polars is installed.
+        If neither polars nor pandas with pyarrow is installed.
     ValueError
         If it is no Parquet file.
     """
     with source.open("rb") as file:
         try:
-            if _package() == "pyarrow":
-                columns, cells, frame = _by_pyarrow(file)
+            if _package() == "pandas":
+                columns, cells, frame = _by_pandas(file)
             else:
                 columns, cells, frame = _by_polars(file)
         except ImportError:
@@ -70,34 +70,39 @@ def write_parquet(
     Raises
     ------
     ImportError
-        If neither pyarrow nor polars is installed.
+        If neither polars nor pandas with pyarrow is installed.
     ValueError
         If a name stands in the header twice, or a column holds values of several types.
     """
     refuse_repeated(header, "a Parquet file")
     columns = {name: [row[i] for row in rows] for i, name in enumerate(header)}
-    if _package() == "pyarrow":
-        _write_by_pyarrow(file, columns, frame)
+    if _package() == "pandas":
+        _write_by_pandas(file, columns, frame)
     else:
         _write_by_polars(file, columns, frame)
 
 
 def _package() -> str:
-    for name in ("pyarrow", "polars"):
-        if find_spec(name) is not None:
+    for name, needed in (("polars", ["polars"]), ("pandas", ["pandas", "pyarrow"])):
+        if all(find_spec(one) is not None for one in needed):
             return name
     raise ImportError(
-        "Parquet files need the package pyarrow or polars, and neither is installed; "
-        "install one (pip install pyarrow), or use CSV or JSON lines."
+        "Parquet files need polars, or pandas with pyarrow, and neither is installed; "
+        "install the extra with: pip install 'skraee[parquet]', or use CSV or JSON "
+        "lines."
     )
 
 
-def _by_pyarrow(file: IO[bytes]) -> tuple[list[str], list[list[Any]], Any]:
-    import pyarrow.parquet as pq
+def _by_pandas(file: IO[bytes]) -> tuple[list[str], list[list[Any]], Any]:
+    import pandas as pd
 
-    frame = pq.read_table(file)
-    cells = [column.to_pylist() for column in frame.columns]
-    return list(frame.column_names), cells, frame
+    # In numpy's types whole numbers would be floats beside a missing one.
+    frame = pd.read_parquet(file, engine="pyarrow", dtype_backend="pyarrow")
+    cells = [
+        [None if cell is pd.NA else cell for cell in frame[name].tolist()]
+        for name in frame.columns
+    ]
+    return list(frame.columns), cells, frame
 
 
 def _by_polars(file: IO[bytes]) -> tuple[list[str], list[list[Any]], Any]:
@@ -107,21 +112,20 @@ def _by_polars(file: IO[bytes]) -> tuple[list[str], list[list[Any]], Any]:
     return list(frame.columns), [column.to_list() for column in frame], frame
 
 
-def _write_by_pyarrow(
+def _write_by_pandas(
     file: IO[bytes], columns: dict[str, list[Any]], frame: Any
 ) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    import pandas as pd
 
+    if frame is None:
+        frame = pd.DataFrame(columns)
+    else:
+        new = list(columns)[len(frame.columns) :]
+        frame = frame.assign(**{name: columns[name] for name in new})
     try:
-        if frame is None:
-            frame = pa.table(columns)
-        else:
-            for name in list(columns)[frame.num_columns :]:
-                frame = frame.append_column(name, [columns[name]])
-    except pa.ArrowException as error:
+        frame.to_parquet(file, engine="pyarrow")
+    except (TypeError, ValueError) as error:  # those of pyarrow are among them
         raise _several_types(error) from error
-    pq.write_table(frame, file)
 
 
 def _write_by_polars(

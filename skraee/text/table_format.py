@@ -13,7 +13,8 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 #: The path that means the standard input, or the standard output.
 STREAM = Path("-")
 
-_BY_ENDING: dict[str, Format] = {
+#: Endings of files -> their formats.
+ENDINGS: dict[str, Format] = {
     ".csv": "csv",
     ".tsv": "tsv",
     ".tab": "tsv",
@@ -73,4 +74,4 @@ def format_of(
             f"{path} ends in {path.suffix}, which is none of CSV, TSV, JSON lines and "
             f"Parquet; {_OTHERS[ending]}."
         )
-    return _BY_ENDING.get(ending, otherwise)
+    return ENDINGS.get(ending, otherwise)

@@ -190,7 +190,7 @@ def read_table(
     OSError
         If there is no such file.
     ImportError
-        If it is a Parquet file and neither pyarrow nor polars is installed.
+        If it is a Parquet file and no package reads it.
     ValueError
         If it is no such file, has no header, is not UTF-8, or a row has too few or too
         many cells.

@@ -38,7 +38,7 @@ def offered(folder: Path, *typed: str) -> set[str]:
 @pytest.mark.parametrize(
     ("typed", "expected"),
     [
-        ([""], {*COMMANDS, "-h", "--help", "--debug", "--quiet"}),
+        ([""], {*COMMANDS, "-h", *"--help --version --debug --quiet".split()}),
         (["ev"], {"evaluate"}),
         (["--quiet", "pre"], {"predict"}),
         (["fit", "--ex"], {"--exit-by"}),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from skraee import __version__
 from skraee.cli import arguments
 from skraee.cli.command import Command
 from skraee.cli.main import main
@@ -70,6 +71,26 @@ def test_interrupt_ends_with_130_and_one_line(versions_does, capsys):
     versions_does(raising(KeyboardInterrupt()))
     assert main(["versions"]) == 130
     assert capsys.readouterr().err == "skraee: stopped\n"
+
+
+def test_nothing_after_skraee_shows_the_help_and_is_refused(capsys):
+    assert main([]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "exit status:" in told.err
+
+
+def test_version_is_that_of_the_package(capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        main(["--version"])
+    assert exit_info.value.code == 0
+    assert capsys.readouterr().out == f"skraee {__version__}\n"
+
+
+def test_table_in_the_place_of_the_model_is_one_line(model, labelled, capsys):
+    assert main(["predict", str(labelled), str(labelled)]) == 2
+    told = capsys.readouterr().err
+    assert "by its ending it is a table; the model comes first" in told
 
 
 def test_help_names_each_exit_status(capsys):

@@ -38,7 +38,7 @@ def test_explain_of_a_table_stops_at_the_limit_and_says_so(model, labelled, caps
     texts = pd.read_csv(labelled)["text"]
     starts = [block.split("'")[1] for block in told.out.split("\n\n")]
     assert starts == texts[:3].tolist()
-    assert told.err == "skraee: 37 more texts; explain them with --limit\n"
+    assert told.err == "skraee: 37 more texts; raise --limit to explain them\n"
 
 
 def test_explain_as_json_shows_neighbours_by_their_words(

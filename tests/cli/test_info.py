@@ -86,6 +86,11 @@ def test_info_of_a_baseline_leaves_open_what_it_does_not_keep(tmp_path, capsys):
     assert "not kept in a joblib file" in told
 
 
+def test_info_of_exits_that_were_set_names_what_decides(neighbors, capsys):
+    assert main(["info", str(neighbors)]) == 0
+    assert "as set: k=3, tau=0." in capsys.readouterr().out
+
+
 def test_info_of_many_classes_names_the_first(tmp_path, capsys):
     path = tmp_path / "model.skraee"
     labels = [f"class {i % 30:02}" for i in range(60)]

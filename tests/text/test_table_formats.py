@@ -25,10 +25,10 @@ ROWS: list[list[Any]] = [
 ]
 
 
-@pytest.fixture(params=["polars", "pyarrow"])
+@pytest.fixture(params=["polars", "pandas"])
 def package(request, monkeypatch):
     """The package that reads and writes Parquet files."""
-    pytest.importorskip(request.param)
+    pytest.importorskip("pyarrow" if request.param == "pandas" else "polars")
     monkeypatch.setattr(parquet, "_package", lambda: request.param)
     return request.param
 
@@ -178,17 +178,31 @@ def test_parquet_without_a_package_for_it_is_one_sentence(tmp_path, monkeypatch)
     path = tmp_path / "file.parquet"
     path.write_bytes(b"PAR1")
     monkeypatch.setattr(parquet, "find_spec", lambda name: None)
-    with pytest.raises(ImportError, match="need the package pyarrow or polars, and"):
+    with pytest.raises(
+        ImportError, match="need polars, or pandas with pyarrow, and neither"
+    ):
         read_table(path)
 
 
-@pytest.mark.parametrize("installed", ["pyarrow", "polars"])
-def test_parquet_takes_the_package_that_is_there(installed, monkeypatch):
+@pytest.mark.parametrize(
+    ("installed", "taken"),
+    [("pandas pyarrow", "pandas"), ("polars pandas", "polars"), ("polars", "polars")],
+)
+def test_parquet_takes_the_package_that_is_there(installed, taken, monkeypatch):
     spec = util.find_spec("json")
     monkeypatch.setattr(
-        parquet, "find_spec", lambda name: spec if name == installed else None
+        parquet, "find_spec", lambda name: spec if name in installed.split() else None
     )
-    assert parquet._package() == installed
+    assert parquet._package() == taken
+
+
+def test_parquet_is_not_read_by_pandas_alone(monkeypatch):
+    spec = util.find_spec("json")
+    monkeypatch.setattr(
+        parquet, "find_spec", lambda name: spec if name == "pandas" else None
+    )
+    with pytest.raises(ImportError, match=r"the extra with: pip install 'skraee\[par"):
+        parquet._package()
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
