@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from skraee import __version__
 from skraee.cli import (
     backbones,
     completion,
@@ -19,6 +18,7 @@ from skraee.cli import (
 )
 from skraee.cli.command import Command
 from skraee.cli.options import EVERYWHERE
+from skraee.versions import installed
 
 COMMANDS: dict[str, Command] = {
     module.COMMAND.name: module.COMMAND
@@ -52,7 +52,8 @@ def parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    whole.add_argument("--version", action="version", version=f"skraee {__version__}")
+    ours = installed(["skraee"])["skraee"]
+    whole.add_argument("--version", action="version", version=f"skraee {ours}")
     for names, settings in EVERYWHERE.items():
         whole.add_argument(*names.split(), **settings)
     commands = whole.add_subparsers(
