@@ -1,16 +1,34 @@
-"""What ``skraee backbones`` says of a backbone.
+"""``skraee backbones``: what a backbone is, whether it can be believed, how fast.
 
 Everything heavy is imported inside, so that ``skraee --help`` is instant.
 """
 
 from __future__ import annotations
 
+import argparse
 import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from skraee.cli.command import Command, Options
+from skraee.cli.options import DTYPE
+from skraee.cli.streams import one_line, say, say_json, tell_error
+
 _N_WORDS = 20
 _N_FIT, _N_WARM, _N_MOST = 16, 8, 1_000
+
+# What a backbone may be refused with.
+_REFUSALS = (ImportError, OSError, ValueError, MemoryError)
+
+_BACKBONES: Options = {
+    "names": {
+        "nargs": "+",
+        "metavar": "FOLDER_OR_NAME",
+        "help": "model folder, hub name or .gguf file",
+    },
+    **DTYPE,
+    "--json": {"action": "store_true", "help": "print a list of JSON objects"},
+}
 
 # How long the texts of the sample may run, but for the first few.
 _SECONDS = 2.0
@@ -209,3 +227,31 @@ def _texts(n: int) -> list[str]:
     reviews, _ = toy.reviews(n + _N_WORDS)
     words = [" ".join(reviews[i : i + _N_WORDS]).split() for i in range(n)]
     return [" ".join(found[:_N_WORDS]) for found in words]
+
+
+def _backbones(arguments: argparse.Namespace) -> int:
+    from skraee.backbone.registry import clear_backbones
+
+    found: list[dict[str, Any]] = []
+    for name in arguments.names:
+        clear_backbones()  # two need not fit into memory
+        try:
+            report = report_on(name, arguments.dtype)
+        except _REFUSALS as error:
+            tell_error(error)
+            found.append({"name": name, "error": one_line(error)})
+            continue
+        found.append(report.as_dict())
+        if not arguments.json:
+            say(f"{report}\n")
+    if arguments.json:
+        say_json(found)
+    return int(any("error" in one for one in found))
+
+
+COMMAND = Command(
+    "backbones",
+    "say what a backbone is, whether it can be believed, and how fast it is",
+    run=_backbones,
+    options=_BACKBONES,
+)

@@ -1,21 +1,26 @@
-"""Model files of the command line: written by ``skraee fit``, read by ``predict``.
+"""Model files of the command line: written by ``skraee fit``, read by the others.
 
 Everything heavy is imported inside, so that ``skraee --help`` is instant.
 """
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from skraee.cli.streams import verbosity
 from skraee.files.replacing import replacing
 from skraee.persistence.seal import checked_key
+from skraee.text.table_format import ENDINGS
 
 if TYPE_CHECKING:
+    from skraee.baselines.base import BaselineClassifier
     from skraee.classifier import RAEEClassifier
     from skraee.early_exit import EarlyExitClassifier
 
     Classifier = EarlyExitClassifier | RAEEClassifier
+    AnyClassifier = Classifier | BaselineClassifier
 
 # A model file of this name is that of `save`, any other one joblib's.
 _SAVED = ".skraee"
@@ -71,8 +76,25 @@ def write_model(clf: Classifier, path: Path, key: bytes | None = None) -> None:
         joblib.dump(clf, beside)
 
 
-def read_model(path: Path, key: bytes | None = None) -> Classifier:
-    """Read a fitted classifier.
+def opened(arguments: argparse.Namespace, key: bytes | None = None) -> AnyClassifier:
+    """Read the classifier that a command names, for the device that it names.
+
+    Parameters
+    ----------
+    arguments : Namespace
+        With `model` and `device`; the streams decide about progress bars.
+    key : bytes, optional
+        With which a model.skraee must be signed.
+    """
+    clf = read_model(arguments.model, key)
+    if arguments.device is not None:
+        clf.set_params(device=arguments.device)
+    clf.set_params(verbose=verbosity(arguments))
+    return clf
+
+
+def read_model(path: Path, key: bytes | None = None) -> AnyClassifier:
+    """Read a fitted classifier; its backbone is loaded when it is first used.
 
     Parameters
     ----------
@@ -87,20 +109,34 @@ def read_model(path: Path, key: bytes | None = None) -> Classifier:
     ValueError
         If it holds no classifier.
     """
+    if not path.is_file():
+        raise OSError(f"there is no file {str(path)!r}; check the path.")
+    if path.suffix.lower() in ENDINGS:
+        raise ValueError(
+            f"{path} cannot be read as a model, for by its ending it is a table; the "
+            "model comes first, as in: skraee predict MODEL DATA"
+        )
+    return _saved(path, key) if path.suffix == _SAVED else _pickled(path)
+
+
+def _saved(path: Path, key: bytes | None) -> Classifier:
     from skraee.classifier import RAEEClassifier
     from skraee.classifier_cv import RAEEClassifierCV
     from skraee.early_exit import EarlyExitClassifier
     from skraee.persistence.model_file import load
 
-    if not path.is_file():
-        raise OSError(f"there is no file {str(path)!r}; check the path.")
-    if path.suffix == _SAVED:
-        kinds: list[Any] = [EarlyExitClassifier, RAEEClassifier, RAEEClassifierCV]
-        saved: Classifier = load(kinds, path, key=key)
-        return saved
+    kinds: list[Any] = [EarlyExitClassifier, RAEEClassifier, RAEEClassifierCV]
+    clf: Classifier = load(kinds, path, key=key)
+    return clf
 
+
+def _pickled(path: Path) -> AnyClassifier:
     import joblib
     from sklearn.utils.validation import check_is_fitted
+
+    from skraee.baselines.base import BaselineClassifier
+    from skraee.classifier import RAEEClassifier
+    from skraee.early_exit import EarlyExitClassifier
 
     try:
         clf = joblib.load(path)
@@ -109,10 +145,11 @@ def read_model(path: Path, key: bytes | None = None) -> Classifier:
             f"{path} cannot be read as a model ({type(error).__name__}: {error}); "
             "make one with: skraee fit"
         ) from error
-    if not isinstance(clf, EarlyExitClassifier | RAEEClassifier):
+    if not isinstance(clf, EarlyExitClassifier | RAEEClassifier | BaselineClassifier):
         raise ValueError(
-            f"{path} holds a {type(clf).__name__}, not a fitted EarlyExitClassifier or "
-            "RAEEClassifier; make one with: skraee fit"
+            f"{path} holds a {type(clf).__name__}, not a fitted EarlyExitClassifier, "
+            "RAEEClassifier or baseline; of a Pipeline or search save the classifier "
+            "in it, or make one with: skraee fit"
         )
     check_is_fitted(clf)
     return clf

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from argparse import ArgumentTypeError
 
@@ -31,3 +32,25 @@ def label_words(written: str) -> dict[str, str]:
 def encoder(written: str) -> int | str:
     """Return a depth, or a name."""
     return int(written) if re.fullmatch(r"[+-]?\d+", written) else written
+
+
+def at_least_one(written: str) -> int:
+    """Return a whole number from 1 on."""
+    if not re.fullmatch(r"\+?0*[1-9]\d*", written):
+        raise ArgumentTypeError(f"write a whole number from 1 on, not {written!r}")
+    return int(written)
+
+
+def device(written: str) -> str | list[str]:
+    """Return the name of a device, or several of them."""
+    names = [name.strip() for name in written.split(",")]
+    if not all(names):
+        raise ArgumentTypeError(f"write a device, or device,device, not {written!r}")
+    return names[0] if len(names) == 1 else names
+
+
+def memory(written: str) -> str:
+    """Return the path of a folder, so that no name means something else."""
+    if not written.strip():
+        raise ArgumentTypeError("write the path of a folder")
+    return os.path.abspath(written)

@@ -8,12 +8,14 @@ them and returns the display, and ``from_estimator``, ``from_predictions`` or
 
 from skraee.inspection.cost_accuracy import CostAccuracyDisplay
 from skraee.inspection.costs import mean_cost
+from skraee.inspection.evaluation import Evaluation
 from skraee.inspection.exit_explanation import ExitExplanationDisplay
 from skraee.inspection.exit_layers import ExitLayerDisplay
 from skraee.inspection.layer_scores import LayerScoreDisplay
 
 __all__ = [
     "CostAccuracyDisplay",
+    "Evaluation",
     "ExitExplanationDisplay",
     "ExitLayerDisplay",
     "LayerScoreDisplay",

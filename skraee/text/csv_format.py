@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol, TextIO, cast
+
+from skraee.text.piped import Piped
 
 # What is tried where nothing names the separator, the first of equals being taken.
 _SEPARATORS = (",", ";", "\t", "|")
@@ -32,12 +34,12 @@ class Writable(Protocol):
         """Take some text."""
 
 
-def check_encoding(path: Path) -> None:
+def check_encoding(path: Path | Piped) -> None:
     """Refuse a file that is not in UTF-8.
 
     Parameters
     ----------
-    path : Path
+    path : Path or Piped
 
     Raises
     ------
@@ -49,7 +51,8 @@ def check_encoding(path: Path) -> None:
     # Without a mark, UTF-16 has a zero in each pair of bytes of a plain header.
     if start.startswith(_WIDE_MARKS) or b"\0" in start:
         raise ValueError(
-            f"{path} is in UTF-16, or no text; save it as a CSV file in UTF-8."
+            f"{path} is in UTF-16, or no text; save it in UTF-8, or name its format "
+            "with --format."
         )
     try:
         path.read_bytes().decode()
@@ -60,12 +63,54 @@ def check_encoding(path: Path) -> None:
         ) from error
 
 
-def rows_of(path: Path, separator: str) -> Iterator[tuple[int, Row]]:
+def read_csv(
+    path: Path | Piped, separator: str | None = None
+) -> tuple[str, Row, list[Row], list[int]]:
+    """Read a CSV file with a header line, in UTF-8; blank lines are left out.
+
+    Parameters
+    ----------
+    path : Path or Piped
+    separator : str, optional
+        Of the cells, one character; told by the file by default.
+
+    Returns
+    -------
+    separator : str
+    header : list of m str
+    rows : list of n lists of m str
+    lines : list of n int
+        In which the rows start, from 1 on.
+
+    Raises
+    ------
+    ValueError
+        If it has no header, is not UTF-8, or a row has too few or too many cells.
+    """
+    check_encoding(path)
+    with long_cells():
+        separator = separator or separator_of(path)
+        numbered = _numbered(path, separator)
+    if not numbered:
+        raise ValueError(f"{path} is empty; it needs a header line.")
+    header = numbered.pop(0)[1]
+    for line, cells in numbered:
+        if len(cells) != len(header):
+            raise ValueError(
+                f"line {line} of {path} has {len(cells)} cells and the header "
+                f"{len(header)}, separated by {separator!r}; quote texts that hold it "
+                "or a line break, or name another with --sep."
+            )
+    lines, rows = [line for line, _ in numbered], [cells for _, cells in numbered]
+    return separator, header, rows, lines
+
+
+def rows_of(path: Path | Piped, separator: str) -> Iterator[tuple[int, Row]]:
     """Go through the rows of a file, without blank lines and Excel's line ``sep=``.
 
     Parameters
     ----------
-    path : Path
+    path : Path or Piped
     separator : str
 
     Yields
@@ -92,12 +137,12 @@ def rows_of(path: Path, separator: str) -> Iterator[tuple[int, Row]]:
             raise csv.Error(f"in the row of line {line}, {error}") from error
 
 
-def separator_of(path: Path) -> str:
+def separator_of(path: Path | Piped) -> str:
     """Tell what separates the cells of a file.
 
     Parameters
     ----------
-    path : Path
+    path : Path or Piped
 
     Returns
     -------
@@ -184,17 +229,27 @@ class _Lines:
         self._file.write(row.removesuffix("\r\n") + "\n")
 
 
+def _numbered(path: Path | Piped, separator: str) -> list[tuple[int, Row]]:
+    try:
+        return list(rows_of(path, separator))
+    except csv.Error as error:
+        raise ValueError(
+            f"{path} is not a CSV file separated by {separator!r}: {error}; double the "
+            "quotes inside of quotes, or name another with --sep."
+        ) from error
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[TextIO, str | None]]:
+def _opened(path: Path | Piped) -> Iterator[tuple[TextIO, str | None]]:
     """Open a file behind Excel's line ``sep=``, and tell what that names."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with cast("TextIO", path.open(encoding="utf-8-sig", newline="")) as file:
         line = _SEPARATOR_LINE.fullmatch(file.readline().rstrip("\r\n"))
         if line is None:
             file.seek(0)
         yield file, line and line[1]
 
 
-def _first_rows(path: Path, separator: str) -> list[Row]:
+def _first_rows(path: Path | Piped, separator: str) -> list[Row]:
     """Return the first rows, the last of them empty where quotes are wrong."""
     found: list[Row] = []
     try:

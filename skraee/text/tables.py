@@ -2,57 +2,62 @@
 
 from __future__ import annotations
 
-import csv
+import json
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from skraee.files.replacing import replacing
-from skraee.text.csv_format import (
-    Row,
-    check_encoding,
-    long_cells,
-    rows_of,
-    separator_of,
-    write_rows,
-)
+from skraee.text.csv_format import Writable, read_csv, write_rows
+from skraee.text.json_lines import read_json_lines, write_json_lines
+from skraee.text.parquet import read_parquet, write_parquet
+from skraee.text.piped import Piped
+from skraee.text.table_format import STREAM, Format, format_of
 
 
 @dataclass(frozen=True)
 class Table:
-    """What a CSV file holds; classifiers take it as they take a DataFrame.
+    """What a file of texts holds; classifiers take it as they take a DataFrame.
 
     Attributes
     ----------
-    path : Path
+    path : Path or Piped
         Named in errors.
     separator : str
-        Of its cells.
+        Of its cells, where it is a CSV or TSV file.
     columns : list of m str
         The header. A name may stand there twice, as long as nobody asks for it.
-    rows : list of n lists of m str
+    rows : list of n lists of m objects
+        All str from CSV and TSV files.
     lines : list of n int
-        The line of the file in which each row starts, from 1 on.
+        The line of the file in which each row starts, from 1 on; of a Parquet file the
+        number of the row.
+    format : {"csv", "tsv", "jsonl", "parquet"}
+        Of the file.
+    frame : object
+        What a Parquet file holds with its types.
     """
 
-    path: Path
+    path: Path | Piped
     separator: str
-    columns: Row
-    rows: list[Row]
+    columns: list[str]
+    rows: list[list[Any]]
     lines: list[int]
+    format: Format = "csv"
+    frame: Any = field(default=None, compare=False, repr=False)
 
     @property
     def shape(self) -> tuple[int, int]:
         """Numbers of rows and columns."""
         return len(self.rows), len(self.columns)
 
-    def __getitem__(self, name: str) -> list[str]:
+    def __getitem__(self, name: str) -> list[Any]:
         return self.column(name)
 
-    def column(self, name: str, way_out: str = "add one of this name") -> list[str]:
+    def column(self, name: str, way_out: str = "add one of this name") -> list[Any]:
         """Return a column.
 
         Parameters
@@ -68,9 +73,12 @@ class Table:
         """
         places = [i for i, other in enumerate(self.columns) if other == name]
         if not places:
+            split = ""
+            if self.format in ("csv", "tsv"):
+                split = f", separated by {self.separator!r}"
             raise ValueError(
-                f"{self.path} has no column {name!r}, it has {self.columns}, separated "
-                f"by {self.separator!r}; {way_out}."
+                f"{self.path} has no column {name!r}, it has {self.columns}{split}; "
+                f"{way_out}."
             )
         if len(places) > 1:
             numbers = " and ".join(str(place + 1) for place in places)
@@ -80,42 +88,51 @@ class Table:
             )
         return [row[places[0]] for row in self.rows]
 
+    def row(self, place: int) -> Table:
+        """Return a table of one row, that of a place from 0 on."""
+        return replace(self, rows=[self.rows[place]], lines=[self.lines[place]])
+
     def texts(
-        self, fields: Sequence[str], text_column: str | None = None
-    ) -> list[str] | Table:
+        self, fields: Sequence[str], columns: str | Sequence[str] | None = None
+    ) -> list[Any] | Table:
         """Return what a classifier takes for a template with these fields.
 
         Parameters
         ----------
         fields : sequence of str
-            Each takes the column of its name.
-        text_column : str, optional
-            Name of another column, where there is one field.
+        columns : str or sequence of str, optional
+            One column for each field, in their order; several columns for one field
+            are joined with a space. By default each field takes the column of its name.
 
         Returns
         -------
         list of n str, or Table
-            The column of the one field, or this table for several.
+            The column of the one field, or a table with those of several.
 
         Raises
         ------
         ValueError
-            If a field has no column, or more than one.
+            If there is no such column, or more than one, or not one for each field.
         """
-        if len(fields) == 1:
-            name = fields[0] if text_column is None else text_column
-            return self.column(name, "name the right one with --text-column")
-        if text_column is not None:
+        names = [columns] if isinstance(columns, str) else list(columns or fields)
+        if len(fields) > 1 and len(names) != len(fields):
             raise ValueError(
-                f"--text-column {text_column} is for templates with one field, and "
-                f"the fields {list(fields)} take the columns of their names; leave it "
-                "out."
+                f"the template has {len(fields)} fields, {list(fields)}, and "
+                f"--text-column names {len(names)} of the columns; name one for each, "
+                "in this order, or leave it out where columns have the fields' names."
             )
-        for name in fields:
-            self.column(name, "each field of the template takes the column of its name")
-        return self
+        way_out = "name the right one with --text-column"
+        if len(fields) > 1 and columns is None:
+            way_out = "each field takes the column of its name, or of --text-column"
+        found = [self.column(name, way_out) for name in names]
+        if len(names) == 1:
+            return found[0]
+        rows = [list(row) for row in zip(*found, strict=True)]
+        if len(fields) == 1:
+            return [" ".join(self._as_text(cell) for cell in row) for row in rows]
+        return replace(self, columns=list(fields), rows=rows, frame=None)
 
-    def labels(self, name: str) -> list[str]:
+    def labels(self, name: str) -> list[Any]:
         """Return the column of labels, none of which is empty.
 
         Parameters
@@ -128,30 +145,41 @@ class Table:
             If there is no such column, or more than one, if there are no rows, or
             some without a label.
         """
-        labels = self.column(name, "name the right one with --label-column")
+        labels = self.column(name, "name the right one with --label")
         if not labels:
             raise ValueError(
                 f"{self.path} has a header and no rows; add texts with their labels."
             )
-        empty = [i for i, label in enumerate(labels) if not label.strip()]
+        empty = [i for i, label in enumerate(labels) if _is_missing(label)]
         if empty:
+            place = "row" if self.format == "parquet" else "line"
             raise ValueError(
                 f"{self.path} has no label in the column {name!r} of {len(empty)} of "
-                f"its {len(labels)} rows, first in line {self.lines[empty[0]]}; label "
-                "these texts or leave them out."
+                f"its {len(labels)} rows, first in {place} {self.lines[empty[0]]}; "
+                "label these texts or leave them out."
             )
         return labels
 
+    @staticmethod
+    def _as_text(cell: Any) -> str:
+        return "" if cell is None else str(cell)
 
-def read_table(path: Path, separator: str | None = None) -> Table:
-    """Read a CSV file with a header line, in UTF-8; blank lines are left out.
+
+def read_table(
+    path: Path, separator: str | None = None, format: Format | None = None
+) -> Table:
+    """Read a file of texts.
 
     Parameters
     ----------
     path : Path
+        ``-`` is the standard input.
     separator : str, optional
-        Of the cells, one character. By default what Excel's line ``sep=`` says, or else
-        the comma, semicolon, tab or bar under which the file looks most like a table.
+        Of the cells of a CSV file, one character. By default what Excel's line
+        ``sep=`` says, or else the comma, semicolon, tab or bar under which the file
+        looks most like a table.
+    format : {"csv", "tsv", "jsonl", "parquet"}, optional
+        By default what its ending says, or else CSV.
 
     Returns
     -------
@@ -161,27 +189,25 @@ def read_table(path: Path, separator: str | None = None) -> Table:
     ------
     OSError
         If there is no such file.
+    ImportError
+        If it is a Parquet file and no package reads it.
     ValueError
-        If it has no header, is not UTF-8, or a row has too few or too many cells.
+        If it is no such file, has no header, is not UTF-8, or a row has too few or too
+        many cells.
     """
-    if not path.is_file():
+    if path != STREAM and not path.is_file():
         raise OSError(f"there is no file {str(path)!r}; check the path.")
-    check_encoding(path)
-    with long_cells():
-        separator = separator or separator_of(path)
-        numbered = _numbered(path, separator)
-    if not numbered:
-        raise ValueError(f"{path} is empty; it needs a header line.")
-    header = numbered.pop(0)[1]
-    for line, cells in numbered:
-        if len(cells) != len(header):
-            raise ValueError(
-                f"line {line} of {path} has {len(cells)} cells and the header "
-                f"{len(header)}, separated by {separator!r}; quote texts that hold it "
-                "or a line break, or name another with --separator."
-            )
-    lines, rows = [line for line, _ in numbered], [cells for _, cells in numbered]
-    return Table(path, separator, header, rows, lines)
+    kind = format_of(path, format)
+    source = Piped.read() if path == STREAM else path
+    if kind == "jsonl":
+        return Table(source, ",", *read_json_lines(source), kind)
+    if kind == "parquet":
+        header, rows, frame = read_parquet(source)
+        return Table(source, ",", header, rows, _numbers(rows), kind, frame)
+    if kind == "tsv":
+        separator = separator or "\t"
+    separator, header, rows, lines = read_csv(source, separator)
+    return Table(source, separator, header, rows, lines, kind)
 
 
 def write_table(
@@ -189,35 +215,74 @@ def write_table(
     header: Sequence[str],
     rows: Iterable[Sequence[Any]],
     separator: str = ",",
+    format: Format = "csv",
+    frame: Any = None,
 ) -> None:
-    """Write a CSV file, in UTF-8 and as a whole or not at all.
+    """Write a file of texts, in UTF-8 and as a whole or not at all.
 
     Parameters
     ----------
     path : Path or None
-        None writes to the standard output, as that encodes.
+        None or ``-`` writes to the standard output, as that encodes.
     header : sequence of str
     rows : iterable of sequence
     separator : str, default=","
+        Of a CSV file.
+    format : {"csv", "tsv", "jsonl", "parquet"}, default="csv"
+    frame : object, optional
+        That of the `Table` whose columns come first: a Parquet file keeps their types.
     """
-    whole = chain([header], rows)
-    if path is None:
-        write_rows(sys.stdout, whole, separator)
+    if format == "parquet":
+        _write_binary(path, header, list(rows), frame)
+    elif path is None or path == STREAM:
+        _write_text(sys.stdout, header, rows, separator, format)
+    else:
+        with (
+            replacing(path) as beside,
+            beside.open(
+                "w", encoding="utf-8", errors="backslashreplace", newline=""
+            ) as file,
+        ):
+            _write_text(file, header, rows, separator, format)
+
+
+def _write_text(
+    file: Writable,
+    header: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    separator: str,
+    format: Format,
+) -> None:
+    if format == "jsonl":
+        write_json_lines(file, header, rows)
+    else:
+        cells = ([_flat(cell) for cell in row] for row in rows)
+        write_rows(file, chain([header], cells), separator)
+
+
+def _write_binary(
+    path: Path | None, header: Sequence[str], rows: list[Sequence[Any]], frame: Any
+) -> None:
+    if path is None or path == STREAM:
+        stream = cast("IO[bytes]", sys.stdout.buffer)
+        write_parquet(stream, header, rows, frame)
         return
-    with (
-        replacing(path) as beside,
-        beside.open(
-            "w", encoding="utf-8", errors="backslashreplace", newline=""
-        ) as file,
-    ):
-        write_rows(file, whole, separator)
+    with replacing(path) as beside, beside.open("wb") as file:
+        write_parquet(file, header, rows, frame)
 
 
-def _numbered(path: Path, separator: str) -> list[tuple[int, Row]]:
-    try:
-        return list(rows_of(path, separator))
-    except csv.Error as error:
-        raise ValueError(
-            f"{path} is not a CSV file separated by {separator!r}: {error}; double the "
-            "quotes inside of quotes, or name another with --separator."
-        ) from error
+def _numbers(rows: list[list[Any]]) -> list[int]:
+    return list(range(1, len(rows) + 1))
+
+
+def _is_missing(label: Any) -> bool:
+    if isinstance(label, str):
+        return not label.strip()
+    return label is None or label != label  # NaN is not itself
+
+
+def _flat(cell: Any) -> Any:
+    """Return what a CSV file can hold of a cell: lists and objects as JSON."""
+    if isinstance(cell, list | dict):
+        return json.dumps(cell, ensure_ascii=False, default=str)
+    return cell

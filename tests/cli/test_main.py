@@ -359,7 +359,8 @@ def test_predict_without_the_column_of_a_field_is_one_line(pairs, new, capsys):
 def test_text_column_for_several_fields_is_one_line(pairs, capsys):
     words = ["predict", *map(str, pairs), "--text-column", "premise"]
     assert main(words) == 2
-    assert "--text-column premise is for templates with one field" in refusal(capsys)
+    told = refusal(capsys)
+    assert "2 fields, ['premise', 'end'], and --text-column names 1 of the" in told
 
 
 def test_fit_a_field_takes_the_column_of_its_name(tmp_path, train, backbone, capsys):
@@ -444,10 +445,10 @@ def test_fit_writes_compressed_models_as_joblib_does(train, backbone, tmp_path):
         ("--tau", "high", "argument --tau: invalid float value: 'high'"),
         ("--budget", "30%", "argument --budget: invalid float value: '30%'"),
         ("--min-exit", "", "argument --min-exit: invalid int value: ''"),
-        ("--separator", "", "argument --separator: write one sign such as"),
-        ("--separator", ", ", "argument --separator: write one sign such as"),
-        ("--separator", '"', "argument --separator: write one sign such as"),
-        ("--separator", "\n", "argument --separator: write one sign such as"),
+        ("--separator", "", "argument --sep/--separator: write one sign such as"),
+        ("--separator", ", ", "argument --sep/--separator: write one sign such as"),
+        ("--separator", '"', "argument --sep/--separator: write one sign such as"),
+        ("--separator", "\n", "argument --sep/--separator: write one sign such as"),
         ("--label-words", "a=b,a=c", "--label-words: write each class once"),
         ("--label-words", " =b", "--label-words: write class=word"),
     ],

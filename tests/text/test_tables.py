@@ -148,7 +148,7 @@ def test_lines_are_those_of_the_file(tmp_path):
         (
             'text,label\n"two\nlines",a\nyes, no,b\n',
             "line 4 of .* has 3 cells and the header 2, separated by ','; quote texts "
-            "that hold it or a line break, or name another with --separator",
+            "that hold it or a line break, or name another with --sep",
         ),
         ("sep=;\ntext;label\na;b;c\n", "line 3 of .* has 3 cells .* separated by ';'"),
         ("text\tlabel\na\tb\n\nc\n", r"line 4 of .* has 1 cells .* separated by '\\t'"),
@@ -176,7 +176,7 @@ def test_a_file_that_is_no_table_is_refused_with_its_line(content, message, tmp_
     "encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"]
 )
 def test_a_file_in_utf_16_or_32_is_refused(encoding, tmp_path):
-    with pytest.raises(ValueError, match="is in UTF-16, or no text; save it as a CSV"):
+    with pytest.raises(ValueError, match="is in UTF-16, or no text; save it in UTF-8"):
         read_table(file_of(tmp_path, "text,label\na,b\n", encoding))
 
 
@@ -210,9 +210,9 @@ def test_a_missing_column_is_refused_with_those_there_and_a_way_out(tmp_path):
         table.texts(["x"])
     with pytest.raises(ValueError, match=there + "name the right one with --text-col"):
         table.texts(["text"], "x")
-    with pytest.raises(ValueError, match=there + "name the right one with --label-col"):
+    with pytest.raises(ValueError, match=there + "name the right one with --label"):
         table.labels("x")
-    with pytest.raises(ValueError, match=there + "each field of the template takes"):
+    with pytest.raises(ValueError, match=there + "each field takes the col"):
         table.texts(["text", "x"])
     with pytest.raises(ValueError, match=there + "add one of this name"):
         table.column("x")
@@ -220,7 +220,7 @@ def test_a_missing_column_is_refused_with_those_there_and_a_way_out(tmp_path):
 
 def test_a_text_column_for_several_fields_is_refused(tmp_path):
     table = table_of(tmp_path, "a,b\n1,2\n")
-    with pytest.raises(ValueError, match="--text-column a is for templates with one"):
+    with pytest.raises(ValueError, match=r"2 fields, .*, and --text-column names 1 of"):
         table.texts(["a", "b"], "a")
 
 

@@ -1,0 +1,236 @@
+"""How well and how cheaply a classifier answers labelled texts, in numbers."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from skraee.exceptions import InputWarning, UndecidedWarning
+from skraee.inspection.answer_scores import (
+    ClassScores,
+    calibration_error,
+    class_scores,
+    confusion_of,
+    log_loss_of,
+)
+from skraee.inspection.costs import (
+    EarlyExit,
+    check_fitted,
+    exit_costs,
+    texts_and_labels,
+)
+from skraee.text.inputs import Texts
+
+# Texts that are answered before the clock starts: what is loaded once is loaded then.
+_N_WARM = 8
+
+# Of more classes the confusion would be wider than a screen: the pairs that are taken
+# for one another most often are named in its place.
+_WIDEST = 10
+_MOST_PAIRS = 10
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a fitted classifier makes of labelled texts; it prints as a report.
+
+    Attributes
+    ----------
+    n_texts : int
+        How many there are.
+    accuracy : float
+        Share of right answers.
+    balanced_accuracy, macro_f1 : float
+        Means of recall and of F1 over the classes that have texts.
+    log_loss : float
+        Mean of -log of the right class's probability; a probability of 0, and that of
+        a class that the classifier does not know, counts as 1.2e-7.
+    calibration_error : float
+        Expected calibration error: how far accuracy and confidence are apart, in 15
+        equal bins of confidence, weighted by their texts (Guo et al., 2017).
+    mean_exit_layer : float
+        Layers that a text ran in the mean.
+    n_layers : int
+        Layers m of the backbone.
+    mean_cost : float
+        Mean share of the model's cost, counted (:func:`skraee.inspection.mean_cost`).
+    seconds : float
+        That all answers took, the backbone being loaded.
+    texts_per_second : float
+        Texts divided by `seconds`.
+    classes : tuple of ClassScores
+        Each class: those of the classifier, then others in the labels.
+    confusion : tuple of tuple of int
+        Row: right class, column: answer; in the order of `classes`.
+    exit_counts : tuple of m + 1 int
+        Texts that stopped at each depth.
+
+    Examples
+    --------
+    >>> from skraee import EarlyExitClassifier, toy
+    >>> from skraee.inspection import Evaluation
+    >>> X, y = toy.reviews(60)
+    >>> clf = EarlyExitClassifier(toy.backbone(), budget=0.5).fit(X, y)
+    >>> evaluation = Evaluation.of(clf, *toy.reviews(40, seed=1))
+    >>> evaluation.n_texts, evaluation.confusion
+    (40, ((20, 0), (0, 20)))
+    """
+
+    n_texts: int
+    accuracy: float
+    balanced_accuracy: float
+    macro_f1: float
+    log_loss: float
+    calibration_error: float
+    mean_exit_layer: float
+    n_layers: int
+    mean_cost: float
+    seconds: float
+    texts_per_second: float
+    classes: tuple[ClassScores, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    exit_counts: tuple[int, ...]
+
+    @classmethod
+    def of(cls, estimator: EarlyExit, X: Any, y: Any) -> Self:
+        """Let a classifier answer texts, and compare.
+
+        Parameters
+        ----------
+        estimator : EarlyExitClassifier, RAEEClassifier or a baseline
+            Fitted.
+        X : sequence of n str, or DataFrame
+            Texts that it was not fitted on.
+        y : array-like of shape (n,)
+            Their classes.
+
+        Returns
+        -------
+        Evaluation
+
+        Raises
+        ------
+        ValueError
+            If texts and labels do not fit together, or there are none.
+        TypeError
+            If `estimator` is none of ours.
+        sklearn.exceptions.NotFittedError
+            If it is not fitted.
+        """
+        check_fitted(estimator, "Evaluation.of", ("predict_proba", "cost_"))
+        samples, labels = texts_and_labels(estimator, X, y)
+        _warm_up(estimator, samples)
+        start = time.perf_counter()
+        proba, exits = estimator.predict_proba(samples, return_exit_layers=True)
+        seconds = time.perf_counter() - start
+        names = _names(estimator.classes_, labels)
+        codes = np.array([names[label] for label in labels.tolist()])
+        confusion = confusion_of(codes, proba.argmax(axis=1), len(names))
+        scores = tuple(class_scores(list(names), confusion))
+        present = [one for one in scores if one.support]
+        return cls(
+            n_texts=len(labels),
+            accuracy=float(confusion.trace() / confusion.sum()),
+            balanced_accuracy=float(np.mean([one.recall for one in present])),
+            macro_f1=float(np.mean([one.f1 for one in present])),
+            log_loss=log_loss_of(proba, codes),
+            calibration_error=calibration_error(proba, codes),
+            mean_exit_layer=float(exits.mean()),
+            n_layers=estimator.n_layers_,
+            mean_cost=float(exit_costs(estimator)[exits].mean()),
+            seconds=seconds,
+            texts_per_second=len(labels) / seconds,
+            classes=scores,
+            confusion=tuple(map(tuple, confusion.tolist())),
+            exit_counts=tuple(
+                np.bincount(exits, minlength=estimator.n_layers_ + 1).tolist()
+            ),
+        )
+
+    def __str__(self) -> str:
+        parts = [_numbers(self), _classes(self), _confusion(self)]
+        return "\n\n".join("\n".join(part) for part in parts)
+
+
+def _warm_up(estimator: EarlyExit, samples: Texts) -> None:
+    """Answer the first few texts; what there is to warn of them is told later."""
+    few = [text for text, _ in zip(samples, range(_N_WARM), strict=False)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndecidedWarning)
+        warnings.simplefilter("ignore", InputWarning)
+        estimator.predict(Texts([list(column) for column in zip(*few, strict=True)]))
+
+
+def _names(classes: npt.NDArray[Any], labels: npt.NDArray[Any]) -> dict[Any, int]:
+    """Return the place of each class; those that only the labels have come last."""
+    known = dict.fromkeys([*classes.tolist(), *labels.tolist()])
+    return {name: place for place, name in enumerate(known)}
+
+
+def _numbers(found: Evaluation) -> list[str]:
+    lines = {
+        "texts": f"{found.n_texts:,}",
+        "accuracy": f"{found.accuracy:.3f} (balanced {found.balanced_accuracy:.3f}, "
+        f"macro F1 {found.macro_f1:.3f})",
+        "log-loss": f"{found.log_loss:.3f}",
+        "calibration error": f"{found.calibration_error:.3f}",
+        "mean exit layer": f"{found.mean_exit_layer:.1f} of {found.n_layers}",
+        "cost": f"{found.mean_cost:.1%} of the model's",
+        "speed": f"{found.texts_per_second:,.3g} texts a second",
+    }
+    width = max(map(len, lines))
+    return [f"{name:{width}}  {said}" for name, said in lines.items()]
+
+
+def _classes(found: Evaluation) -> list[str]:
+    rows: list[Sequence[Any]] = [("class", "precision", "recall", "F1", "texts")]
+    for one in found.classes:
+        shares = (f"{share:.3f}" for share in (one.precision, one.recall, one.f1))
+        rows.append((one.label, *shares, f"{one.support:,}"))
+    return list(_columns(rows))
+
+
+def _confusion(found: Evaluation) -> list[str]:
+    names = [one.label for one in found.classes]
+    if len(names) > _WIDEST:
+        return _pairs(found, names)
+    rows: list[Sequence[Any]] = [("right class \\ answer", *names)]
+    rows += [(name, *row) for name, row in zip(names, found.confusion, strict=True)]
+    return list(_columns(rows))
+
+
+def _pairs(found: Evaluation, names: list[Any]) -> list[str]:
+    """Return the mistakes that are made most often."""
+    mistakes = sorted(
+        (
+            (-count, i, j)
+            for i, row in enumerate(found.confusion)
+            for j, count in enumerate(row)
+            if count and i != j
+        )
+    )
+    if not mistakes:
+        return ["no class was taken for another"]
+    rows: list[Sequence[Any]] = [("right class", "answer", "texts")]
+    rows += [(names[i], names[j], -n) for n, i, j in mistakes[:_MOST_PAIRS]]
+    left_out = len(mistakes) - _MOST_PAIRS
+    more = [f"and {left_out} other pairs"] if left_out > 0 else []
+    return ["most frequent mistakes", *_columns(rows, n_left=2), *more]
+
+
+def _columns(rows: Sequence[Sequence[Any]], n_left: int = 1) -> Iterator[str]:
+    """Set cells below each other, the first columns to the left."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        placed = (
+            cell.ljust(width) if i < n_left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        yield "  ".join(placed).rstrip()
