@@ -8,5 +8,5 @@
 A backbone is a folder under $SKRAEE_BACKBONES, a path, or a hub name. Results are lines
 of results/paper.jsonl; what has its line is not run again, so that a run that was ended
 goes on, and several with other tasks or methods may run side by side. `write` makes
-docs/paper.md of them. README.md has the commands for the paper's backbones.
+docs/paper.md of them. benchmarks/README.md has the commands for the paper's backbones.
 """

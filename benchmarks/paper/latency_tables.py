@@ -1,4 +1,4 @@
-"""Table 2 and Figure 3 of docs/paper.md, and README's table: what a text takes."""
+"""Table 2, Figure 3 and the table at a glance: what a text takes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.paper.methods import PEERS
 from benchmarks.paper.section import Section, average_of
 from benchmarks.paper.tables import TITLES, listed, number, span, system
 
-#: The rows of README's table.
+#: The rows of the table in docs/benchmarks.md.
 SYSTEMS = (
     "full",
     "deebert",
@@ -111,7 +111,7 @@ def figure3(section: Section, docs: Path) -> str:
 
 
 def at_a_glance(section: Section) -> str:
-    """Return README's table: the published systems beside both forms of ours."""
+    """Return the table at a glance: the published systems beside both forms of ours."""
     layers = {x["n_layers"] for x in section.of("table1") if "n_layers" in x}
     rows = []
     for method in SYSTEMS:

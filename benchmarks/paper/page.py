@@ -15,7 +15,7 @@ from benchmarks.paper.setting_tables import over_settings, sleb_order, table5
 from benchmarks.paper.tables import span, table1, table8
 from benchmarks.paper.text_tables import examples, figure2
 
-README_BACKBONE = "gemma3-270m"
+AT_A_GLANCE = "gemma3-270m"
 INTRODUCTION = f"""\
 # The RAEE paper's tables, measured
 
@@ -36,7 +36,7 @@ paper does not have.
 
 
 def write_page(lines: Lines, docs: Path) -> None:
-    """Write paper.md, its images and README's table from the lines of a file."""
+    """Write paper.md, its images and the table of benchmarks.md from lines."""
     accuracy = Lines(lines.path.parent / "accuracy.jsonl")
     sections = sections_of(lines, accuracy)
     if not sections:
@@ -47,9 +47,9 @@ def write_page(lines: Lines, docs: Path) -> None:
     for section in sections:
         parts += chapter(section, docs)
     (docs / "paper.md").write_text("\n".join(parts), encoding="utf-8")
-    shown = [s for s in sections if s.backbone == README_BACKBONE]
+    shown = [s for s in sections if s.backbone == AT_A_GLANCE]
     if shown:
-        between_marks(docs.parent / "README.md", "paper", at_a_glance(shown[0]))
+        between_marks(docs / "benchmarks.md", "paper", at_a_glance(shown[0]))
 
 
 def chapter(section: Section, docs: Path) -> list[str]:

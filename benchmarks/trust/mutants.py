@@ -40,8 +40,8 @@ _TESTS = {
     "text/prompt_encoder": "text/test_prompt text/test_truncation text/test_long_texts",
     "engine/batch": "engine/test_run engine/test_windows engine/test_engine "
     "engine/test_batch_independence",
-    "engine/batching": "engine/test_batching engine/test_run engine/test_engine engine/test_packing "
-    "engine/test_batch_independence",
+    "engine/batching": "engine/test_batching engine/test_run engine/test_engine "
+    "engine/test_packing engine/test_batch_independence",
     "readout/ridge": "readout estimator/test_closed_form",
     "readout/ridge_regression": "readout estimator/test_closed_form",
     **dict.fromkeys(

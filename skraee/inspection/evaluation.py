@@ -40,7 +40,7 @@ _MOST_PAIRS = 10
 class Evaluation:
     """What a fitted classifier makes of labelled texts; it prints as a report.
 
-    Attributes
+    Parameters
     ----------
     n_texts : int
         How many there are.

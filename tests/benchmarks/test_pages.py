@@ -17,26 +17,30 @@ from benchmarks.speed import page as speed
 
 
 @pytest.mark.parametrize(
-    ("name", "module", "opened"),
-    [("accuracy", accuracy, Results.at), ("paper", paper, Lines)],
+    ("name", "module", "opened", "marked"),
+    [
+        ("accuracy", accuracy, Results.at, "README.md"),
+        ("paper", paper, Lines, "docs/benchmarks.md"),
+    ],
 )
-def test_page_and_readme_are_what_the_stored_lines_give(
-    name: str, module: Any, opened: Any, tmp_path: Path
+def test_page_and_table_at_a_glance_are_what_the_stored_lines_give(
+    name: str, module: Any, opened: Any, marked: str, tmp_path: Path
 ) -> None:
     pytest.importorskip("matplotlib", reason="the extra `plot` is not installed")
     path = RESULTS / f"{name}.jsonl"
     if not path.is_file():
         pytest.skip("the lines are in the repository only")
     lines = opened(path)
-    readme = (DOCS.parent / "README.md").read_text("utf-8")
-    blank = tmp_path / "README.md"
-    blank.write_text(readme)
+    glance = (DOCS.parent / marked).read_text("utf-8")
+    blank = tmp_path / marked
+    blank.parent.mkdir(exist_ok=True)
+    blank.write_text(glance, "utf-8")
     between_marks(blank, name, "")
-    assert blank.read_text("utf-8") != readme
+    assert blank.read_text("utf-8") != glance
     module.write_page(lines, tmp_path / "docs")
     written = (tmp_path / "docs" / f"{name}.md").read_text("utf-8")
     assert written == (DOCS / f"{name}.md").read_text("utf-8")
-    assert blank.read_text("utf-8") == readme
+    assert blank.read_text("utf-8") == glance
 
 
 @pytest.mark.parametrize(

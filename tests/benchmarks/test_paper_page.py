@@ -153,10 +153,11 @@ def test_readme_shows_the_averages_between_its_marks(tmp_path: Path) -> None:
         made_up("latency", "raee", 0, ratio=0.25, setting=batched, **took),
     ):
         lines.add(**{**line, "backbone": "gemma3-270m"})
-    readme = tmp_path / "README.md"
-    readme.write_text("before\n<!-- paper -->\nold\n<!-- end of paper -->\nafter\n")
+    page = tmp_path / "docs" / "benchmarks.md"
+    page.parent.mkdir()
+    page.write_text("before\n<!-- paper -->\nold\n<!-- end of paper -->\nafter\n")
     write_page(lines, tmp_path / "docs")
-    before, _, table = readme.read_text("utf-8").partition("<!-- paper -->\n")
+    before, _, table = page.read_text("utf-8").partition("<!-- paper -->\n")
     assert before == "before\n"
     assert "| method | accuracy | layers of 4 | time, one text |" in table
     assert "| RAEE, encoder keys | 65.0 | 2.5 | 0.50 | 0.25 |" in table
