@@ -211,10 +211,9 @@ class _Stopped:
                 call(clf)
         except (KeyboardInterrupt, MemoryError, RuntimeError) as error:
             self.counts[STOPPED] += 1
-            if clf._fitted is fitted:
-                self.counts[CHANGED] += not _is_same(_predicts(clf), before)
-            else:  # it was stopped behind its last step
-                self.counts[CHANGED] += not _is_same(_predicts(clf), after)
+            # Otherwise it was stopped behind its last step.
+            expected = before if clf._fitted is fitted else after
+            self.counts[CHANGED] += not self._answers(clf, expected)
             if isinstance(error, RuntimeError) and "out of memory" not in str(error):
                 self._tell(error)
         except BaseException as error:
@@ -223,6 +222,14 @@ class _Stopped:
             self.counts[AMBIENT] += 1
             torch.set_grad_enabled(True)
         self._do_again(clf, call, fitted, before, after)
+
+    def _answers(self, clf: Any, expected: Any) -> bool:
+        """Whether a classifier answers as expected, and does answer."""
+        try:
+            return _is_same(_predicts(clf), expected)
+        except Exception as error:
+            self._tell(error)
+            return False
 
     def _do_again(
         self, clf: Any, call: Call, fitted: Any, before: Any, after: Any

@@ -206,12 +206,15 @@ class TextClassifierMixin(ClassifierMixin):
         return check_texts(X, fields, allow_empty=True)
 
     def _keep(self, fitted: FittedTexts, **attributes: Any) -> None:
-        """Take over at once what fit found; nothing of an earlier fit stays."""
+        """Take over at once what fit found; nothing of an earlier fit stays.
+
+        All in one assignment: Ctrl-C comes before it or after it, and threads that
+        predict see one fit or the other.
+        """
         earlier = self._fitted.attributes if self.__sklearn_is_fitted__() else ()
-        for name in earlier:
-            self.__dict__.pop(name, None)
         fitted = replace(fitted, attributes=tuple(attributes))
-        self.__dict__.update(attributes, _fitted=fitted)
+        kept = {name: it for name, it in vars(self).items() if name not in earlier}
+        self.__dict__ = {**kept, **attributes, "_fitted": fitted}
 
     def __getstate__(self) -> dict[str, Any]:
         return stamped(super().__getstate__())

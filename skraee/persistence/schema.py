@@ -93,10 +93,15 @@ def _probe(what: str, value: Any) -> None:
         raise ValueError(f"{what} has {len(value)} letters")
 
 
+def _device_of_encoder(what: str, value: Any) -> None:
+    text(what, value)
+    check_device(what, value)
+
+
 _ENCODER = {
     "name": text,
     "revision": optional(text),
-    "device": text,
+    "device": _device_of_encoder,
     **dict.fromkeys(("fingerprint", "tokenizer_hash", "config_hash"), optional(sha256)),
     "modules_hash": optional(sha256),
     **dict.fromkeys(("dtype", "library"), optional(text)),

@@ -126,8 +126,10 @@ class Encoder(FrozenModel[LoadedEncoder]):
             If it is one of sentence-transformers, and that is not installed.
         BackboneChangedError
             If it is not what this object was pickled or saved with.
+        BackboneMissingError
+            If it was saved with a device that this machine does not have.
         """
-        return self._load(None, (resolve_device(self._device),))
+        return self._load(None, (self._reached_device(),))
 
     def pinned(self) -> Self:
         """Return a handle on this encoder that refuses it once it has changed.
@@ -200,6 +202,18 @@ class Encoder(FrozenModel[LoadedEncoder]):
         is_of_modules = (folder / "modules.json").is_file()
         read = read_sentence_transformer if is_of_modules else MeanPooled
         return LoadedEncoder.of(read(folder, devices[0]))
+
+    def _reached_device(self) -> torch.device:
+        try:
+            return resolve_device(self._device)
+        except ValueError as error:
+            if not self._pins:
+                raise
+            raise BackboneMissingError(
+                f"encoder {self._name!r} was saved with device={str(self._device)!r}, "
+                "which is not to be had here; say where else it can run when a saved "
+                "file is loaded: RAEEClassifier.load(path, encoder='name or folder')."
+            ) from error
 
     def _folder(self) -> Path:
         if (folder := Path(self._name)).is_dir():

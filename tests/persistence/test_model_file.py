@@ -56,6 +56,7 @@ from skraee.sweep.settings import SweepSettings
 from tests.support.classifiers import early_exit, raee
 from tests.support.files import change_array, change_manifest
 from tests.support.models import toy_objects
+from tests.support.saved import at, change
 
 DATA = Path(__file__).parents[1] / "data"
 KINDS = list(toy.TEMPLATES)
@@ -505,6 +506,24 @@ def test_a_backbone_that_moved_is_found_by_its_new_name(
     np.testing.assert_array_equal(loaded.predict_proba(X_NEW), expected)
     assert str(moved) in repr(loaded)
     np.testing.assert_array_equal(loaded.fit(X, Y).predict_proba(X_NEW), expected)
+
+
+def test_an_encoder_on_a_device_that_is_not_here_runs_where_one_says(
+    path: Path, encoder_folder: Path
+) -> None:
+    clf = raee(encoder=encoder_folder).fit(X, Y)
+    clf.save(path)
+    expected = clf.predict_proba(X_NEW)
+
+    change(path, at("sweep.encoder.encoder.device", "cuda:99"))
+    loaded = RAEEClassifier.load(path)
+    with pytest.raises(BackboneMissingError, match="device='cuda:99', which is not to"):
+        loaded.predict(X_NEW)
+    loaded = RAEEClassifier.load(path, encoder=encoder_folder)
+    np.testing.assert_array_equal(loaded.predict_proba(X_NEW), expected)
+    change(path, at("sweep.encoder.encoder.device", "autox"))
+    with pytest.raises(FileFormatError, match=r"encoder\.device must name devices"):
+        RAEEClassifier.load(path)
 
 
 @pytest.mark.parametrize("given", [str, Path, Encoder])
