@@ -14,6 +14,7 @@ from skraee.cli import (
     fit,
     info,
     predict,
+    templates,
     versions,
 )
 from skraee.cli.command import Command
@@ -24,7 +25,7 @@ COMMANDS: dict[str, Command] = {
     module.COMMAND.name: module.COMMAND
     for module in (
         *(demo, fit, predict, explain, evaluate),
-        *(info, backbones, completion, versions),
+        *(info, backbones, templates, completion, versions),
     )
 }
 
