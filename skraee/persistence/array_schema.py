@@ -22,6 +22,10 @@ Sizes = dict[str, int]
 Rule = Callable[[Array, Sizes], bool]
 
 
+_LARGEST = 1e20
+_LARGEST_FACTOR = 1e6
+
+
 def _finite(array: Array, sizes: Sizes) -> bool:
     # Unlike isfinite these need no room, and NaN is the smallest and the largest.
     return array.size == 0 or bool(np.isfinite([array.min(), array.max()]).all())
@@ -33,6 +37,17 @@ def _positive(array: Array, sizes: Sizes) -> bool:
 
 def _not_negative(array: Array, sizes: Sizes) -> bool:
     return _finite(array, sizes) and bool(array.min(initial=0) >= 0)
+
+
+def _moderate(array: Array, sizes: Sizes) -> bool:
+    # Products with states stay far from what a float32 holds.
+    return _finite(array, sizes) and bool(
+        array.min(initial=0) >= -_LARGEST and array.max(initial=0) <= _LARGEST
+    )
+
+
+def _factors(array: Array, sizes: Sizes) -> bool:
+    return _positive(array, sizes) and bool(array.max(initial=1) <= _LARGEST_FACTOR)
 
 
 def _probabilities(array: Array, sizes: Sizes) -> bool:
@@ -82,6 +97,8 @@ class Spec(NamedTuple):
 
 
 _CODES = "codes of classes"
+_MODERATE = f"from -{_LARGEST:g} to {_LARGEST:g}"
+_FACTORS = f"above 0 and at most {_LARGEST_FACTOR:g}"
 _SPECS = {
     "attributes/layer_scores_": Spec("f8", ("D",)),
     "attributes/cost_": Spec("f8", ("D",)),
@@ -92,15 +109,15 @@ _SPECS = {
     "database/kept": Spec("i8", ("n",), _positions, "places of texts, ascending"),
     "standardizer/mean": Spec("f8", ("d",)),
     "standardizer/variance": Spec("f8", ("d",), _not_negative, "at least 0"),
-    "ridge/coef": Spec("f4", ("D", "P", "H", "C")),
-    "ridge/intercept": Spec("f4", ("D", "P", "C")),
-    "ridge/weight": Spec("f8", ("D", "P"), _not_negative, "at least 0"),
-    "ridge/inverse_temperature": Spec("f8", ("D",), _positive, "above 0"),
+    "ridge/coef": Spec("f4", ("D", "P", "H", "C"), _moderate, _MODERATE),
+    "ridge/intercept": Spec("f4", ("D", "P", "C"), _moderate, _MODERATE),
+    "ridge/weight": Spec("f8", ("D", "P"), _probabilities, "from 0 to 1"),
+    "ridge/inverse_temperature": Spec("f8", ("D",), _factors, _FACTORS),
     "ridge/penalty": Spec("f8", ("D", "P")),
     "ridge/parts": Spec("i8", ("P",), _ascending, "numbers of parts, ascending"),
     "ridge/bag/buckets": Spec("u2", ("B",), _buckets, "buckets, ascending"),
-    "ridge/bag/coef": Spec("f4", ("B", "C")),
-    "ridge/bag/intercept": Spec("f4", ("C",)),
+    "ridge/bag/coef": Spec("f4", ("B", "C"), _moderate, _MODERATE),
+    "ridge/bag/intercept": Spec("f4", ("C",), _moderate, _MODERATE),
     "calibration/temperatures": Spec("f8", ("D",), _positive, "above 0"),
     "calibration/logits": Spec("f4", ("n", "D", "C")),
     "texts/records": Spec("u1", ("N", NAME_BYTES), _any, ""),

@@ -133,7 +133,7 @@ def _backbone(what: str, value: Any) -> None:
     entries((toy if is_toy else named) | shared)(what, value)
 
 
-_BAG = entries({"weight": real(0), "penalty": real(0)})
+_BAG = entries({"weight": real(0, 1), "penalty": real(0)})
 
 _MANIFEST = entries(
     {

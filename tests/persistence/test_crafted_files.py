@@ -18,7 +18,11 @@ import numpy as np
 import pytest
 
 from skraee import EarlyExitClassifier, toy
-from skraee.exceptions import BackboneChangedError, FileFormatError
+from skraee.exceptions import (
+    BackboneChangedError,
+    BackboneDriftWarning,
+    FileFormatError,
+)
 from skraee.files.members import Members
 from skraee.persistence.seal import sealed
 from tests.support.classifiers import early_exit
@@ -166,6 +170,12 @@ ARRAYS: list[tuple[str, str, Any, str]] = [
     ("ridge", "ridge/parts", np.array([0, 0, 1]), "not all numbers of parts"),
     ("ridge", "ridge/parts", np.array([-1, 0, 1]), "not all numbers of parts"),
     ("ridge", "ridge/bag/buckets", np.zeros(3, "u2"), "buckets"),
+    ("ridge", "ridge/coef", np.full((5, 3, 32, 2), 1.1e20, "f4"), "from -1e.20 to"),
+    ("ridge", "ridge/coef", np.full((5, 3, 32, 2), -1.1e20, "f4"), "from -1e.20 to"),
+    ("ridge", "ridge/intercept", np.full((5, 3, 2), 1e38, "f4"), "from -1e.20 to"),
+    ("ridge", "ridge/bag/intercept", np.full(2, 1e38, "f4"), "from -1e.20 to 1e.20"),
+    ("ridge", "ridge/weight", np.full((5, 3), 1.1), "not all from 0 to 1"),
+    ("ridge", "ridge/inverse_temperature", np.full(5, 1.1e6), "at most 1e.06"),
     ("ridge", "ridge/coef", None, "array 'ridge/coef' is missing"),
     ("ridge", "ridge/x", np.zeros(3), "array 'ridge/x' is not known"),
     ("confidence", "database/keys", np.zeros((60, 3), "f4"), "belongs to no part"),
@@ -189,6 +199,23 @@ def test_array_that_is_none_of_the_format_is_refused(
     change(path, lambda manifest: None, **{name: content})
     with pytest.raises(FileFormatError, match=f"model.skraee'.*{message}"):
         load(kind, path)
+
+
+def test_largest_numbers_that_are_allowed_give_finite_answers(saved: Any) -> None:
+    path = saved("ridge")
+    signs = np.where(np.indices((5, 3, 32, 2)).sum(axis=0) % 3, 1e20, -1e20)
+    change(
+        path,
+        lambda manifest: None,
+        **{
+            "ridge/coef": npy(signs.astype("f4")),
+            "ridge/inverse_temperature": npy(np.full(5, 1e6)),
+            "ridge/weight": npy(np.ones((5, 3))),
+        },
+    )
+    with pytest.warns(BackboneDriftWarning):
+        proba = load("ridge", path).predict_proba(TEXTS)
+    assert np.isfinite(proba).all()
 
 
 HEADERS: dict[str, bytes] = {

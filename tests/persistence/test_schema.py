@@ -56,7 +56,7 @@ def test_whole_numbers_are_allowed_to_their_bounds_and_no_further(
 SHARES = [
     ("search", "attributes.tau_", 0, 1),
     ("ridge", "attributes.budget_", 0, 1),
-    ("ridge", "ridge.bag.weight", 0, 1e300),
+    ("ridge", "ridge.bag.weight", 0, 1),
     ("ridge", "ridge.bag.penalty", 0, 1e300),
 ]
 
