@@ -17,8 +17,8 @@ from skraee import EarlyExitClassifier, toy
 from skraee.cli import answers
 from skraee.cli.main import main
 from skraee.exceptions import UndecidedWarning, warn_user
-from tests.cli.test_running import on_terminal
 from tests.support.classifiers import early_exit
+from tests.support.terminals import on_terminal
 
 X, _ = toy.reviews(50, seed=2)
 
