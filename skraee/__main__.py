@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
 
 from skraee.cli.main import main
 
@@ -16,23 +20,44 @@ def run() -> int:
     """Run the command of this process.
 
     The standard output is UTF-8 with bare line feeds, whatever the locale. Where its
-    reader leaves early, as in ``skraee predict ... | head``, nothing is said.
+    reader leaves early, as in ``skraee predict ... | head``, nothing is said. Who ends
+    it by SIGTERM finds no half-written file.
 
     Returns
     -------
     int
         The exit status, that of :func:`skraee.cli.main.main` or 141 where nobody reads.
+
+    Raises
+    ------
+    SystemExit
+        With 143 after SIGTERM.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(
             encoding="utf-8", errors="backslashreplace", newline="\n"
         )
     try:
-        return main()
+        with _ended_in_order():
+            return main()
     except BrokenPipeError:
         return _NOBODY_READS
     finally:
         _flush_or_drop()
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Let SIGTERM (15) clear up what is being written, as Ctrl-C does."""
+
+    def end(*_: object) -> NoReturn:
+        sys.exit(128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _flush_or_drop() -> None:

@@ -43,9 +43,14 @@ def show_versions() -> None:
     python: 3.11.7
     ...
     """
-    found = {"python": sys.version.split()[0], "machine": platform.platform()}
-    found |= installed(_PACKAGES)
-    sys.stdout.writelines(f"{name}: {value}\n" for name, value in found.items())
+    found = versions().items()
+    sys.stdout.writelines(f"{name}: {value}\n" for name, value in found)
+
+
+def versions() -> dict[str, str]:
+    """Return what `show_versions` prints, by name."""
+    here = {"python": sys.version.split()[0], "machine": platform.platform()}
+    return {**here, **installed(_PACKAGES)}
 
 
 def installed(packages: Iterable[str]) -> dict[str, str]:

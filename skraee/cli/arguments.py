@@ -34,8 +34,27 @@ _EPILOG = """exit status:
   1    all was done, and the finding is negative: a backbone that is refused, an
        accuracy below --min-accuracy
   2    something given does not fit, or could not be done; one line says what
-  130  stopped with Ctrl-C
+  130  stopped with Ctrl-C (143 with SIGTERM, 141 where nobody reads the output)
 """
+
+
+class _CommandParser(argparse.ArgumentParser):
+    """Takes arguments behind options as well, also those that may be left out.
+
+    By itself argparse before Python 3.13 decides that such an argument is left out when
+    it comes to the first option.
+    """
+
+    _is_within = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        if self._is_within:
+            return super().parse_known_args(args, namespace)
+        self._is_within = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._is_within = False
 
 
 def parser() -> argparse.ArgumentParser:
@@ -58,7 +77,11 @@ def parser() -> argparse.ArgumentParser:
     for names, settings in EVERYWHERE.items():
         whole.add_argument(*names.split(), **settings)
     commands = whole.add_subparsers(
-        dest="command", title="commands", required=True, metavar="COMMAND"
+        dest="command",
+        title="commands",
+        required=True,
+        metavar="COMMAND",
+        parser_class=_CommandParser,
     )
     for command in COMMANDS.values():
         _add(commands, command)

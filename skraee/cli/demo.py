@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from skraee.cli.command import Command, Options
 from skraee.cli.options import LABEL_WORDS, LABELLED_TABLE
+from skraee.cli.streams import print_beside, say_json
 from skraee.text.tables import read_table
+
+if TYPE_CHECKING:
+    from skraee.demo.measure import Measured
 
 _DEMO: Options = {
     "--data": {
@@ -29,6 +34,10 @@ _DEMO: Options = {
         "metavar": "COLUMN",
         "help": "column of the texts; by default the one of the template's field",
     },
+    "--json": {
+        "action": "store_true",
+        "help": "print what was measured as JSON, and the report on the standard error",
+    },
 }
 
 
@@ -45,7 +54,22 @@ def _demo(arguments: argparse.Namespace) -> None:
             label_words=arguments.label_words,
             template=arguments.template,
         )
-    demo.run(task)
+    if not arguments.json:
+        demo.run(task)
+        return
+    results = demo.run(task, print_beside)
+    say_json([_numbers(one) for one in results])
+
+
+def _numbers(measured: Measured) -> dict[str, Any]:
+    return {
+        "name": measured.name,
+        "n_texts": len(measured.right),
+        "accuracy": measured.right.mean(),
+        "mean_exit_layer": measured.exits.mean(),
+        "mean_layers_run": measured.layers_run,
+        "texts_per_second": measured.texts_per_second,
+    }
 
 
 COMMAND = Command(

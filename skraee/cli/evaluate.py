@@ -9,13 +9,16 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from skraee.cli.command import Command, Options
 from skraee.cli.model_files import opened, read_key
 from skraee.cli.options import DEVICE, JSON, KEY, LABELLED_TABLE, MODEL, TRUST
 from skraee.cli.streams import say, say_json, tell
 from skraee.text.tables import read_table
+
+if TYPE_CHECKING:
+    from skraee.inspection.evaluation import Evaluation
 
 _EVALUATE: Options = {
     **MODEL,
@@ -33,6 +36,11 @@ _EVALUATE: Options = {
         "metavar": "SHARE",
         "help": "end with exit status 1 where the accuracy is below, such as 0.9",
     },
+    "--baseline": {
+        "choices": ["majority"],
+        "help": "print beside it what a classifier would reach that knows nothing of "
+        "texts: majority always answers the most frequent class of DATA",
+    },
     **JSON,
 }
 
@@ -48,10 +56,13 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     from skraee.inspection.evaluation import Evaluation
 
     found = Evaluation.of(clf, texts, labels)
+    other = _majority(found) if arguments.baseline == "majority" else None
     if arguments.json:
-        say_json(asdict(found))
+        say_json({**asdict(found), **({} if other is None else {"baseline": other})})
     else:
         say(found)
+        if other is not None:
+            say(f"\n{_told(other)}")
     least = arguments.min_accuracy
     if least is None or found.accuracy >= least:
         return 0
@@ -85,6 +96,35 @@ def _as_classes(
             f"the model, first {strange!r}; these texts count as wrong"
         )
     return [named.get(str(label), str(label)) for label in labels]
+
+
+def _majority(found: Evaluation) -> dict[str, Any]:
+    """Return what it comes to if every text gets the most frequent class."""
+    import numpy as np
+
+    from skraee.inspection.answer_scores import class_scores
+
+    supports = [one.support for one in found.classes]
+    answer = supports.index(max(supports))
+    confusion = np.zeros((len(supports), len(supports)), dtype=np.int64)
+    confusion[:, answer] = supports
+    scores = class_scores([one.label for one in found.classes], confusion)
+    present = [one for one in scores if one.support]
+    return {
+        "name": "majority",
+        "answer": scores[answer].label,
+        "accuracy": max(supports) / found.n_texts,
+        "balanced_accuracy": sum(one.recall for one in present) / len(present),
+        "macro_f1": sum(one.f1 for one in present) / len(present),
+    }
+
+
+def _told(other: dict[str, Any]) -> str:
+    return (
+        f"always {other['answer']!r}, the most frequent class: accuracy "
+        f"{other['accuracy']:.3f} (balanced {other['balanced_accuracy']:.3f}, macro F1 "
+        f"{other['macro_f1']:.3f})"
+    )
 
 
 COMMAND = Command(

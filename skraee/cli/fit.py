@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from skraee.cli.command import Command
 from skraee.cli.fit_options import FIT, OF_CONFIDENCE, OF_RETRIEVAL
-from skraee.cli.model_files import read_key, write_model
+from skraee.cli.model_files import read_key, refuse_table_name, write_model
 from skraee.cli.streams import is_quiet, say, say_json, size_of, verbosity
 from skraee.files.replacing import check_writable
 from skraee.text.tables import read_table
@@ -28,6 +28,7 @@ _SHARED = (
 
 def _fit(arguments: argparse.Namespace) -> None:
     check_writable(arguments.output, streams=False)
+    refuse_table_name(arguments.output)
     key = read_key(arguments.key_file, arguments.output)
 
     from skraee.text.template import Template

@@ -50,6 +50,8 @@ def described(clf: Any, path: Path) -> dict[str, Any]:
         With None for what is not known: a joblib file keeps no versions, and a
         baseline neither its number of texts nor accuracies.
     """
+    from skraee.inspection.costs import exit_costs
+
     settings = clf._fitted.sweep_settings
     parameters = clf.get_params(deep=False)
     usual = signature(type(clf)).parameters
@@ -67,6 +69,7 @@ def described(clf: Any, path: Path) -> dict[str, Any]:
         "classes": clf.classes_.tolist(),
         "n_samples_fit": getattr(clf, "n_samples_fit_", None),
         "full_depth_accuracy": None if scores is None else float(scores[-1]),
+        "cost_at_exits": exit_costs(clf).tolist(),
         "chosen": {name: getattr(clf, name) for name in _CHOSEN if hasattr(clf, name)},
         "parameters": parameters,
         "changed_parameters": sorted(
@@ -88,6 +91,7 @@ def _as_text(found: dict[str, Any]) -> str:
         if found["n_samples_fit"] is None
         else f"{found['n_samples_fit']:,} texts",
         "exits": _exits(found["chosen"], found["parameters"]),
+        "cost": _costs(found["cost_at_exits"]),
         "set": _named({n: found["parameters"][n] for n in found["changed_parameters"]})
         or "nothing, all parameters are the defaults",
         "versions": "not kept in a joblib file"
@@ -124,6 +128,14 @@ def _exits(chosen: dict[str, Any], parameters: dict[str, Any]) -> str:
     given = {name: parameters.get(name) for name in _DECIDING}
     shown = _named({name: value for name, value in given.items() if value is not None})
     return f"as set: {shown}" if shown else "fit chose nothing"
+
+
+def _costs(costs: list[float]) -> str:
+    """Say what a quarter of the layers costs, and half of them, and so on."""
+    last = len(costs) - 1
+    shown = sorted({round(last * quarter / 4) for quarter in range(5)})
+    told = ", ".join(f"{costs[depth]:.0%} at {depth}" for depth in shown)
+    return f"share of the model's at exit: {told}"
 
 
 def _named(values: dict[str, Any], between: str = "=") -> str:

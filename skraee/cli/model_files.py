@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # A model file of this name is that of `save`, any other one joblib's.
 _SAVED = ".skraee"
 
+# Where a table is certainly not meant to go.
+_MODELS = (_SAVED, ".joblib", ".pkl", ".pickle")
+
 
 def read_key(file: Path | None, model: Path) -> bytes | None:
     """Read the key of a model file, before anything slow.
@@ -53,6 +56,44 @@ def read_key(file: Path | None, model: Path) -> bytes | None:
     if not file.is_file():
         raise OSError(f"there is no key file {str(file)!r}; check the path.")
     return checked_key(file.read_bytes().rstrip(b"\r\n"))
+
+
+def refuse_model_name(table: Path) -> None:
+    """Refuse to write a table where a model seems to be, before anything slow.
+
+    Parameters
+    ----------
+    table : Path
+
+    Raises
+    ------
+    ValueError
+        If its ending is that of a model file.
+    """
+    if table.suffix.lower() in _MODELS:
+        raise ValueError(
+            f"{table} is a model by its ending, and answers are a table; name the "
+            f"output such as {table.stem}.csv."
+        )
+
+
+def refuse_table_name(model: Path) -> None:
+    """Refuse to write a model where a table seems to be, before anything slow.
+
+    Parameters
+    ----------
+    model : Path
+
+    Raises
+    ------
+    ValueError
+        If its ending is that of a table.
+    """
+    if model.suffix.lower() in ENDINGS:
+        raise ValueError(
+            f"{model} is a table by its ending, and fit writes a model; name the "
+            f"output such as {model.stem}{_SAVED}."
+        )
 
 
 def write_model(clf: Classifier, path: Path, key: bytes | None = None) -> None:
@@ -109,6 +150,11 @@ def read_model(path: Path, key: bytes | None = None) -> AnyClassifier:
     ValueError
         If it holds no classifier.
     """
+    if path.is_dir():
+        raise IsADirectoryError(
+            f"{str(path)!r} is a folder, and a model is a file; give the name of one "
+            "that skraee fit wrote."
+        )
     if not path.is_file():
         raise OSError(f"there is no file {str(path)!r}; check the path.")
     if path.suffix.lower() in ENDINGS:

@@ -10,18 +10,17 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from skraee.cli.answers import Answers
 from skraee.cli.command import Command, Options
-from skraee.cli.model_files import opened, read_key
+from skraee.cli.model_files import opened, read_key, refuse_model_name
 from skraee.cli.options import DEVICE, KEY, MODEL, TABLE, TRUST
-from skraee.cli.streams import is_quiet, tell
+from skraee.cli.streams import is_quiet, tell, verbosity
 from skraee.files.replacing import check_writable
+from skraee.text.long_tables import open_table
 from skraee.text.table_format import FORMATS, STREAM, Format, format_of
-from skraee.text.tables import Table, read_table, write_table
-
-if TYPE_CHECKING:
-    from skraee.cli.model_files import AnyClassifier
+from skraee.text.table_writing import write_table
+from skraee.text.tables import Table
 
 # What is added to the columns of the input.
 _ANSWERS = ("label", "exit_layer", "probability")
@@ -63,42 +62,37 @@ def _predict(arguments: argparse.Namespace) -> None:
     output = None if arguments.output == STREAM else arguments.output
     if output is not None:
         check_writable(output)
+        refuse_model_name(output)
     elif sys.stdout is None:
         raise OSError("the standard output is closed; name a file with --output.")
     key = read_key(arguments.key_file, arguments.model)
-    table = read_table(arguments.new, arguments.separator, arguments.format)
-    written = _written(output, arguments.output_format, table)
+    table = open_table(arguments.new, arguments.separator, arguments.format)
+    head, written = table.head, _written(output, arguments.output_format, table.head)
     clf = opened(arguments, key)
-    texts = table.texts(clf._template().fields, arguments.text_column)
+    answers = Answers(clf, table, clf._template().fields, arguments.text_column)
+    answers.check_texts()
+    header = [*head.columns, *_free_names(head.columns)]
     start = time.perf_counter()
-    answers = _answers(clf, texts) if table.rows else []
+    with answers.rows(verbosity(arguments), at_once=output is None) as rows:
+        write_table(
+            output, header, rows, _separator(head, written), written, head.frame
+        )
     seconds = time.perf_counter() - start
-    header = [*table.columns, *_free_names(table.columns)]
-    rows = [[*cells, *more] for cells, more in zip(table.rows, answers, strict=True)]
-    write_table(output, header, rows, _separator(table, written), written, table.frame)
     if not is_quiet(arguments):
-        tell(f"{len(rows)} texts in {seconds:.1f} s{_mean_exit(clf, answers)}")
+        tell(f"{table.n_rows} texts in {seconds:.1f} s{answers.mean_exit()}")
 
 
-def _written(output: Path | None, given: Format | None, table: Table) -> Format:
+def _written(output: Path | None, given: Format | None, head: Table) -> Format:
     """Return the format to write; nobody reads Parquet off a terminal by chance."""
-    otherwise = "csv" if table.format == "parquet" else table.format
+    otherwise = "csv" if head.format == "parquet" else head.format
     return format_of(output, given, otherwise)
 
 
-def _separator(table: Table, written: Format) -> str:
+def _separator(head: Table, written: Format) -> str:
     """Return what separates cells: as in the input, where that is of this format."""
-    if written == table.format:
-        return table.separator
+    if written == head.format:
+        return head.separator
     return "\t" if written == "tsv" else ","
-
-
-def _answers(clf: AnyClassifier, texts: list[Any] | Table) -> list[tuple[Any, ...]]:
-    """Return what `_ANSWERS` names for each text."""
-    proba, exits = clf.predict_proba(texts, return_exit_layers=True)
-    labels = clf.classes_[proba.argmax(axis=1)].tolist()
-    best = [round(p, 4) for p in proba.max(axis=1).astype(float).tolist()]
-    return list(zip(labels, exits.tolist(), best, strict=True))
 
 
 def _free_names(columns: Sequence[str]) -> list[str]:
@@ -108,13 +102,6 @@ def _free_names(columns: Sequence[str]) -> list[str]:
         while names[i] in columns:
             names[i] = f"predicted_{names[i]}"
     return names
-
-
-def _mean_exit(clf: AnyClassifier, answers: Sequence[tuple[Any, ...]]) -> str:
-    if not answers:
-        return ""
-    mean = sum(exit_layer for _, exit_layer, _ in answers) / len(answers)
-    return f", mean exit layer {mean:.1f} of {clf.n_layers_}"
 
 
 COMMAND = Command(

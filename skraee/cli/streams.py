@@ -21,6 +21,11 @@ def say_json(result: Any) -> None:
     say(json.dumps(plain(result), indent=2, ensure_ascii=False, allow_nan=False))
 
 
+def print_beside(lines: str) -> None:
+    """Print lines as they are on the standard error."""
+    print(lines, file=sys.stderr)
+
+
 def tell(message: str) -> None:
     """Print a message on the standard error."""
     print(f"skraee: {message}", file=sys.stderr)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from skraee.demo import report
 from skraee.demo.experiment import Experiment
 from skraee.demo.gemma import backbone
+from skraee.demo.measure import Measured
 from skraee.demo.settings import choose
 from skraee.demo.task import Task, shipped_task, task_from
 from skraee.exceptions import UndecidedWarning
@@ -20,7 +21,7 @@ from skraee.exceptions import UndecidedWarning
 __all__ = ["backbone", "run", "shipped_task", "task_from"]
 
 
-def run(task: Task, write: Callable[[str], object] = print) -> None:
+def run(task: Task, write: Callable[[str], object] = print) -> list[Measured]:
     """Fit RAEE on a task's fit part, measure it on its test part, explain it.
 
     Parameters
@@ -29,6 +30,11 @@ def run(task: Task, write: Callable[[str], object] = print) -> None:
         From :func:`shipped_task` or :func:`task_from`.
     write : callable, default=print
         Takes the report, some lines at a time.
+
+    Returns
+    -------
+    list of Measured
+        Full depth first, RAEE in the chosen setting last.
 
     Raises
     ------
@@ -53,3 +59,4 @@ def run(task: Task, write: Callable[[str], object] = print) -> None:
     write(report.groups_table(task, [full, raee]))
     write(report.histogram(raee, experiment.n_layers))
     write(report.explanations(explained))
+    return results

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from skraee.engine.batching import OnProgress
@@ -21,6 +22,9 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 # Steps that callbacks are told of. One for each batch would be no share of the whole:
 # how many batches there will be is known only in the end.
 _STEPS = 100
+
+# What the bar of several calls is told of, while there is one.
+_JOINT: ContextVar[OnProgress | None] = ContextVar("joint progress", default=None)
 
 
 @contextmanager
@@ -41,8 +45,9 @@ def progress(title: str, total: int, verbose: int) -> Iterator[OnProgress | None
     on_progress : callable or None
         To be told how many more texts are done.
     """
-    if not verbose:
-        yield None
+    joint = _JOINT.get()
+    if joint is not None or not verbose:
+        yield joint
         return
     from tqdm.auto import tqdm  # comes along with transformers
 
@@ -54,6 +59,34 @@ def progress(title: str, total: int, verbose: int) -> Iterator[OnProgress | None
 
     with Bar(total=total, desc=title, unit="text") as bar:
         yield bar.update
+
+
+@contextmanager
+def joint_progress(title: str, total: int, verbose: int) -> Iterator[None]:
+    """Show one bar for all calls in this block, in place of one for each.
+
+    Parameters
+    ----------
+    title : str
+        What is going on.
+    total : int
+        Number of texts of all calls.
+    verbose : int
+        0 shows nothing.
+
+    Examples
+    --------
+    >>> with joint_progress("predict", 3, verbose=0):
+    ...     with progress("predict", 2, verbose=0) as on_progress:
+    ...         print(on_progress)
+    None
+    """
+    with progress(title, total, verbose) as on_progress:
+        token = _JOINT.set(on_progress)
+        try:
+            yield
+        finally:
+            _JOINT.reset(token)
 
 
 def with_callbacks(method: Method) -> Method:

@@ -43,6 +43,8 @@ def check_writable(path: str | os.PathLike[str], *, streams: bool = True) -> Pat
         or not to be written by this user.
     """
     target = Path(os.path.realpath(path))
+    if os.path.exists(path) and not target.exists():
+        target = Path(path)  # /dev/stdout in a pipe: it leads to what has no path
     if target.is_dir():
         raise IsADirectoryError(
             f"{os.fspath(path)!r} is a folder; give the name of a file in it."
@@ -51,7 +53,7 @@ def check_writable(path: str | os.PathLike[str], *, streams: bool = True) -> Pat
         raise FileNotFoundError(
             f"there is no folder {str(target.parent)!r} to write to; make it first."
         )
-    if target.is_symlink():
+    if target.is_symlink() and not target.exists():
         raise OSError(
             f"{os.fspath(path)!r} is a link that leads back to itself; remove it, or "
             "name another place."

@@ -11,9 +11,9 @@ from skraee.templates.sentence_prompts import of_backbone
 from skraee.templates.suggestions import (
     SuggestedPrompt,
     Suggestions,
-    WordOfClass,
     suggest,
 )
+from skraee.templates.words import WordOfClass
 
 __all__ = [
     "CAUSAL",

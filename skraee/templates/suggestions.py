@@ -10,38 +10,13 @@ from typing import Any
 import numpy as np
 
 from skraee.backbone.handle import Backbone, as_backbone
-from skraee.backbone.loaded import LoadedBackbone
 from skraee.classifier import RAEEClassifier
 from skraee.templates.label_sets import LabelSet, label_set_of
 from skraee.templates.sentence_prompts import of_backbone
-from skraee.text.label_tokens import is_word, word_ids
-from skraee.text.tokenizer import TextTokenizer
+from skraee.templates.words import WordOfClass, words_of
 
 PLAIN = "{text}"
 _END = " {mask}."
-
-
-@dataclass(frozen=True)
-class WordOfClass:
-    """A label word, as a tokenizer has it.
-
-    Attributes
-    ----------
-    name : hashable
-        The class.
-    word : str or None
-        The first of the words for it that is one token; without any, and where the
-        model writes from left to right, the first of all. None where none will do.
-    n_tokens : int
-        Of `word`; 0 where there is none.
-    others : tuple of str
-        Further words for it that are one token.
-    """
-
-    name: Hashable
-    word: str | None
-    n_tokens: int
-    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,8 +84,8 @@ def suggest(
     and the word; a causal model says the first token of a word, so one token tells
     most. For label sets that are known by their names (sentiment, yes or no,
     subjectivity, grammar, spam, emotion, topic) there are further words to choose
-    from; for other classes only their own names. No word is offered that shares its
-    first token with that of another class.
+    from; for other classes only their own names. A piece of a word is never offered as
+    a word, nor is a word that shares its first token with that of another class.
 
     Parameters
     ----------
@@ -142,8 +117,8 @@ def suggest(
     >>> print(found)
     toy:masked:0 is a masked model; the classes: sentiment.
     Label words:
-      negative: terrible (or bad)
-      positive: great (or good)
+      negative: terrible (or bad); of several tokens: negative
+      positive: great (or good); of several tokens: positive
     Templates:
       {text} It was {mask}.
       {text} All in all, it was {mask}.
@@ -160,7 +135,7 @@ def suggest(
     prompts = [SuggestedPrompt(PLAIN)]
     prompts += [SuggestedPrompt(own) for own in of_backbone(handle).values()]
     if kind != "encoder":
-        words = _words(names, known, loaded)
+        words = words_of(names, known, loaded)
         prompts = [*_with_words(words, known, kind), SuggestedPrompt(PLAIN)]
     if examples is not None:
         prompts = _ranked(handle, prompts, examples, list(names))
@@ -186,47 +161,6 @@ def _names_of(classes: Iterable[Any]) -> dict[Hashable, str]:
 def _plain(name: Any) -> Hashable:
     value: Hashable = name.item() if isinstance(name, np.generic) else name
     return value
-
-
-# Words
-
-
-def _words(
-    names: Mapping[Hashable, str], known: LabelSet, backbone: LoadedBackbone
-) -> tuple[WordOfClass, ...]:
-    """Choose words, class after class, that share no first token."""
-    taken: set[int] = set()
-    found = []
-    for name, called in names.items():
-        word = _word_of(name, _candidates(called, known), taken, backbone)
-        if word.word is not None:
-            taken.add(word_ids(word.word, backbone.tokenizer)[0])
-        found.append(word)
-    return tuple(found)
-
-
-def _candidates(called: str, known: LabelSet) -> list[str]:
-    """Return words that could stand for a class, its own name among them."""
-    own = called.strip()
-    offered = known.words.get(own.lower(), ())
-    return list(dict.fromkeys([*offered, own, own.lower(), own.capitalize()]))
-
-
-def _word_of(
-    name: Hashable, candidates: list[str], taken: set[int], backbone: LoadedBackbone
-) -> WordOfClass:
-    tokenizer = backbone.tokenizer
-    usable = [word for word in candidates if _is_free(word, taken, tokenizer)]
-    single = [word for word in usable if len(word_ids(word, tokenizer)) == 1]
-    if single:
-        return WordOfClass(name, single[0], 1, tuple(single[1:]))
-    if usable and backbone.family.kind != "masked":
-        return WordOfClass(name, usable[0], len(word_ids(usable[0], tokenizer)))
-    return WordOfClass(name, None, 0)
-
-
-def _is_free(word: str, taken: set[int], tokenizer: TextTokenizer) -> bool:
-    return is_word(word, tokenizer) and word_ids(word, tokenizer)[0] not in taken
 
 
 # Templates
@@ -325,7 +259,10 @@ def _told(word: WordOfClass) -> str:
         )
     others = f" (or {', '.join(word.others)})" if word.others else ""
     more = "" if word.n_tokens == 1 else f" ({word.n_tokens} tokens, the first is read)"
-    return f"{word.name}: {word.word}{more}{others}"
+    several = ""
+    if word.several:
+        several = f"; of several tokens: {', '.join(word.several)}"
+    return f"{word.name}: {word.word}{more}{others}{several}"
 
 
 def _remark(prompt: SuggestedPrompt) -> str:

@@ -54,13 +54,16 @@ def check_encoding(path: Path | Piped) -> None:
             f"{path} is in UTF-16, or no text; save it in UTF-8, or name its format "
             "with --format."
         )
-    try:
-        path.read_bytes().decode()
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise ValueError(
-            f"{path} is not in UTF-8, in line {line} ({error}); save it in UTF-8."
-        ) from error
+    with path.open("rb") as file:
+        # Line by line: no character of UTF-8 holds the byte of a line feed.
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                raise ValueError(
+                    f"{path} is not in UTF-8, in line {number} ({error}); save it in "
+                    "UTF-8."
+                ) from error
 
 
 def read_csv(
@@ -87,22 +90,74 @@ def read_csv(
     ValueError
         If it has no header, is not UTF-8, or a row has too few or too many cells.
     """
+    separator, header = head_of(path, separator)
+    numbered = list(checked_rows(path, separator, header))
+    lines, rows = [line for line, _ in numbered], [cells for _, cells in numbered]
+    return separator, header, rows, lines
+
+
+def head_of(path: Path | Piped, separator: str | None = None) -> tuple[str, Row]:
+    """Tell the separator and the header of a CSV file.
+
+    Parameters
+    ----------
+    path : Path or Piped
+    separator : str, optional
+        Told by the file by default.
+
+    Returns
+    -------
+    separator : str
+    header : list of m str
+
+    Raises
+    ------
+    ValueError
+        If it has no header or is not UTF-8.
+    """
     check_encoding(path)
     with long_cells():
         separator = separator or separator_of(path)
-        numbered = _numbered(path, separator)
-    if not numbered:
+        with _quotes_told(path, separator):
+            found = next(rows_of(path, separator), None)
+    if found is None:
         raise ValueError(f"{path} is empty; it needs a header line.")
-    header = numbered.pop(0)[1]
-    for line, cells in numbered:
-        if len(cells) != len(header):
-            raise ValueError(
-                f"line {line} of {path} has {len(cells)} cells and the header "
-                f"{len(header)}, separated by {separator!r}; quote texts that hold it "
-                "or a line break, or name another with --sep."
-            )
-    lines, rows = [line for line, _ in numbered], [cells for _, cells in numbered]
-    return separator, header, rows, lines
+    return separator, found[1]
+
+
+def checked_rows(
+    path: Path | Piped, separator: str, header: Row
+) -> Iterator[tuple[int, Row]]:
+    """Go through the rows below the header, each as wide as that.
+
+    Parameters
+    ----------
+    path : Path or Piped
+    separator : str
+    header : list of m str
+
+    Yields
+    ------
+    line : int
+        In which the row starts, from 1 on.
+    cells : list of m str
+
+    Raises
+    ------
+    ValueError
+        If a row has too few or too many cells, or quotes are wrong.
+    """
+    rows = rows_of(path, separator)
+    with long_cells(), _quotes_told(path, separator):
+        next(rows, None)
+        for line, cells in rows:
+            if len(cells) != len(header):
+                raise ValueError(
+                    f"line {line} of {path} has {_cells(len(cells))} and the header "
+                    f"{len(header)}, separated by {separator!r}; quote texts that hold "
+                    "it or a line break, or name another with --sep."
+                )
+            yield line, cells
 
 
 def rows_of(path: Path | Piped, separator: str) -> Iterator[tuple[int, Row]]:
@@ -229,9 +284,15 @@ class _Lines:
         self._file.write(row.removesuffix("\r\n") + "\n")
 
 
-def _numbered(path: Path | Piped, separator: str) -> list[tuple[int, Row]]:
+def _cells(number: int) -> str:
+    return "1 cell" if number == 1 else f"{number} cells"
+
+
+@contextmanager
+def _quotes_told(path: Path | Piped, separator: str) -> Iterator[None]:
+    """Tell of wrong quotes as of what else is wrong with a file."""
     try:
-        return list(rows_of(path, separator))
+        yield
     except csv.Error as error:
         raise ValueError(
             f"{path} is not a CSV file separated by {separator!r}: {error}; double the "

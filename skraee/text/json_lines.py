@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,17 +36,37 @@ def read_json_lines(source: Path | Piped) -> tuple[list[str], Rows, list[int]]:
     ValueError
         If a line is no JSON object, or the file is not in UTF-8.
     """
+    numbered = list(objects_of(source))
+    columns = list(dict.fromkeys(name for _, one in numbered for name in one))
+    rows = [[one.get(name) for name in columns] for _, one in numbered]
+    return columns, rows, [line for line, _ in numbered]
+
+
+def objects_of(source: Path | Piped) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Go through the objects of a file, one a line; blank lines are left out.
+
+    Parameters
+    ----------
+    source : Path or Piped
+        In UTF-8.
+
+    Yields
+    ------
+    line : int
+        From 1 on.
+    found : dict
+
+    Raises
+    ------
+    ValueError
+        If a line is no JSON object, or the file is not in UTF-8.
+    """
     check_encoding(source)
-    objects, lines = [], []
-    # Not by `splitlines`: JSON may hold U+2028 and the like as they are.
-    content = source.read_bytes().decode("utf-8-sig")
-    for number, line in enumerate(content.split("\n"), start=1):
-        if line.strip():
-            objects.append(_object(line, number, source))
-            lines.append(number)
-    columns = list(dict.fromkeys(name for one in objects for name in one))
-    rows = [[one.get(name) for name in columns] for one in objects]
-    return columns, rows, lines
+    # JSON may hold U+2028 and the like as they are, and only "\n" ends a line.
+    with source.open("r", encoding="utf-8-sig", newline="\n") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                yield number, _object(line, number, source)
 
 
 def write_json_lines(

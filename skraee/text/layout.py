@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from skraee.text.label_words import OR_RIDGE
 from skraee.text.template import ModelKind, Piece, Template
 from skraee.text.tokenizer import TextTokenizer
 
@@ -148,7 +149,7 @@ def _check_masks(
     if kind == "masked" and needs_mask and not n_masks:
         raise ValueError(
             f"a template for a masked model must have a mask, got {template.text!r}; "
-            f"write '{{mask}}' where the label word belongs"
+            f"write '{{mask}}' where the label word belongs, {OR_RIDGE}"
         )
 
 

@@ -1,19 +1,15 @@
-"""Tables of the command line: texts and labels in, answers out."""
+"""Tables of the command line: texts and labels."""
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
-from skraee.files.replacing import replacing
-from skraee.text.csv_format import Writable, read_csv, write_rows
-from skraee.text.json_lines import read_json_lines, write_json_lines
-from skraee.text.parquet import read_parquet, write_parquet
+from skraee.text.csv_format import read_csv
+from skraee.text.json_lines import read_json_lines
+from skraee.text.parquet import read_parquet
 from skraee.text.piped import Piped
 from skraee.text.table_format import STREAM, Format, format_of
 
@@ -112,7 +108,8 @@ class Table:
         Raises
         ------
         ValueError
-            If there is no such column, or more than one, or not one for each field.
+            If there is no such column, or more than one, or not one for each field, or
+            a cell of it is no text.
         """
         names = [columns] if isinstance(columns, str) else list(columns or fields)
         if len(fields) > 1 and len(names) != len(fields):
@@ -125,11 +122,14 @@ class Table:
         if len(fields) > 1 and columns is None:
             way_out = "each field takes the column of its name, or of --text-column"
         found = [self.column(name, way_out) for name in names]
+        if len(fields) == 1 < len(names):
+            joined = zip(*found, strict=True)
+            return [" ".join(self._as_text(cell) for cell in row) for row in joined]
+        for name, cells in zip(names, found, strict=True):
+            self._refuse_other_than_text(name, cells)
         if len(names) == 1:
             return found[0]
         rows = [list(row) for row in zip(*found, strict=True)]
-        if len(fields) == 1:
-            return [" ".join(self._as_text(cell) for cell in row) for row in rows]
         return replace(self, columns=list(fields), rows=rows, frame=None)
 
     def labels(self, name: str) -> list[Any]:
@@ -152,13 +152,27 @@ class Table:
             )
         empty = [i for i, label in enumerate(labels) if _is_missing(label)]
         if empty:
-            place = "row" if self.format == "parquet" else "line"
             raise ValueError(
                 f"{self.path} has no label in the column {name!r} of {len(empty)} of "
-                f"its {len(labels)} rows, first in {place} {self.lines[empty[0]]}; "
+                f"its {len(labels)} rows, first in {self._place(empty[0])}; "
                 "label these texts or leave them out."
             )
         return labels
+
+    def _refuse_other_than_text(self, name: str, cells: list[Any]) -> None:
+        others = [i for i, cell in enumerate(cells) if not isinstance(cell, str)]
+        if others:
+            first = cells[others[0]]
+            what = "nothing" if first is None else f"the {type(first).__name__} {first}"
+            raise ValueError(
+                f"{self._place(others[0])} of {self.path} has {what} in the column "
+                f"{name!r} in place of a text; write a text into it, or leave the row "
+                "out."
+            )
+
+    def _place(self, row: int) -> str:
+        kind = "row" if self.format == "parquet" else "line"
+        return f"{kind} {self.lines[row]}"
 
     @staticmethod
     def _as_text(cell: Any) -> str:
@@ -195,94 +209,69 @@ def read_table(
         If it is no such file, has no header, is not UTF-8, or a row has too few or too
         many cells.
     """
-    if path != STREAM and not path.is_file():
-        raise OSError(f"there is no file {str(path)!r}; check the path.")
-    kind = format_of(path, format)
-    source = Piped.read() if path == STREAM else path
+    source, kind = source_of(path, format)
     if kind == "jsonl":
         return Table(source, ",", *read_json_lines(source), kind)
     if kind == "parquet":
-        header, rows, frame = read_parquet(source)
-        return Table(source, ",", header, rows, _numbers(rows), kind, frame)
-    if kind == "tsv":
-        separator = separator or "\t"
-    separator, header, rows, lines = read_csv(source, separator)
-    return Table(source, separator, header, rows, lines, kind)
+        return whole_parquet(source)
+    found = read_csv(source, tab_or(separator, kind))
+    return Table(source, *found, kind)
 
 
-def write_table(
-    path: Path | None,
-    header: Sequence[str],
-    rows: Iterable[Sequence[Any]],
-    separator: str = ",",
-    format: Format = "csv",
-    frame: Any = None,
-) -> None:
-    """Write a file of texts, in UTF-8 and as a whole or not at all.
+def source_of(path: Path, format: Format | None) -> tuple[Path | Piped, Format]:
+    """Return what a table is read from, and its format.
 
     Parameters
     ----------
-    path : Path or None
-        None or ``-`` writes to the standard output, as that encodes.
-    header : sequence of str
-    rows : iterable of sequence
-    separator : str, default=","
-        Of a CSV file.
-    format : {"csv", "tsv", "jsonl", "parquet"}, default="csv"
-    frame : object, optional
-        That of the `Table` whose columns come first: a Parquet file keeps their types.
+    path : Path
+        ``-`` is the standard input; a pipe, as a shell's ``<(...)`` makes it, is read
+        at once.
+    format : {"csv", "tsv", "jsonl", "parquet"} or None
+        None: told by the ending, or else CSV.
+
+    Raises
+    ------
+    OSError
+        If there is no such file.
+    ValueError
+        If the ending is that of another format.
     """
-    if format == "parquet":
-        _write_binary(path, header, list(rows), frame)
-    elif path is None or path == STREAM:
-        _write_text(sys.stdout, header, rows, separator, format)
-    else:
-        with (
-            replacing(path) as beside,
-            beside.open(
-                "w", encoding="utf-8", errors="backslashreplace", newline=""
-            ) as file,
-        ):
-            _write_text(file, header, rows, separator, format)
+    if path.is_dir():
+        raise IsADirectoryError(
+            f"{str(path)!r} is a folder; give the name of a file in it."
+        )
+    is_piped = path == STREAM or path.is_fifo()
+    if not is_piped and not path.is_file():
+        raise OSError(f"there is no file {str(path)!r}; check the path.")
+    kind = format_of(path, format)
+    return (Piped.read(path) if is_piped else path), kind
 
 
-def _write_text(
-    file: Writable,
-    header: Sequence[str],
-    rows: Iterable[Sequence[Any]],
-    separator: str,
-    format: Format,
-) -> None:
-    if format == "jsonl":
-        write_json_lines(file, header, rows)
-    else:
-        cells = ([_flat(cell) for cell in row] for row in rows)
-        write_rows(file, chain([header], cells), separator)
+def tab_or(separator: str | None, kind: Format) -> str | None:
+    """Return what separates cells, as far as it is known before a look at the file.
+
+    Parameters
+    ----------
+    separator : str or None
+        As it was named.
+    kind : {"csv", "tsv"}
+    """
+    return separator or ("\t" if kind == "tsv" else None)
 
 
-def _write_binary(
-    path: Path | None, header: Sequence[str], rows: list[Sequence[Any]], frame: Any
-) -> None:
-    if path is None or path == STREAM:
-        stream = cast("IO[bytes]", sys.stdout.buffer)
-        write_parquet(stream, header, rows, frame)
-        return
-    with replacing(path) as beside, beside.open("wb") as file:
-        write_parquet(file, header, rows, frame)
+def whole_parquet(source: Path | Piped) -> Table:
+    """Read a Parquet file.
 
-
-def _numbers(rows: list[list[Any]]) -> list[int]:
-    return list(range(1, len(rows) + 1))
+    Parameters
+    ----------
+    source : Path or Piped
+    """
+    header, rows, frame = read_parquet(source)
+    lines = list(range(1, len(rows) + 1))
+    return Table(source, ",", header, rows, lines, "parquet", frame)
 
 
 def _is_missing(label: Any) -> bool:
     if isinstance(label, str):
         return not label.strip()
     return label is None or label != label  # NaN is not itself
-
-
-def _flat(cell: Any) -> Any:
-    """Return what a CSV file can hold of a cell: lists and objects as JSON."""
-    if isinstance(cell, list | dict):
-        return json.dumps(cell, ensure_ascii=False, default=str)
-    return cell

@@ -10,6 +10,8 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.dummy import DummyClassifier
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
 from skraee import EarlyExitClassifier, toy
 from skraee.baselines import FullDepthClassifier
@@ -48,6 +50,35 @@ def test_evaluate_below_the_least_accuracy_ends_with_1(
     told = capsys.readouterr()
     assert "accuracy" in told.out
     assert ("is below --min-accuracy 1.1" in told.err) == bool(status)
+
+
+def test_evaluate_beside_the_majority_says_what_a_constant_answer_reaches(
+    model, labelled, capsys
+):
+    table = pd.read_csv(labelled)
+    rare = table["label"] == "negative"
+    table = pd.concat([table[~rare], table[rare].head(5)])
+    table.to_csv(labelled, index=False)
+    words = ["evaluate", str(model), str(labelled), "--baseline", "majority"]
+    assert main([*words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["baseline"]
+    constant = DummyClassifier().fit(table[["text"]], table["label"])
+    answers = constant.predict(table[["text"]])
+    assert found == {
+        "name": "majority",
+        "answer": "positive",
+        "accuracy": accuracy_score(table["label"], answers),
+        "balanced_accuracy": balanced_accuracy_score(table["label"], answers),
+        "macro_f1": pytest.approx(f1_score(table["label"], answers, average="macro")),
+    }
+    assert main(words) == 0
+    told = capsys.readouterr().out.splitlines()[-1]
+    assert told.startswith("always 'positive', the most frequent class: accuracy 0.800")
+
+
+def test_evaluate_without_a_baseline_names_none(model, labelled, capsys):
+    assert main(["evaluate", str(model), str(labelled), "--json"]) == 0
+    assert "baseline" not in json.loads(capsys.readouterr().out)
 
 
 def test_evaluate_takes_a_baseline_from_joblib(labelled, tmp_path, capsys):

@@ -10,7 +10,7 @@ from typing import Any
 import joblib
 import pytest
 
-from skraee import Backbone, toy
+from skraee import Backbone, EarlyExitClassifier, toy
 from skraee.baselines import FullDepthClassifier
 from skraee.cli.main import main
 from skraee.persistence import archive
@@ -44,6 +44,7 @@ def test_info_of_a_saved_file_says_what_it_is(model, capsys):
     assert "budget" in found["changed_parameters"]
     assert "min_exit" not in found["changed_parameters"]
     assert 0 <= found["chosen"]["threshold_"] <= 1
+    assert found["cost_at_exits"] == EarlyExitClassifier.load(model).cost_.tolist()
     assert found["versions"] == archive.read(model)[0]["versions"]
 
 
@@ -59,6 +60,8 @@ def test_info_as_text_fits_a_screen(model, capsys):
     assert " kB" in told
     assert "fit chose threshold=" in told
     assert "budget=0.5" in told
+    assert "share of the model's at exit: 0% at 0, 25% at 1, " in told
+    assert "100% at 4\n" in told
     assert "skraee 0.1.0" in told
 
 
@@ -89,6 +92,15 @@ def test_info_of_a_baseline_leaves_open_what_it_does_not_keep(tmp_path, capsys):
 def test_info_of_exits_that_were_set_names_what_decides(neighbors, capsys):
     assert main(["info", str(neighbors)]) == 0
     assert "as set: k=3, tau=0." in capsys.readouterr().out
+
+
+def test_info_of_keys_from_a_depth_counts_the_layers_that_all_texts_run(
+    tmp_path, capsys
+):
+    path = tmp_path / "model.skraee"
+    raee(encoder=2).fit(X, Y).save(path)
+    costs = info_of(path, capsys)["cost_at_exits"]
+    assert costs[0] == costs[1] == costs[2] > 0
 
 
 def test_info_of_many_classes_names_the_first(tmp_path, capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import subprocess
 import sys
@@ -569,6 +570,14 @@ def test_file_that_is_no_table_is_one_line(content, message, tmp_path, capsys):
 def test_versions_names_the_packages(capsys):
     assert main(["versions"]) == 0
     assert "transformers: " in capsys.readouterr().out
+
+
+def test_versions_for_machines_are_those_that_are_printed(capsys):
+    assert main(["versions"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert main(["versions", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [f"{name}: {value}" for name, value in found.items()] == lines
 
 
 def test_help_of_predict_says_whom_to_trust(capsys):

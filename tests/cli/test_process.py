@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Callable
 
@@ -38,6 +39,27 @@ def test_process_without_a_stream_of_its_own_runs(
     monkeypatch.setattr(sys, "stdout", stream)
     monkeypatch.setattr(process, "main", printing("a"))
     assert process.run() == 3
+
+
+def test_sigterm_clears_up_on_its_way_out_and_is_the_callers_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    cleared: list[str] = []
+
+    def main() -> int:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            cleared.append("file")
+        return 0
+
+    monkeypatch.setattr(process, "main", main)
+    with pytest.raises(SystemExit) as exit_info:
+        process.run()
+    assert exit_info.value.code == 143
+    assert cleared == ["file"]
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_reader_that_leaves_early_is_no_error_and_none_comes_later(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +11,7 @@ import pytest
 from skraee import EarlyExitClassifier
 from skraee.cli.arguments import parser
 from skraee.cli.main import main
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def on_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    """Put a terminal there; in a fixture pytest would put its own stream back."""
-    stream = Terminal()
-    monkeypatch.setattr(sys, "stderr", stream)
-    return stream
+from tests.support.terminals import on_terminal
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 from collections import Counter
 from importlib.util import find_spec
@@ -107,6 +108,21 @@ def test_demo_command_with_data_runs_on_the_users_file(toy_gemma, tmp_path, caps
     told = capsys.readouterr().out
     assert f"{path}: 40 to fit, 10 to test" in told
     assert "Accuracy by class:" in told
+
+
+def test_demo_command_for_machines_prints_numbers_alone(toy_gemma, tmp_path, capsys):
+    path = tmp_path / "train.csv"
+    texts, labels = toy.reviews(50)
+    rows = [f'"{text}",{label}' for text, label in zip(texts, labels, strict=True)]
+    path.write_text("\n".join(["text,label", *rows]), encoding="utf-8")
+    words = ["--label-words", "negative=terrible,positive=great"]
+    assert main(["demo", "--data", str(path), *words, "--json"]) == 0
+    told = capsys.readouterr()
+    full, *_, raee = json.loads(told.out)
+    assert (full["name"], full["mean_exit_layer"]) == ("full depth", 4)
+    assert raee["name"].startswith("RAEE")
+    assert 0 <= raee["accuracy"] <= 1 < raee["texts_per_second"]
+    assert "Answering and timing" in told.err
 
 
 def test_task_from_names_the_classes_in_its_question(tmp_path):

@@ -32,6 +32,27 @@ def test_verbose_0_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "")
 
 
+def test_joint_progress_shows_one_bar_for_several_calls(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    clf = raee().fit(X, Y)
+    with progress.joint_progress("all", 40, verbose=1):
+        clf.predict(X_NEW)
+        clf.predict(X_NEW)
+    told = capsys.readouterr().err
+    assert re.search(r"all: 100%\|.*40/40", told)
+    assert "predict" not in told
+    # Behind it, and where it failed, each call has its own again.
+    with (
+        pytest.raises(KeyError, match="failed"),
+        progress.joint_progress("all", 40, verbose=1),
+    ):
+        raise KeyError("failed")
+    capsys.readouterr()
+    clf.set_params(verbose=1).predict(X_NEW)
+    assert re.search(r"predict: 100%\|.*20/20", capsys.readouterr().err)
+
+
 def test_progress_does_without_the_callbacks_of_scikit_learn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -85,6 +85,18 @@ def test_a_socket_is_no_stream(tmp_path):
         check_writable(tmp_path / "socket")
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
+def test_replacing_a_pipe_that_has_no_path_of_its_own_writes_to_it():
+    reading, writing = os.pipe()
+    path = Path(f"/proc/self/fd/{writing}")  # as /dev/stdout before a "|"
+    assert check_writable(path) == path
+    with replacing(path) as beside:
+        beside.write_text("rows", encoding="utf-8")
+    os.close(writing)
+    with os.fdopen(reading, encoding="utf-8") as file:
+        assert file.read() == "rows"
+
+
 @pytest.mark.skipif(not Path("/dev/null").exists(), reason="needs /dev/null")
 def test_a_device_is_a_stream_and_no_place_for_a_file():
     assert check_writable("/dev/null") == Path("/dev/null")

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from skraee import EarlyExitClassifier, RAEEClassifier, templates, toy
-from skraee.templates.label_sets import LABEL_SETS, OTHER, label_set_of
+from skraee.templates.label_sets import LABEL_SETS, OTHER, LabelSet, label_set_of
+from skraee.templates.words import words_of
+from skraee.text.label_tokens import word_ids
 from skraee.text.template import Template
 from tests.support.sentence_folders import sentence_folder
 
@@ -78,6 +80,27 @@ def test_causal_model_says_the_first_of_several_tokens() -> None:
     assert "zxqv: zxqv (4 tokens, the first is read)" in str(found)
 
 
+def test_word_that_is_not_offered_is_named_with_its_several_tokens() -> None:
+    backbone = toy.backbone()
+    tokenizer = backbone.load().tokenizer
+    for word in templates.suggest(backbone, ["negative", "zxqv"]).words:
+        assert word.several
+        offered = [*word.others, *([] if word.word is None else [word.word])]
+        assert all(len(word_ids(one, tokenizer)) == 1 for one in offered)
+        assert all(len(word_ids(one, tokenizer)) > 1 for one in word.several)
+
+
+def test_causal_model_is_asked_for_classes_by_their_names_where_these_are_tokens() -> (
+    None
+):
+    names = {0: "bad", 1: "good"}
+    known = LabelSet("quality", {"bad": ("terrible",), "good": ("great",)}, (), "")
+    for kind, expected in (("causal", names), ("masked", {0: "terrible", 1: "great"})):
+        loaded = toy.backbone(kind).load()
+        found = words_of(names, known, loaded)
+        assert {word.name: word.word for word in found} == expected
+
+
 def test_encoder_needs_no_words_and_names_its_own_prompts(tmp_path: Any) -> None:
     folder = sentence_folder(tmp_path / "encoder", "modernbert-embed-base")
     found = templates.suggest(folder, BINARY)
@@ -93,7 +116,7 @@ def test_encoder_needs_no_words_and_names_its_own_prompts(tmp_path: Any) -> None
 
 def test_report_says_which_words_are_one_token() -> None:
     told = str(templates.suggest(toy.backbone(), BINARY, toy.reviews(20)))
-    assert "  negative: terrible (or bad)\n" in told
+    assert "  negative: terrible (or bad); of several tokens: negative\n" in told
     assert "{text} It was {mask}.  (zero-shot accuracy " in told
 
 

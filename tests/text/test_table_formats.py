@@ -16,7 +16,8 @@ from skraee.text import parquet
 from skraee.text.json_lines import write_json_lines
 from skraee.text.piped import Piped
 from skraee.text.table_format import STREAM, format_of
-from skraee.text.tables import read_table, write_table
+from skraee.text.table_writing import write_table
+from skraee.text.tables import read_table
 
 HEADER = ["text", "number", "day"]
 ROWS: list[list[Any]] = [

@@ -10,7 +10,8 @@ import pytest
 
 from skraee.text.csv_format import choose_separator
 from skraee.text.inputs import check_texts
-from skraee.text.tables import Table, read_table, write_table
+from skraee.text.table_writing import write_table
+from skraee.text.tables import Table, read_table
 
 # All that has a meaning in some CSV file, a spreadsheet or a terminal.
 SIGNS = [
@@ -151,7 +152,7 @@ def test_lines_are_those_of_the_file(tmp_path):
             "that hold it or a line break, or name another with --sep",
         ),
         ("sep=;\ntext;label\na;b;c\n", "line 3 of .* has 3 cells .* separated by ';'"),
-        ("text\tlabel\na\tb\n\nc\n", r"line 4 of .* has 1 cells .* separated by '\\t'"),
+        ("text\tlabel\na\tb\n\nc\n", r"line 4 of .* has 1 cell .* separated by '\\t'"),
         (
             'text,label\na,b\n"open,a\n\nb,c\n',
             "is not a CSV file separated by ',': in the row of line 3, unexpected end",
