@@ -41,6 +41,7 @@ SUBJECTS = {
     "persistence": "Model files",
     "files": "Writing files",
     "baselines": "Baselines",
+    "serve": "The service",
     "cli": "The command line",
     "demo": "The demo",
     "templates": "Texts, labels, templates and label words",
