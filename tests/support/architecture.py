@@ -48,6 +48,7 @@ LAYERS = (
     "classifier early_exit baselines",
     "classifier_cv templates",
     "demo",
+    "sharing",
     "serve",
     "cli",
     "__main__",
