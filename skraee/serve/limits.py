@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 class Limits:
     """What a service refuses, and how long it waits.
 
-    Attributes
+    Parameters
     ----------
     max_texts : int, default=256
         Texts of a request, and of a batch. Lower it where a request must not wait long

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from skraee.inspection.evaluation import Evaluation
-
 if TYPE_CHECKING:
+    from skraee.inspection.evaluation import Evaluation
     from skraee.sharing.saved import Classifier
 
 # As the hub writes names: owner/name.
@@ -48,11 +47,7 @@ def card_of(
     TypeError
         If `evaluation` is none.
     """
-    if evaluation is not None and not isinstance(evaluation, Evaluation):
-        raise TypeError(
-            f"evaluation must be an Evaluation, got {type(evaluation).__name__}; make "
-            "one with skraee.inspection.Evaluation.of(clf, texts, labels)."
-        )
+    _check(evaluation)
     parts = [
         f"---\n{_metadata(clf, evaluation, dataset, license)}\n---",
         f"# {type(clf).__name__} of {_backbone_name(clf)}",
@@ -62,6 +57,16 @@ def card_of(
         _use(is_signed),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _check(evaluation: Any) -> None:
+    from skraee.inspection.evaluation import Evaluation
+
+    if evaluation is not None and not isinstance(evaluation, Evaluation):
+        raise TypeError(
+            f"evaluation must be an Evaluation, got {type(evaluation).__name__}; make "
+            "one with skraee.inspection.Evaluation.of(clf, texts, labels)."
+        )
 
 
 def _metadata(

@@ -106,6 +106,7 @@ def load_from_folder(
     Parameters
     ----------
     folder : str or Path
+        Where the two files are.
     backbone : str, Path or Backbone, optional
         Where the backbone is now, if it has moved.
     key : bytes or str, optional

@@ -63,6 +63,7 @@ def all_python(page: str) -> list[Block]:
 
 
 @pytest.mark.engines
+@pytest.mark.filterwarnings("default")  # of other packages about themselves
 @pytest.mark.parametrize("page", WITH_EXTRAS)
 def test_examples_with_an_extra_run(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -55,9 +55,9 @@ def imported(folder: str, *, at_once: bool = False) -> set[str]:
 def nodes(tree: ast.AST, at_once: bool) -> Iterator[ast.AST]:
     """Walk a tree, and not into functions and what is for types only."""
     for node in ast.iter_child_nodes(tree):
-        is_later = isinstance(node, (ast.FunctionDef, ast.Lambda)) or (
-            isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        )
+        is_later = isinstance(
+            node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+        ) or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
         if not (at_once and is_later):
             yield node
             yield from nodes(node, at_once)
