@@ -41,6 +41,8 @@ SUBJECTS = {
     "persistence": "Model files",
     "files": "Writing files",
     "baselines": "Baselines",
+    "serve": "The service",
+    "sharing": "Sharing: folders and MLflow",
     "cli": "The command line",
     "demo": "The demo",
     "templates": "Texts, labels, templates and label words",

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
+from sklearn import config_context
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
@@ -67,6 +68,45 @@ X, Y = toy.reviews(60)
 X_NEW, Y_NEW = toy.reviews(40, seed=1)
 LIST = "`label_words` as a list"
 NUMBERS = f"{LIST}: it numbers the classes"
+
+BESIDE = """
+## Beside scikit-learn
+
+Packages that take its estimators, and places where models are kept. Each row is run
+with the real package by the tests under `tests/sharing` (`bash .ci/run engines`).
+[Registries](how-to/registries.md) shows how.
+
+| package | works | how, or why not |
+|---|---|---|
+"""
+
+# What only the environment of `.ci/run engines` has: package, verdict, remark.
+FRIENDS = (
+    (
+        "MLflow, `skraee.sharing.mlflow_model`",
+        "yes",
+        "the `.skraee` file with a signature and an input example; no pickle",
+    ),
+    (
+        "MLflow, `mlflow.sklearn.log_model`",
+        "as said",
+        '`serialization_format="cloudpickle"`: a pickle, which runs code when it is '
+        "loaded",
+    ),
+    (
+        "Hugging Face hub, `skraee.sharing.save_to_folder`",
+        "yes",
+        "the file and a card with what was measured; `load_from_folder` needs no "
+        "network",
+    ),
+    ("skops, `skops.card.Card`", "yes", "parameters, diagram and metrics"),
+    (
+        "skops, `skops.io`",
+        "no",
+        "its files cannot hold a backbone's handle; `save` writes a file without code",
+    ),
+    ("skore, `EstimatorReport` and `CrossValidationReport`", "yes", ""),
+)
 
 Run = Callable[[RAEEClassifier], float]
 
@@ -255,6 +295,20 @@ def _frozen(clf: RAEEClassifier) -> float:
     return float(min(f.score(X_NEW, Y_NEW) for f in (frozen, calibrated)))
 
 
+@case(
+    "set_config(enable_metadata_routing=True)",
+    "`fit` takes no `sample_weight` and says so; `score` and `return_exit_layers` of "
+    "`predict` can be asked for",
+    must_heed=True,
+)
+def _metadata_routing(clf: RAEEClassifier) -> float:
+    with config_context(enable_metadata_routing=True):
+        asking = clf.set_score_request(sample_weight=True)
+        search = GridSearchCV(asking, {"k": [5]}, cv=3)
+        weights = np.ones(len(X))
+        return float(search.fit(X, Y, sample_weight=weights).best_score_)
+
+
 @case("LearningCurveDisplay", "one pass per text for all sizes and folds")
 def _learning_curve(clf: RAEEClassifier) -> float:
     sizes = [20, 30]
@@ -293,7 +347,8 @@ def page() -> str:
     plt.switch_backend("Agg")
     rows = [f"| `{row.name}` | {verdict(row)} | {row.remark} |\n" for row in CASES]
     plt.close("all")
-    return HEAD + "".join(rows)
+    friends = [f"| {' | '.join(row)} |\n" for row in FRIENDS]
+    return HEAD + "".join(rows) + BESIDE + "".join(friends)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from skraee.cli.streams import verbosity
 from skraee.files.replacing import replacing
 from skraee.persistence.seal import checked_key
+from skraee.sharing.saved import read_saved
 from skraee.text.table_format import ENDINGS
 
 if TYPE_CHECKING:
@@ -162,18 +163,7 @@ def read_model(path: Path, key: bytes | None = None) -> AnyClassifier:
             f"{path} cannot be read as a model, for by its ending it is a table; the "
             "model comes first, as in: skraee predict MODEL DATA"
         )
-    return _saved(path, key) if path.suffix == _SAVED else _pickled(path)
-
-
-def _saved(path: Path, key: bytes | None) -> Classifier:
-    from skraee.classifier import RAEEClassifier
-    from skraee.classifier_cv import RAEEClassifierCV
-    from skraee.early_exit import EarlyExitClassifier
-    from skraee.persistence.model_file import load
-
-    kinds: list[Any] = [EarlyExitClassifier, RAEEClassifier, RAEEClassifierCV]
-    clf: Classifier = load(kinds, path, key=key)
-    return clf
+    return read_saved(path, key=key) if path.suffix == _SAVED else _pickled(path)
 
 
 def _pickled(path: Path) -> AnyClassifier:

@@ -54,3 +54,17 @@ def memory(written: str) -> str:
     if not written.strip():
         raise ArgumentTypeError("write the path of a folder")
     return os.path.abspath(written)
+
+
+def port(written: str) -> int:
+    """Return the number of a port; 0 is any that is free."""
+    if not re.fullmatch(r"0*\d{1,5}", written) or int(written) > 65_535:
+        raise ArgumentTypeError(f"write a number from 0 to 65535, not {written!r}")
+    return int(written)
+
+
+def seconds(written: str) -> float:
+    """Return a number above 0."""
+    if not re.fullmatch(r"\d*\.?\d+", written) or float(written) == 0:
+        raise ArgumentTypeError(f"write a number of seconds above 0, not {written!r}")
+    return float(written)

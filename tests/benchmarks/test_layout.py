@@ -15,6 +15,7 @@ COMMANDS = (
     "max_loss",
     "paper",
     "readouts",
+    "serve",
     "speed",
     "trust",
 )

@@ -26,6 +26,13 @@ MODULES = ["skraee"] + [
 ]
 WITH_PYTHON = [p for p in PAGES if any(b.language == "python" for b in blocks(p))]
 WITH_COMMANDS = [p for p in PAGES if any(b.language == "console" for b in blocks(p))]
+WITH_EXTRAS = [page for page in PAGES if any(block.extra for block in blocks(page))]
+# Extra -> what it lets one import.
+PACKAGES = {
+    "serve": ("fastapi", "uvicorn", "prometheus_client"),
+    "mlflow": ("mlflow",),
+    "friends": ("skops", "skore"),
+}
 WITH_MODELS = [page for page in PAGES if any(block.needs for block in blocks(page))]
 
 
@@ -48,7 +55,24 @@ def test_examples_of_the_pages_run(
 
 
 def python_blocks(page: str) -> list[Block]:
+    return [block for block in all_python(page) if block.extra is None]
+
+
+def all_python(page: str) -> list[Block]:
     return [b for b in blocks(page) if b.language == "python" and b.needs is None]
+
+
+@pytest.mark.engines
+@pytest.mark.filterwarnings("default")  # of other packages about themselves
+@pytest.mark.parametrize("page", WITH_EXTRAS)
+def test_examples_with_an_extra_run(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for extra in {block.extra for block in blocks(page)} - {None}:
+        for package in PACKAGES[str(extra)]:
+            pytest.importorskip(package, reason=f"the extra `{extra}` is not installed")
+    monkeypatch.chdir(tmp_path)
+    run_python(page, all_python(page))
 
 
 @pytest.mark.parametrize("page", WITH_COMMANDS)
@@ -109,12 +133,12 @@ def test_few_blocks_need_a_real_model() -> None:
 
 
 def test_commands_that_the_pages_name_are_run() -> None:
-    """`skraee demo` needs Gemma and is run by the tests of the demo."""
+    """`skraee demo` needs Gemma and is run by its own tests, as `skraee serve` is."""
     for page in PAGES:
         for block in blocks(page):
             if block.language == "bash":
                 commands = re.findall(r"^skraee (\w+)", block.code, re.MULTILINE)
-                assert set(commands) <= {"demo"}, page
+                assert set(commands) <= {"demo", "serve"}, page
 
 
 @pytest.mark.parametrize("name", skraee.__all__)

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 TESTED_EXTRAS = ("demo", "encoder", "plot", "docs", "test")
+ENGINES = ("serve", "mlflow", "friends")  # what `.ci/run engines` installs besides
 BUILD = PROJECT["build-system"]["requires"] + PROJECT["dependency-groups"]["build"]
 
 # Packages whose name for pip is not that for import.
@@ -31,6 +32,10 @@ def requirements(lines: list[str]) -> dict[str, Requirement]:
 
 DEPENDENCIES = requirements(PROJECT["project"]["dependencies"])
 OPTIONAL = requirements([line for lines in EXTRAS.values() for line in lines])
+LOCKED = requirements(
+    [line for extra, lines in EXTRAS.items() if extra not in ENGINES for line in lines]
+)
+BESIDES = requirements([line for extra in ENGINES for line in EXTRAS[extra]])
 TESTED = requirements([line for extra in TESTED_EXTRAS for line in EXTRAS[extra]])
 
 
@@ -50,9 +55,9 @@ def imported(folder: str, *, at_once: bool = False) -> set[str]:
 def nodes(tree: ast.AST, at_once: bool) -> Iterator[ast.AST]:
     """Walk a tree, and not into functions and what is for types only."""
     for node in ast.iter_child_nodes(tree):
-        is_later = isinstance(node, (ast.FunctionDef, ast.Lambda)) or (
-            isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        )
+        is_later = isinstance(
+            node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+        ) or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
         if not (at_once and is_later):
             yield node
             yield from nodes(node, at_once)
@@ -94,18 +99,26 @@ def test_declared_packages_are_imported():
 
 def test_imports_of_the_tests_are_declared_in_the_extras_of_the_test_command():
     where_installed = {"torchao"}  # a method of many, of which the rest is refused
-    assert imported("tests") <= {*DEPENDENCIES, *TESTED, *where_installed}
+    assert imported("tests") <= {*DEPENDENCIES, *TESTED, *BESIDES, *where_installed}
 
 
 @pytest.mark.parametrize(
-    "declared",
-    [DEPENDENCIES, OPTIONAL, requirements(BUILD)],
-    ids=["dependencies", "extras", "build"],
+    ("file", "declared"),
+    [
+        ("lock.txt", DEPENDENCIES),
+        ("lock.txt", LOCKED),
+        ("lock.txt", requirements(BUILD)),
+        ("engines.txt", DEPENDENCIES),
+        ("engines.txt", BESIDES),
+    ],
+    ids=["dependencies", "extras", "build", "engines' dependencies", "engines"],
 )
-def test_lock_pins_what_is_declared_within_its_range(declared: dict[str, Requirement]):
-    locked = pins("lock.txt")
+def test_lock_pins_what_is_declared_within_its_range(
+    file: str, declared: dict[str, Requirement]
+):
+    locked = pins(file)
     for name, requirement in declared.items():
-        assert name in locked, f"{name} is not in requirements/lock.txt"
+        assert name in locked, f"{name} is not in requirements/{file}"
         assert all(requirement.specifier.contains(found) for found in locked[name])
 
 
@@ -119,15 +132,16 @@ def test_oldest_pins_are_the_lower_bounds():
     assert {name: oldest[name] for name in bounds} == bounds
 
 
-@pytest.mark.parametrize("file", ["lock.txt", "oldest.txt", "held.txt"])
+@pytest.mark.parametrize("file", ["lock.txt", "engines.txt", "oldest.txt", "held.txt"])
 def test_files_of_pins_name_no_index(file: str):
     text = (ROOT / "requirements" / file).read_text("utf-8")
     assert "://" not in text
     assert "index" not in text.lower()
 
 
-def test_lock_was_made_by_the_documented_command():
-    lines = (ROOT / "requirements" / "lock.txt").read_text("utf-8").splitlines()
+@pytest.mark.parametrize("file", ["lock.txt", "engines.txt"])
+def test_lock_was_made_by_the_documented_command(file: str):
+    lines = (ROOT / "requirements" / file).read_text("utf-8").splitlines()
     documented = (ROOT / "requirements" / "README.md").read_text("utf-8")
     assert f"\n{lines[1].removeprefix('#').strip()} --upgrade\n" in documented
 

@@ -48,6 +48,8 @@ LAYERS = (
     "classifier early_exit baselines",
     "classifier_cv templates",
     "demo",
+    "sharing",
+    "serve",
     "cli",
     "__main__",
 )

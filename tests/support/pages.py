@@ -25,7 +25,7 @@ PAGES = sorted(
 _LENIENT = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 _BLOCK = re.compile(
-    r"^(?:% needs (?P<folder>\S+) as (?P<name>\S+)\n\n)?"
+    r"^(?:% needs (?P<folder>\S+) as (?P<name>\S+)\n\n|% extra (?P<extra>\w+)\n\n)?"
     r"(?P<indent> *)```(?P<language>\w+)\n(?P<code>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
@@ -56,12 +56,16 @@ class Block:
     needs : tuple of str, or None
         Folder under $SKRAEE_BACKBONES and the name that it stands for, where the code
         runs a real model: ``% needs FOLDER as NAME`` above it.
+    extra : str or None
+        The extra whose packages it needs beyond those of the tests' command: ``% extra
+        NAME`` above it.
     """
 
     language: str
     code: str
     line: int
     needs: tuple[str, str] | None
+    extra: str | None = None
 
 
 def blocks(page: str) -> Iterator[Block]:
@@ -70,7 +74,8 @@ def blocks(page: str) -> Iterator[Block]:
     for found in _BLOCK.finditer(text):
         line = text.count("\n", 0, found.start("code"))
         needs = (found["folder"], found["name"]) if found["folder"] else None
-        yield Block(found["language"], dedent(found["code"]), line, needs)
+        code = dedent(found["code"])
+        yield Block(found["language"], code, line, needs, found["extra"])
 
 
 def run_python(page: str, chosen: list[Block]) -> None:
