@@ -100,12 +100,14 @@ class Answers:
     @property
     def answers(self) -> IntArray:
         """The place of each answer in `names`."""
-        return self.proba.argmax(axis=1)
+        answers: IntArray = self.proba.argmax(axis=1)
+        return answers
 
     @property
     def right(self) -> npt.NDArray[np.bool_]:
         """Which answers are right."""
-        return self.answers == self.codes
+        right: npt.NDArray[np.bool_] = self.answers == self.codes
+        return right
 
 
 def _warm_up(estimator: EarlyExit, samples: Texts) -> None:
