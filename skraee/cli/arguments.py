@@ -14,6 +14,7 @@ from skraee.cli import (
     fit,
     info,
     predict,
+    report,
     templates,
     versions,
 )
@@ -24,7 +25,7 @@ from skraee.versions import installed
 COMMANDS: dict[str, Command] = {
     module.COMMAND.name: module.COMMAND
     for module in (
-        *(demo, fit, predict, explain, evaluate),
+        *(demo, fit, predict, explain, evaluate, report),
         *(info, backbones, templates, completion, versions),
     )
 }

@@ -80,10 +80,11 @@ STYLE = """
 .skraee-told blockquote {margin: .3em 0; padding: .2em .8em;
   border-left: .25em solid rgba(128,128,128,.6); overflow-wrap: anywhere}
 .skraee-told .skraee-warning {border-left: .25em solid #d55e00; padding: .2em .8em}
+.skraee-told .skraee-scroll {overflow-x: auto}
 .skraee-told table {border-collapse: collapse; margin: .5em 0; color: inherit;
   background: transparent}
 .skraee-told th, .skraee-told td {padding: .15em .8em .15em 0; text-align: left;
-  vertical-align: top; overflow-wrap: anywhere;
+  vertical-align: top; overflow-wrap: break-word;
   border-bottom: 1px solid rgba(128,128,128,.35)}
 .skraee-told caption {text-align: left; font-weight: 600}
 .skraee-told th {font-weight: 600}
@@ -131,9 +132,9 @@ def bare_html(
     )
     notes = "".join(f"<p>{isolated(note, cell_letters)}</p>" for note in story.notes)
     answer = isolated(story.answer, cell_letters)
+    text = f"<blockquote>{isolated(story.text, text_letters)}</blockquote>"
     return (
-        '<div class="skraee-told">'
-        f"<blockquote>{isolated(story.text, text_letters)}</blockquote>"
+        f'<div class="skraee-told">{text if story.text else ""}'
         f"<p><strong>{answer}</strong>: {escaped(story.why)}</p>{warnings}{notes}"
         f"{_proba_table(story, cell_letters)}{_table(story, cell_letters)}</div>"
     )
@@ -165,9 +166,11 @@ def _table(story: Story, most: int | None) -> str:
         marked = ' class="skraee-marked"' if i == story.marked else ""
         cells = "".join(f"<td>{isolated(cell, most)}</td>" for cell in row)
         rows.append(f"<tr{marked}>{cells}</tr>")
+    # Where it is wider than a telephone, arrow keys move it.
     return (
-        "<table><caption>What led to it</caption>"
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        '<div class="skraee-scroll" role="group" tabindex="0" '
+        'aria-label="What led to it"><table><caption>What led to it</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 

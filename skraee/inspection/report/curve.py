@@ -10,7 +10,7 @@ from skraee.inspection.report.svg import Plot, ticks
 from skraee.inspection.report.tables import figure, table
 
 # Rows of the numbers of a curve: these are enough to read it off.
-_MOST_ROWS = 100
+_MOST_ROWS = 60
 
 Legend = list[tuple[str, str]]
 
@@ -113,9 +113,7 @@ def _curve_tables(shown: CostAccuracyDisplay) -> str:
 
 
 def _table_of_choices(shown: CostAccuracyDisplay) -> str:
-    n_rows = len(shown.cost)
-    places = np.linspace(0, n_rows - 1, min(n_rows, _MOST_ROWS)).round().astype(int)
-    kept = sorted({*places.tolist(), shown.chosen or 0})
+    kept = _told_rows(shown)
     columns = {
         "cost": [f"{shown.cost[place]:.3f}" for place in kept],
         shown.score_name: [f"{shown.score[place]:.3f}" for place in kept],
@@ -125,6 +123,17 @@ def _table_of_choices(shown: CostAccuracyDisplay) -> str:
         columns["at least, 95 %"] = lower
     columns["choice"] = ["chosen" if p == shown.chosen else "" for p in kept]
     what = "Early exits" if shown.is_curve else "Candidates"
-    more = f", {len(kept)} of {n_rows}" if len(kept) < n_rows else ""
+    more = f", {len(kept)} of {len(shown.cost)}" if len(kept) < len(shown.cost) else ""
     rows = list(zip(*columns.values(), strict=True))
     return table(f"{what} on the texts of fit{more}", list(columns), rows)
+
+
+def _told_rows(shown: CostAccuracyDisplay) -> list[int]:
+    """Return places in the order of cost, without those that say the same again."""
+    points = np.column_stack([shown.cost, shown.score]).round(3)
+    order = np.lexsort((shown.score, shown.cost))
+    is_new = np.any(np.diff(points[order], axis=0, prepend=-1) != 0, axis=1)
+    new = order[is_new | (order == shown.chosen)]
+    some = np.linspace(0, len(new) - 1, min(len(new), _MOST_ROWS)).round().astype(int)
+    kept = set(new[some].tolist()) | ({shown.chosen} - {None})
+    return [place for place in order.tolist() if place in kept]

@@ -51,3 +51,9 @@ class Findings:
     lists: tuple[TextList, ...]
     warnings: tuple[str, ...]
     explains: bool
+
+    @property
+    def n_explained(self) -> int:
+        """How many texts have an explanation on the page."""
+        listed = (text for one in self.lists for text in one.texts)
+        return len({text.position for text in listed if text.told is not None})

@@ -56,7 +56,7 @@ def summary(found: Findings) -> str:
         ),
         "texts": (
             f"{numbers.n_texts:,}",
-            f"{numbers.texts_per_second:,.3g} a second on the machine that made this",
+            f"{_rate(numbers.texts_per_second)} a second where this was made",
         ),
     }
     shown = "".join(
@@ -117,7 +117,8 @@ def confusion(found: Findings) -> str:
         more = f" {n_left_out} cells of the fewest texts are left out."
         drawn = (
             '<p class="quiet">Each row is a right class, each column an answer, in the '
-            "order of the classes' names; the darker, the larger the share of the row. "
+            "order of the classes' names; the stronger its colour, the larger its share "
+            "of the row. "
             f"Right answers lie on the diagonal.{more if n_left_out else ''}</p>"
             f'<figure class="squares">{picture}</figure>'
         )
@@ -213,6 +214,10 @@ def colophon(found: Findings) -> str:
     )
 
 
+def _rate(per_second: float) -> str:
+    return f"{per_second:,.0f}" if per_second >= 100 else f"{per_second:.3g}"
+
+
 def _whole_confusion(numbers: Evaluation) -> str:
     names = [isolated(one.label, _LETTERS) for one in numbers.classes]
     rows = [
@@ -222,7 +227,7 @@ def _whole_confusion(numbers: Evaluation) -> str:
     columns = "".join(f'<th scope="col">{name}</th>' for name in names)
     return (
         '<p class="quiet">Each row is a right class, each column an answer. The '
-        "darker, the larger the share of the row.</p>"
+        "stronger the colour, the larger the share of the row.</p>"
         '<div class="scroll" role="region" tabindex="0" aria-label="Confusion">'
         '<table class="confusion"><caption>Texts by right class and answer</caption>'
         f'<thead><tr><th scope="col">right class</th>{columns}</tr></thead>'

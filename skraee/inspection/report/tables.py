@@ -55,7 +55,9 @@ def folded(title: str, content: str) -> str:
     return f"<details><summary>{escaped(title)}</summary>{content}</details>"
 
 
-def figure(picture: str, legend: Sequence[tuple[str, str]], numbers: str) -> str:
+def figure(
+    picture: str, legend: Sequence[tuple[str, str]], numbers: str | None = None
+) -> str:
     """Return a picture with what its marks mean, and its numbers behind a click.
 
     Parameters
@@ -64,17 +66,18 @@ def figure(picture: str, legend: Sequence[tuple[str, str]], numbers: str) -> str
         SVG.
     legend : sequence of (str, str)
         Class of a mark, and what it means in plain text.
-    numbers : str
-        HTML of a table.
+    numbers : str, optional
+        HTML of a table; None where one stands beside.
     """
     keys = "".join(
         f'<li><svg class="key" viewBox="0 0 24 12" aria-hidden="true">{_key(kind)}'
         f"</svg>{escaped(meaning)}</li>"
         for kind, meaning in legend
     )
+    more = "" if numbers is None else folded("The numbers", numbers)
     return (
         f'<figure>{picture}<figcaption><ul class="legend">{keys}</ul></figcaption>'
-        f"{folded('The numbers', numbers)}</figure>"
+        f"{more}</figure>"
     )
 
 
@@ -86,7 +89,7 @@ def _row(cells: Sequence[str]) -> str:
 
 # Marks that are no line: an area, or a point.
 _AREAS = ("right", "wrong", "band", "exits", "votes", "share")
-_POINTS = ("star", "diamond", "candidate", "dot")
+_POINTS = ("star", "diamond", "candidate", "dot", "hollow")
 
 
 def _key(kind: str) -> str:

@@ -155,23 +155,26 @@ def _head(text: ListedText) -> str:
 def _explanation(text: ListedText, anchor: str) -> str:
     if text.told is None:
         return ""
-    story = text.told.story()
-    chart = way_chart(text.told, f"{anchor}-way")
-    drawn = f"<figure>{chart}</figure>" if chart else ""
+    story, n_left_out = _bounded(text)
     notes = []
     if text.n_letters > _EXPLAINED:
         notes.append(
             f"The text has {text.n_letters:,} letters; the first {_EXPLAINED:,} are "
             "shown."
         )
-    story, n_left_out = _bounded(story)
     if n_left_out:
         notes.append(f"{n_left_out:,} further rows of the last table are left out.")
     more = f'<p class="quiet">{" ".join(notes)}</p>' if notes else ""
-    return f"{drawn}{bare_html(story, _EXPLAINED, _IN_CELL)}{more}"
+    chart = way_chart(text.told, f"{anchor}-way")
+    return f"{chart}{bare_html(story, _EXPLAINED, _IN_CELL)}{more}"
 
 
-def _bounded(story: Story) -> tuple[Story, int]:
-    """Return a story with as many rows as a page has room for, and how many go."""
+def _bounded(text: ListedText) -> tuple[Story, int]:
+    """Return why, with as many rows as there is room for, and how many are left out."""
+    assert text.told is not None
+    story = text.told.story()
     most = _MOST_NEIGHBORS if story.marked is None else _MOST_LAYERS
-    return replace(story, rows=story.rows[:most]), max(0, len(story.rows) - most)
+    # A text that is short stands above as a whole.
+    words = story.text if text.n_letters > _IN_LIST else ""
+    kept = replace(story, text=words, rows=story.rows[:most])
+    return kept, max(0, len(story.rows) - most)
