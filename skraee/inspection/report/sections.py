@@ -116,10 +116,9 @@ def confusion(found: Findings) -> str:
         picture, n_left_out = charts.confusion_picture(numbers.confusion)
         more = f" {n_left_out} cells of the fewest texts are left out."
         drawn = (
-            '<p class="quiet">Each row is a right class, each column an answer, in the '
-            "order of the classes' names; the stronger its colour, the larger its share "
-            "of the row. "
-            f"Right answers lie on the diagonal.{more if n_left_out else ''}</p>"
+            '<p class="quiet">Each row is a right class, each column an answer; '
+            "the stronger the colour of a square, the larger its share of the row. Right "
+            f"answers lie on the diagonal.{more if n_left_out else ''}</p>"
             f'<figure class="squares">{picture}</figure>'
         )
     return drawn + _mistakes(numbers)
