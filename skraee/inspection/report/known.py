@@ -14,21 +14,6 @@ from skraee.inspection.evaluation import Evaluation
 from skraee.text.template import as_template
 from skraee.versions import installed
 
-# What fit chose or was given that decides where texts stop.
-_DECIDING = {
-    "threshold_": "threshold",
-    "max_exit_": "deepest exit",
-    "lambda_": "price of depth",
-    "k_": "k",
-    "tau_": "tau",
-    "budget_": "budget",
-    "budget": "budget",
-    "max_loss": "max_loss",
-    "k": "k",
-    "tau": "tau",
-    "min_exit": "min_exit",
-}
-
 
 def curve_of(
     estimator: EarlyExit, evaluation: Evaluation
@@ -89,12 +74,36 @@ def _name_of(backbone: Any) -> str:
 
 
 def _exits(estimator: Any) -> str:
-    """Say what decides where texts stop."""
-    told: dict[str, str] = {}
-    for attribute, name in _DECIDING.items():
-        value = getattr(estimator, attribute, None)
-        if value is not None and name not in told:
-            told[name] = f"{value:.4g}" if isinstance(value, float) else str(value)
-    if float(told.get("threshold", 0)) > 1:
-        told["threshold"] = "none: all texts run as deep"
-    return ", ".join(f"{name} {value}" for name, value in told.items())
+    """Say what decides where texts stop, and not what was set and has no effect."""
+    budget = _first(estimator, "budget_", "budget")
+    if hasattr(estimator, "threshold_"):
+        told = _of_confidence(estimator, budget)
+    elif budget is not None:
+        told = {"k": _first(estimator, "k_", "k"), "budget": budget}
+    else:
+        named = {"k": ("k_", "k"), "tau": ("tau_", "tau")}
+        told = {name: _first(estimator, *places) for name, places in named.items()}
+    if getattr(estimator, "min_exit", 0):
+        told["min_exit"] = estimator.min_exit
+    return ", ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in told.items()
+        if value is not None
+    )
+
+
+def _of_confidence(estimator: Any, budget: float | None) -> dict[str, Any]:
+    if budget is None and estimator.threshold is not None:
+        return {"threshold": estimator.threshold}
+    threshold = estimator.threshold_
+    told = {"threshold": "none" if threshold > 1 else threshold}
+    told["deepest exit"] = estimator.max_exit_
+    if budget is None:
+        return {**told, "max_loss": estimator.max_loss}
+    return {**told, "budget": budget}
+
+
+def _first(estimator: Any, *places: str) -> Any:
+    """Return what the first attribute holds that is there and not None."""
+    found = (getattr(estimator, place, None) for place in places)
+    return next((value for value in found if value is not None), None)

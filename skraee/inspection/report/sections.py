@@ -60,7 +60,7 @@ def summary(found: Findings) -> str:
         ),
     }
     shown = "".join(
-        f"<li>{name}<strong>{value}</strong><span>{more}</span></li>"
+        f"<li>{name} <strong>{value}</strong> <span>{more}</span></li>"
         for name, (value, more) in cards.items()
     )
     notes = "".join(f'<p class="note">{isolated(said)}</p>' for said in found.warnings)
@@ -117,8 +117,8 @@ def confusion(found: Findings) -> str:
         more = f" {n_left_out} cells of the fewest texts are left out."
         drawn = (
             '<p class="quiet">Each row is a right class, each column an answer; '
-            "the stronger the colour of a square, the larger its share of the row. Right "
-            f"answers lie on the diagonal.{more if n_left_out else ''}</p>"
+            "the stronger the colour of a square, the larger its share of the row. "
+            f"Right answers lie on the diagonal.{more if n_left_out else ''}</p>"
             f'<figure class="squares">{picture}</figure>'
         )
     return drawn + _mistakes(numbers)
