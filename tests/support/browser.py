@@ -67,11 +67,15 @@ class Browser:
         """Open a file, and wait until it is there."""
         self.events.clear()
         self.ask("Page.navigate", url=page.absolute().as_uri())
+        self.wait("document.readyState == 'complete' && location.protocol == 'file:'")
+
+    def wait(self, script: str) -> None:
+        """Wait until a script comes to true."""
         for _ in range(100 * _SECONDS):
-            if self.run("document.readyState") == "complete":
+            if self.run(script):
                 return
             time.sleep(0.01)
-        raise TimeoutError(f"{page} is not there after {_SECONDS} s")
+        raise TimeoutError(f"after {_SECONDS} s it is not so: {script}")
 
     def run(self, script: str) -> Any:
         """Run a script in the page, and return what it comes to."""
@@ -105,9 +109,21 @@ class Browser:
         target.write_bytes(base64.b64decode(shot["data"]))
 
     def requests(self) -> list[str]:
-        """Return what the page asked for since it was opened, itself included."""
-        asked = "Network.requestWillBeSent"
-        return [it["request"]["url"] for name, it in self.events if name == asked]
+        """Return what the page asked for since it was opened, itself included.
+
+        What its own policy held back is not among it.
+        """
+        asked, failed = "Network.requestWillBeSent", "Network.loadingFailed"
+        held = {
+            it["requestId"]
+            for name, it in self.events
+            if name == failed and it.get("blockedReason") == "csp"
+        }
+        return [
+            it["request"]["url"]
+            for name, it in self.events
+            if name == asked and it["requestId"] not in held
+        ]
 
     def complaints(self) -> list[Any]:
         """Return what was said on the console, and what went wrong."""

@@ -250,7 +250,7 @@ def picture(
     width, height = size
     return (
         f'<svg class="plot" viewBox="0 0 {width:g} {height:g}" role="img" '
-        f'aria-labelledby="{name}-title {name}-about">'
+        f'aria-labelledby="{name}-title" aria-describedby="{name}-about">'
         f'<title id="{name}-title">{escaped(title)}</title>'
         f'<desc id="{name}-about">{escaped(description)}</desc>{marks}</svg>'
     )
