@@ -33,6 +33,8 @@ class ListedText:
         Probability of the answer.
     exit_layer : int
         Where it stopped.
+    is_right : bool
+        Whether the answer is right.
     told : Told or None
         Why: what `explain` says, where it was asked.
     """
@@ -44,12 +46,8 @@ class ListedText:
     answer: Any
     confidence: float
     exit_layer: int
+    is_right: bool
     told: Told | None = None
-
-    @property
-    def is_right(self) -> bool:
-        """Whether the answer is right."""
-        return bool(self.label == self.answer)
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,14 +180,15 @@ def _listed(
     told: Told | None,
     most_letters: int,
 ) -> ListedText:
-    names = found.names
+    names, code = found.names, int(found.codes[place])
     return ListedText(
         position=place,
         text=words[:most_letters],
         n_letters=len(words),
-        label=names[int(found.codes[place])],
+        label=names[code],
         answer=names[answer],
         confidence=float(found.proba[place, answer]),
         exit_layer=int(found.exits[place]),
+        is_right=answer == code,
         told=told,
     )
