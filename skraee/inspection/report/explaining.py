@@ -46,7 +46,11 @@ def explanations(
     """
     quiet: Any = copy.copy(estimator)
     quiet.verbose = 0  # one bar for all texts, in place of some for each
-    known = {} if texts is None else {"texts": texts}
+    known = {}
+    if texts is not None and positions:
+        # To look at all of them anew for each text would take longer than the model.
+        prepare = getattr(quiet, "_words_of_fit", lambda given: given)
+        known = {"texts": prepare(texts)}
     told: dict[int, Told] = {}
     shown = verbose if positions else 0
     with progress("explain", len(positions), shown) as on_progress:

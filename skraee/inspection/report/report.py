@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
 
@@ -133,14 +134,14 @@ class Report(Findings):
         Raises
         ------
         ValueError
-            If texts and labels do not fit together, or there are none, or a number is
-            negative.
+            If texts and labels do not fit together, or there are none, or a number of
+            texts is none.
         TypeError
             If `estimator` is none of ours.
         sklearn.exceptions.NotFittedError
             If it is not fitted.
         """
-        _refuse_negative(explain=explain, listed=listed)
+        _check_numbers(explain=explain, listed=listed)
         with _noted_warnings() as noted:
             found = Answers.of(estimator, X, y, "Report.of")
         evaluation = Evaluation.of_answers(found)
@@ -212,12 +213,13 @@ class Report(Findings):
         )
 
 
-def _refuse_negative(**given: int) -> None:
+def _check_numbers(**given: Any) -> None:
+    """Refuse what is no number of texts."""
     for name, number in given.items():
-        if number < 0:
+        if isinstance(number, bool) or not isinstance(number, Integral) or number < 0:
             raise ValueError(
-                f"{name} must be a number of texts from 0 on, got {number}; 0 leaves "
-                "them out."
+                f"{name} must be a whole number of texts from 0 on, got {number!r}; 0 "
+                "leaves them out."
             )
 
 

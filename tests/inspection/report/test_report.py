@@ -20,6 +20,7 @@ from skraee.backbone import tiny
 from skraee.baselines import FullDepthClassifier
 from skraee.exceptions import UndecidedWarning
 from skraee.inspection import Evaluation, Report
+from skraee.retrieval import remoteness
 from tests.inspection.report.conftest import GIVEN, NEW, RIGHT, X, Y
 from tests.support.classifiers import early_exit, make_classifier, raee, raee_cv
 from tests.support.page_checks import Page, dangers, faults
@@ -104,10 +105,10 @@ def test_each_explanation_stands_on_the_page_once(report):
         assert page.by_id(link.attributes["href"][1:]) is not None
 
 
-@pytest.mark.parametrize("number", [-1, -50])
+@pytest.mark.parametrize("number", [-1, 2.5, True, "5"])
 @pytest.mark.parametrize("name", ["explain", "listed"])
-def test_negative_number_of_texts_is_named(name, number, confident):
-    message = rf"{name} must be a number of texts from 0 on, got {number}; 0 leaves th"
+def test_what_is_no_number_of_texts_is_named(name, number, confident):
+    message = f"{name} must be a whole number of texts from 0 on, got {number!r}; 0 lea"
     with pytest.raises(ValueError, match=message):
         Report.of(confident, NEW, GIVEN, **{name: number})
 
@@ -126,6 +127,21 @@ def test_neighbours_are_shown_by_their_words_where_these_are_given(near):
     assert "of fit</bdi>" in without
     assert "of fit</bdi>" not in words
     assert any(f"<bdi>{text}</bdi>" in words for text in X)
+
+
+def test_words_of_fit_are_looked_at_once_for_all_texts(confident, monkeypatch):
+    looked = []
+    look = remoteness._spacing
+    monkeypatch.setattr(
+        remoteness, "_spacing", lambda bags: looked.append(1) or look(bags)
+    )
+    report = Report.of(confident, NEW, GIVEN, explain=3, texts=X)
+    assert looked == [1]
+    told = [text.told for text in report.lists[1].texts if text.told is not None]
+    assert len(told) >= 1
+    for one in told:
+        expected = confident.explain(one.text, X)
+        assert (one.nearest, one.remoteness) == (expected.nearest, expected.remoteness)
 
 
 TRICKY = '</script></style><script>alert(1)</script><img src=x onerror=alert(1)>&amp;"'
