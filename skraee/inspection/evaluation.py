@@ -120,6 +120,7 @@ class Evaluation:
         Parameters
         ----------
         found : Answers
+            Labelled texts, and what came of them.
 
         Returns
         -------

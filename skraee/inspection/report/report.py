@@ -47,6 +47,9 @@ class Report(Findings):
 
     The page holds the texts that it lists: look through it before you send it.
 
+    What stands on it are attributes, too: those of
+    :class:`skraee.inspection.report.findings.Findings`.
+
     Parameters
     ----------
     title : str
