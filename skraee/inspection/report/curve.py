@@ -32,7 +32,7 @@ def curve_chart(shown: CostAccuracyDisplay) -> str:
         x_label="share of the model's cost, mean of the texts",
         y_label=shown.score_name,
         x_ticks=ticks(0, 1),
-        y_ticks=ticks(max(low, 0.0), high),
+        y_ticks=ticks(max(low, 0.0), high, 8),
     )
     legend = [*_layers(plot, shown), *_choices(plot, shown), *_limits(plot, shown)]
     for name, (cost, score) in shown.peers.items():
