@@ -66,8 +66,9 @@ def _choices(plot: Plot, shown: CostAccuracyDisplay) -> Legend:
         plot.line(points, "curve")
         legend.append(("curve", "early exits, on the texts of fit"))
     else:
-        for point in points:
-            plot.dot(*point, "candidate", 3)
+        for cost, score in points:
+            if score == score:  # a scorer may have come to no number
+                plot.dot(cost, score, "candidate", 3)
         legend.append(("candidate", "candidates of the search"))
     if shown.chosen is not None:
         cost, score = points[shown.chosen]
