@@ -21,6 +21,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.viewcode",
     # Our own, in _ext.
+    "example_report",
     "figures",
     "mathml",
     "messages",

@@ -46,7 +46,7 @@ from skraee.inspection.explanation import only_text, texts_of_fit
 from skraee.persistence.model_file import load
 from skraee.persistence.saving import SavingMixin
 from skraee.retrieval.keys import joined
-from skraee.retrieval.remoteness import remoteness_by_words
+from skraee.retrieval.remoteness import WordsOfFit
 from skraee.sweep.settings import SweepSettings
 from skraee.sweep.sweeper import Sweeper
 from skraee.text.long_texts import LongTexts
@@ -369,15 +369,19 @@ class EarlyExitClassifier(SavingMixin, EarlyExitBase):
 
     def _nearest(self, X: Any, texts: Any) -> dict[str, Any]:
         """Return the text of fit that shares most words with a text, and how many."""
+        known = texts if isinstance(texts, WordsOfFit) else self._words_of_fit(texts)
+        sweeper = self._reopen(self._fitted.sweep_settings)
+        position, remoteness = known.nearest_to(sweeper.bags(self._texts(X)))
+        label = self.classes_[self._fitted.codes[position]]
+        near = NearestText(position, label, known.texts[position])
+        return {"nearest": near, "remoteness": remoteness}
+
+    def _words_of_fit(self, texts: Any) -> WordsOfFit:
+        """Return the texts of fit as `explain` may be given them again and again."""
         settings = self._fitted.sweep_settings
         given = texts_of_fit(texts, settings.template.fields, self.n_samples_fit_)
-        sweeper = self._reopen(settings)
-        position, remoteness = remoteness_by_words(
-            sweeper.bags(self._texts(X)), sweeper.bags(given)
-        )
-        label = self.classes_[self._fitted.codes[position]]
-        near = NearestText(position, label, joined(given)[position])
-        return {"nearest": near, "remoteness": remoteness}
+        bags = self._reopen(settings).bags(given)
+        return WordsOfFit.of(bags, joined(given))
 
     @classmethod
     def load(

@@ -14,6 +14,7 @@ from skraee.cli import (
     fit,
     info,
     predict,
+    report,
     serve,
     templates,
     versions,
@@ -25,7 +26,7 @@ from skraee.versions import installed
 COMMANDS: dict[str, Command] = {
     module.COMMAND.name: module.COMMAND
     for module in (
-        *(demo, fit, predict, explain, evaluate, serve),
+        *(demo, fit, predict, explain, evaluate, report, serve),
         *(info, backbones, templates, completion, versions),
     )
 }

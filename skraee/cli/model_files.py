@@ -59,22 +59,28 @@ def read_key(file: Path | None, model: Path) -> bytes | None:
     return checked_key(file.read_bytes().rstrip(b"\r\n"))
 
 
-def refuse_model_name(table: Path) -> None:
-    """Refuse to write a table where a model seems to be, before anything slow.
+def refuse_model_name(
+    output: Path, what: str = "answers are a table", ending: str = ".csv"
+) -> None:
+    """Refuse to write something else where a model seems to be, before anything slow.
 
     Parameters
     ----------
-    table : Path
+    output : Path
+    what : str, default="answers are a table"
+        What is written, for the error.
+    ending : str, default=".csv"
+        Of such a file.
 
     Raises
     ------
     ValueError
         If its ending is that of a model file.
     """
-    if table.suffix.lower() in _MODELS:
+    if output.suffix.lower() in _MODELS:
         raise ValueError(
-            f"{table} is a model by its ending, and answers are a table; name the "
-            f"output such as {table.stem}.csv."
+            f"{output} is a model by its ending, and {what}; name the output such as "
+            f"{output.stem}{ending}."
         )
 
 

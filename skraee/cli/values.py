@@ -41,6 +41,13 @@ def at_least_one(written: str) -> int:
     return int(written)
 
 
+def at_least_none(written: str) -> int:
+    """Return a whole number from 0 on."""
+    if not re.fullmatch(r"\+?\d+", written, re.ASCII):
+        raise ArgumentTypeError(f"write a whole number from 0 on, not {written!r}")
+    return int(written)
+
+
 def device(written: str) -> str | list[str]:
     """Return the name of a device, or several of them."""
     names = [name.strip() for name in written.split(",")]

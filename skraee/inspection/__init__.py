@@ -12,6 +12,7 @@ from skraee.inspection.evaluation import Evaluation
 from skraee.inspection.exit_explanation import ExitExplanationDisplay
 from skraee.inspection.exit_layers import ExitLayerDisplay
 from skraee.inspection.layer_scores import LayerScoreDisplay
+from skraee.inspection.report.report import Report
 
 __all__ = [
     "CostAccuracyDisplay",
@@ -19,5 +20,6 @@ __all__ = [
     "ExitExplanationDisplay",
     "ExitLayerDisplay",
     "LayerScoreDisplay",
+    "Report",
     "mean_cost",
 ]

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import time
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from skraee.exceptions import InputWarning, UndecidedWarning
 from skraee.inspection.answer_scores import (
     ClassScores,
     calibration_error,
@@ -19,16 +15,8 @@ from skraee.inspection.answer_scores import (
     confusion_of,
     log_loss_of,
 )
-from skraee.inspection.costs import (
-    EarlyExit,
-    check_fitted,
-    exit_costs,
-    texts_and_labels,
-)
-from skraee.text.inputs import Texts
-
-# Texts that are answered before the clock starts: what is loaded once is loaded then.
-_N_WARM = 8
+from skraee.inspection.answers import Answers
+from skraee.inspection.costs import EarlyExit
 
 # Of more classes the confusion would be wider than a screen: the pairs that are taken
 # for one another most often are named in its place.
@@ -123,54 +111,61 @@ class Evaluation:
         sklearn.exceptions.NotFittedError
             If it is not fitted.
         """
-        check_fitted(estimator, "Evaluation.of", ("predict_proba", "cost_"))
-        samples, labels = texts_and_labels(estimator, X, y)
-        _warm_up(estimator, samples)
-        start = time.perf_counter()
-        proba, exits = estimator.predict_proba(samples, return_exit_layers=True)
-        seconds = time.perf_counter() - start
-        names = _names(estimator.classes_, labels)
-        codes = np.array([names[label] for label in labels.tolist()])
-        confusion = confusion_of(codes, proba.argmax(axis=1), len(names))
-        scores = tuple(class_scores(list(names), confusion))
+        return cls.of_answers(Answers.of(estimator, X, y, "Evaluation.of"))
+
+    @classmethod
+    def of_answers(cls, found: Answers) -> Self:
+        """Compare answers that are there with what would have been right.
+
+        Parameters
+        ----------
+        found : Answers
+            Labelled texts, and what came of them.
+
+        Returns
+        -------
+        Evaluation
+        """
+        confusion = confusion_of(found.codes, found.answers, len(found.names))
+        scores = tuple(class_scores(found.names, confusion))
         present = [one for one in scores if one.support]
+        n_texts, exits = len(found.codes), found.exits
+        counts = np.bincount(exits, minlength=found.n_layers + 1)
         return cls(
-            n_texts=len(labels),
+            n_texts=n_texts,
             accuracy=float(confusion.trace() / confusion.sum()),
             balanced_accuracy=float(np.mean([one.recall for one in present])),
             macro_f1=float(np.mean([one.f1 for one in present])),
-            log_loss=log_loss_of(proba, codes),
-            calibration_error=calibration_error(proba, codes),
+            log_loss=log_loss_of(found.proba, found.codes),
+            calibration_error=calibration_error(found.proba, found.codes),
             mean_exit_layer=float(exits.mean()),
-            n_layers=estimator.n_layers_,
-            mean_cost=float(exit_costs(estimator)[exits].mean()),
-            seconds=seconds,
-            texts_per_second=len(labels) / seconds,
+            n_layers=found.n_layers,
+            mean_cost=float(found.costs[exits].mean()),
+            seconds=found.seconds,
+            texts_per_second=n_texts / found.seconds,
             classes=scores,
             confusion=tuple(map(tuple, confusion.tolist())),
-            exit_counts=tuple(
-                np.bincount(exits, minlength=estimator.n_layers_ + 1).tolist()
-            ),
+            exit_counts=tuple(counts.tolist()),
         )
+
+    def mistakes(self) -> list[tuple[int, int, int]]:
+        """Return which classes were taken for which others, the most frequent first.
+
+        Returns
+        -------
+        list of (int, int, int)
+            Places in `classes` of the right class and of the answer, and how many
+            texts.
+        """
+        counts = np.asarray(self.confusion) * (1 - np.eye(len(self.classes), dtype=int))
+        rows, columns = np.nonzero(counts)
+        found = zip(rows.tolist(), columns.tolist(), strict=True)
+        pairs = [(i, j, int(counts[i, j])) for i, j in found]
+        return sorted(pairs, key=lambda pair: -pair[2])
 
     def __str__(self) -> str:
         parts = [_numbers(self), _classes(self), _confusion(self)]
         return "\n\n".join("\n".join(part) for part in parts)
-
-
-def _warm_up(estimator: EarlyExit, samples: Texts) -> None:
-    """Answer the first few texts; what there is to warn of them is told later."""
-    few = [text for text, _ in zip(samples, range(_N_WARM), strict=False)]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UndecidedWarning)
-        warnings.simplefilter("ignore", InputWarning)
-        estimator.predict(Texts([list(column) for column in zip(*few, strict=True)]))
-
-
-def _names(classes: npt.NDArray[Any], labels: npt.NDArray[Any]) -> dict[Any, int]:
-    """Return the place of each class; those that only the labels have come last."""
-    known = dict.fromkeys([*classes.tolist(), *labels.tolist()])
-    return {name: place for place, name in enumerate(known)}
 
 
 def _numbers(found: Evaluation) -> list[str]:
@@ -207,18 +202,11 @@ def _confusion(found: Evaluation) -> list[str]:
 
 def _pairs(found: Evaluation, names: list[Any]) -> list[str]:
     """Return the mistakes that are made most often."""
-    mistakes = sorted(
-        (
-            (-count, i, j)
-            for i, row in enumerate(found.confusion)
-            for j, count in enumerate(row)
-            if count and i != j
-        )
-    )
+    mistakes = found.mistakes()
     if not mistakes:
         return ["no class was taken for another"]
     rows: list[Sequence[Any]] = [("right class", "answer", "texts")]
-    rows += [(names[i], names[j], -n) for n, i, j in mistakes[:_MOST_PAIRS]]
+    rows += [(names[i], names[j], n) for i, j, n in mistakes[:_MOST_PAIRS]]
     left_out = len(mistakes) - _MOST_PAIRS
     more = [f"and {left_out} other pairs"] if left_out > 0 else []
     return ["most frequent mistakes", *_columns(rows, n_left=2), *more]

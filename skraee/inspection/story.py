@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from html import escape
 from typing import Any
+
+from skraee.inspection.markup import escaped, isolated
 
 # Classes whose probability is shown; of the others only the sum is.
 _MOST_CLASSES = 10
@@ -71,25 +72,27 @@ class Told(ABC):
         return _as_rich(self.story())
 
 
-# Greys that let the page's own colours through are readable on white and on black.
-_STYLE = """<style>
+#: How an explanation looks. Greys that let the page's own colours through are readable
+#: on white and on black.
+STYLE = """
 .skraee-told {font-family: system-ui, sans-serif; line-height: 1.45; max-width: 60em}
 .skraee-told p {margin: .3em 0}
 .skraee-told blockquote {margin: .3em 0; padding: .2em .8em;
   border-left: .25em solid rgba(128,128,128,.6); overflow-wrap: anywhere}
 .skraee-told .skraee-warning {border-left: .25em solid #d55e00; padding: .2em .8em}
+.skraee-told .skraee-scroll {overflow-x: auto}
 .skraee-told table {border-collapse: collapse; margin: .5em 0; color: inherit;
   background: transparent}
 .skraee-told th, .skraee-told td {padding: .15em .8em .15em 0; text-align: left;
   vertical-align: top; overflow-wrap: break-word;
   border-bottom: 1px solid rgba(128,128,128,.35)}
 .skraee-told caption {text-align: left; font-weight: 600}
-.skraee-told th {font-weight: 600; white-space: nowrap}
-.skraee-told td.skraee-share {white-space: nowrap; width: 12em}
+.skraee-told th {font-weight: 600}
+.skraee-told td.skraee-share {white-space: nowrap}
 .skraee-told tr.skraee-marked td {background: rgba(0,114,178,.2); font-weight: 600}
-.skraee-told .skraee-bar {display: inline-block; height: .7em; margin-right: .5em;
-  background: #0072b2; border: 1px solid rgba(128,128,128,.6); box-sizing: border-box}
-</style>"""
+.skraee-told .skraee-bar {margin-left: .5em; fill: #0072b2;
+  stroke: rgba(128,128,128,.6)}
+"""
 
 
 def as_html(story: Story) -> str:
@@ -103,40 +106,71 @@ def as_html(story: Story) -> str:
     --------
     >>> from skraee.inspection.story import Story, as_html
     >>> story = Story("1 < 2", "yes", {"yes": 1.0}, "at once", (), ("a",), (("b",),))
-    >>> "<blockquote>1 &lt; 2</blockquote>" in as_html(story)
+    >>> "<blockquote><bdi>1 &lt; 2</bdi></blockquote>" in as_html(story)
     True
     """
+    return f"<style>{STYLE}</style>{bare_html(story)}"
+
+
+def bare_html(
+    story: Story, text_letters: int | None = None, cell_letters: int | None = None
+) -> str:
+    """Return an explanation for a page that has `STYLE`; it has no style of its own.
+
+    Parameters
+    ----------
+    story : Story
+    text_letters : int, optional
+        Letters of the text that are shown; all by default.
+    cell_letters : int, optional
+        Letters of a class, a note or a cell that are shown; all by default.
+    """
     warnings = "".join(
-        f'<p class="skraee-warning"><strong>Note:</strong> {escape(warning)}</p>'
+        '<p class="skraee-warning"><strong>Note:</strong> '
+        f"{isolated(warning, cell_letters)}</p>"
         for warning in story.warnings
     )
-    notes = "".join(f"<p>{escape(note)}</p>" for note in story.notes)
+    notes = "".join(f"<p>{isolated(note, cell_letters)}</p>" for note in story.notes)
+    answer = isolated(story.answer, cell_letters)
+    text = f"<blockquote>{isolated(story.text, text_letters)}</blockquote>"
     return (
-        f'{_STYLE}<div class="skraee-told">'
-        f"<blockquote>{escape(story.text)}</blockquote>"
-        f"<p><strong>{escape(story.answer)}</strong>: {escape(story.why)}</p>"
-        f"{warnings}{notes}{_proba_table(story)}{_table(story)}</div>"
+        f'<div class="skraee-told">{text if story.text else ""}'
+        f"<p><strong>{answer}</strong>: {escaped(story.why)}</p>{warnings}{notes}"
+        f"{_proba_table(story, cell_letters)}{_table(story, cell_letters)}</div>"
     )
 
 
-def _proba_table(story: Story) -> str:
+def _proba_table(story: Story, most: int | None) -> str:
     rows = "".join(
-        f'<tr><th scope="row">{escape(name)}</th><td class="skraee-share">'
-        f'<span class="skraee-bar" style="width:{8 * p:.2f}em"></span>{p:.2f}</td></tr>'
+        f'<tr><th scope="row">{isolated(name, most)}</th><td class="skraee-share">'
+        f"{p:.2f}{_bar(p)}</td></tr>"
         for name, p in story.likely.items()
     )
     return f"<table><caption>Probability of each class</caption>{rows}</table>"
 
 
-def _table(story: Story) -> str:
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in story.columns)
+def _bar(p: float) -> str:
+    """Draw a probability; as a picture it needs no style that a page may forbid."""
+    width = 100 * p
+    return (
+        f'<svg class="skraee-bar" width="{width + 2:.0f}" height="11" '
+        f'aria-hidden="true"><rect x=".5" y=".5" width="{width:.1f}" height="10"/>'
+        "</svg>"
+    )
+
+
+def _table(story: Story, most: int | None) -> str:
+    head = "".join(f'<th scope="col">{escaped(name)}</th>' for name in story.columns)
     rows = []
     for i, row in enumerate(story.rows):
         marked = ' class="skraee-marked"' if i == story.marked else ""
-        cells = "".join(f"<td>{escape(cell)}</td>" for cell in row)
+        cells = "".join(f"<td>{isolated(cell, most)}</td>" for cell in row)
         rows.append(f"<tr{marked}>{cells}</tr>")
+    # Where it is wider than a telephone, arrow keys move it.
     return (
-        f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        '<div class="skraee-scroll" role="group" tabindex="0" '
+        'aria-label="What led to it"><table><caption>What led to it</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 

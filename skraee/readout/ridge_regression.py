@@ -231,7 +231,10 @@ def _center_and_scale(features: npt.NDArray[Any]) -> tuple[Float64Array, Float64
     center = features.mean(axis=0, dtype=np.float64)
     scale = features.std(axis=0, dtype=np.float64)
     size = np.abs(features).max(axis=0).astype(np.float64)
-    scale[scale <= _CONSTANT * size] = np.inf  # a constant feature says nothing
+    # A constant feature says nothing; nor does one that is all but nothing beside the
+    # others, as the dead units of some encoders' last norm are: 1e-33, and their
+    # coefficients would be beyond what a file may hold.
+    scale[scale <= _CONSTANT * np.maximum(size, np.median(scale))] = np.inf
     return center, scale
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -86,34 +87,61 @@ def spaced(n: int) -> IntArray:
     return np.linspace(0, n - 1, min(n, _MOST_SPACED)).astype(np.int64)
 
 
-def remoteness_by_words(
-    asked: TokenBags, of_fit: TokenBags
-) -> tuple[int, Remoteness | None]:
-    """Find the text of fit that shares most of its words with another text.
+@dataclass(frozen=True, eq=False)
+class WordsOfFit:
+    """The words of the texts of fit, made ready to be asked about many texts.
 
-    The distance is 1 less the cosine of the two bags of tokens and pairs of tokens: 0
-    for the same words, 1 where none is shared. It is known without a pass of the
-    model, and tells another language, topic or kind of text; of the same words in
-    another sense it tells nothing.
+    The distance is 1 less the cosine of two bags of tokens and pairs of tokens: 0 for
+    the same words, 1 where none is shared. It is known without a pass of the model, and
+    tells another language, topic or kind of text; of the same words in another sense it
+    tells nothing.
 
-    Parameters
+    Attributes
     ----------
-    asked : TokenBags
-        Of one text.
-    of_fit : TokenBags
-        Of the n texts of fit.
-
-    Returns
-    -------
-    nearest : int
-        The position of the nearest text of fit, the first of several.
-    remoteness : Remoteness or None
-        None where there is only one text of fit.
+    bags : sparse matrix of shape (n, tokens)
+        The texts' bags of tokens, as rows of length 1.
+    spacing : ndarray
+        How far some of them are from their nearest other.
+    texts : sequence of str
+        Their words, where they are to be shown.
     """
-    known = of_fit.matrix()
-    own = _distances(asked.matrix(), known)[0]
-    nearest = int(own.argmin())
-    return nearest, Remoteness.of(float(own[nearest]), _spacing(known))
+
+    bags: Any
+    spacing: FloatArray
+    texts: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, of_fit: TokenBags, texts: Sequence[str] = ()) -> Self:
+        """Look once at how far the texts are from each other.
+
+        Parameters
+        ----------
+        of_fit : TokenBags
+            Of the n texts of fit.
+        texts : sequence of str, optional
+            Their words.
+        """
+        bags = of_fit.matrix()
+        return cls(bags, _spacing(bags), texts)
+
+    def nearest_to(self, asked: TokenBags) -> tuple[int, Remoteness | None]:
+        """Find the one that shares most of its words with another text.
+
+        Parameters
+        ----------
+        asked : TokenBags
+            Of one text.
+
+        Returns
+        -------
+        nearest : int
+            Its position, the first of several.
+        remoteness : Remoteness or None
+            None where there is only one text of fit.
+        """
+        own = _distances(asked.matrix(), self.bags)[0]
+        nearest = int(own.argmin())
+        return nearest, Remoteness.of(float(own[nearest]), self.spacing)
 
 
 def _spacing(bags: Any) -> FloatArray:

@@ -101,6 +101,7 @@ def test_fish_offers_values_only_where_there_are_some():
     assert [line.split(seen)[1].split("'")[0].strip() for line in outputs] == [
         "fit",
         "predict",
+        "report",
     ]
 
 

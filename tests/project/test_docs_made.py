@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.page_checks import Page, faults
 from tests.support.pages import DOCS, script
 
 
@@ -112,3 +113,10 @@ def test_figures_with_a_spread_are_not_parted_and_other_tables_are_left() -> Non
     space = "\N{NO-BREAK SPACE}"
     assert [t.astext() for t in tables] == [f"70.1{space}±{space}0.4", "70.1"]
     assert [t["classes"] for t in tables] == [["figures"], []]
+
+
+def test_example_of_a_report_is_made_beside_the_pages(tmp_path: Path) -> None:
+    made = script("example_report", "_ext").write(tmp_path)
+    assert faults(Page(made.read_text(encoding="utf-8"))) == []
+    page = (DOCS / "how-to" / "report.md").read_text(encoding="utf-8")
+    assert f'<a href="../{made.name}">' in page

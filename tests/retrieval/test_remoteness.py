@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from skraee.retrieval.database import Database
-from skraee.retrieval.remoteness import Remoteness, remoteness_by_words, spaced
+from skraee.retrieval.remoteness import Remoteness, WordsOfFit, spaced
 from skraee.text.prompt import Prompt
 from skraee.text.token_bags import TokenBags
 
@@ -59,7 +59,7 @@ def test_about_one_in_a_hundred_texts_of_the_same_kind_is_far() -> None:
 
 def test_nearest_by_words_is_the_one_with_most_of_them() -> None:
     of_fit = bags((1, 2, 3), (4, 5, 6), (4, 5, 6, 7))
-    nearest, remoteness = remoteness_by_words(bags((4, 5, 6)), of_fit)
+    nearest, remoteness = WordsOfFit.of(of_fit).nearest_to(bags((4, 5, 6)))
     assert nearest == 1
     assert remoteness is not None
     assert remoteness.distance == 0
@@ -68,7 +68,7 @@ def test_nearest_by_words_is_the_one_with_most_of_them() -> None:
 
 def test_distance_by_words_is_one_less_the_cosine() -> None:
     asked, of_fit = bags((1, 2)), bags((1, 3), (8, 9))  # a token and a pair each
-    _, remoteness = remoteness_by_words(asked, of_fit)
+    _, remoteness = WordsOfFit.of(of_fit).nearest_to(asked)
     assert remoteness is not None
     assert remoteness.distance == pytest.approx(1 - 1 / 3, abs=1e-6)
     assert remoteness.limit == 1.0
@@ -76,20 +76,20 @@ def test_distance_by_words_is_one_less_the_cosine() -> None:
 
 @pytest.mark.parametrize("ids", [(), (11, 12, 13)])
 def test_text_without_a_known_word_is_at_distance_one(ids: tuple[int, ...]) -> None:
-    _, remoteness = remoteness_by_words(bags(ids), bags((1, 2, 3), (1, 2)))
+    _, remoteness = WordsOfFit.of(bags((1, 2, 3), (1, 2))).nearest_to(bags(ids))
     assert remoteness is not None
     assert remoteness.distance == 1.0
     assert remoteness.is_remote
 
 
 def test_one_text_of_fit_is_nearest_and_nothing_is_said_of_it() -> None:
-    assert remoteness_by_words(bags((1,)), bags((2,))) == (0, None)
+    assert WordsOfFit.of(bags((2,))).nearest_to(bags((1,))) == (0, None)
 
 
 def test_many_texts_of_fit_are_compared_part_by_part() -> None:
     rng = np.random.default_rng(0)
     of_fit = bags(*(tuple(rng.integers(1, 60, size=5).tolist()) for _ in range(130)))
-    _, remoteness = remoteness_by_words(bags((1, 2)), of_fit)
+    _, remoteness = WordsOfFit.of(of_fit).nearest_to(bags((1, 2)))
     cosine = (of_fit.matrix() @ of_fit.matrix().T).toarray().astype(float)
     np.fill_diagonal(cosine, -1.0)
     apart = np.sort(1 - cosine.max(axis=1))

@@ -1,0 +1,1 @@
+"""A page about a classifier that can be sent to others."""
