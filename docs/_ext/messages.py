@@ -54,6 +54,12 @@ _INNER = {"Error", "KeyError", "NotImplementedError", "UndiscoveredError"}
 _NAMED = re.compile(r"(Error|Warning)$")
 _PLACE = "\0"  # around what a message fills in
 
+# What is called on a thing does not say what it is.
+_NO_NAMES = set(
+    "type len str repr short_repr self join __name__ map list sorted sum max min int "
+    "tolist fspath os np abs get partition rpartition first next args".split()
+)
+
 
 @dataclass(frozen=True, order=True)
 class Message:
@@ -210,8 +216,7 @@ def _short_name(node: ast.expr) -> str:
     """Return a word for what is filled in."""
     names = [n.attr for n in ast.walk(node) if isinstance(n, ast.Attribute)]
     names += [n.id for n in ast.walk(node) if isinstance(n, ast.Name)]
-    strange = {"type", "len", "str", "repr", "self", "join", "__name__", "map", "list"}
-    plain = [name.strip("_") for name in names if name not in strange]
+    plain = [name.strip("_") for name in names if name not in _NO_NAMES]
     return plain[0].replace("_", " ") if plain else "..."
 
 
@@ -275,10 +280,12 @@ def _row(*cells: list[nodes.Node]) -> nodes.row:
 
 def _marked(text: str) -> list[nodes.Node]:
     """Return a paragraph in which what is filled in is set apart."""
-    parts = text.split(_PLACE)
+    # What may be filled in, or be nothing, stands close to what is before it.
+    filled_in = f"{_PLACE}[^{_PLACE}]+{_PLACE}"
+    apart = re.sub(rf"(?<=[\w)])({filled_in})(?=[\s.,]|$)", r" \1", text)
     inside: list[nodes.Node] = [
         nodes.emphasis("", part) if i % 2 else nodes.Text(part)
-        for i, part in enumerate(parts)
+        for i, part in enumerate(apart.split(_PLACE))
         if part
     ]
     return [nodes.paragraph("", "", *inside)]
