@@ -14,7 +14,7 @@ read    The label words are read there, through the model's own head.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -28,6 +28,7 @@ from skraee.engine.cost import depth_costs
 from skraee.estimator.base import EarlyExitBase
 from skraee.estimator.checks import check_integer
 from skraee.estimator.contract import Arrays, gathered
+from skraee.estimator.display import left_out
 from skraee.estimator.fitted import FittedByNeighbors
 from skraee.estimator.learning import (
     Lesson,
@@ -420,6 +421,14 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
             return ByVotes(**shared, tau=tau, below_tau=self.below_tau)
         costs = _with_key(self.cost_, shared["decide_at"])
         return ByGain(**shared, price=self.lambda_, costs=costs)
+
+    def _exit_choice(self) -> Iterator[str]:
+        k, tau = self._k_and_tau()
+        if self._has_budget():
+            yield f"k={k} neighbours choose the layer, within a budget."
+            yield from left_out(vars(self).get("exit_report_", {}))
+        else:
+            yield f"k={k} neighbours choose the layer, with tau={tau}."
 
     def exit_layers(self, X: Any) -> IntArray:
         """Return the depth at which each text stops.

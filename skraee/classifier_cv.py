@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
@@ -209,6 +209,15 @@ class RAEEClassifierCV(RAEEClassifier):
 
     def _has_budget(self) -> bool:
         return self.budgets is not None
+
+    def _exit_choice(self) -> Iterator[str]:
+        yield from super()._exit_choice()
+        chosen = self.cv_results_["params"].index(self.best_params_)
+        cost = self.cv_results_["mean_cost"][chosen]
+        yield (
+            f"The texts of fit, each left out, ran {cost:.0%} of the model on average, "
+            f"and scored {self.best_score_:.3f}."
+        )
 
     def _setting(self) -> dict[str, Any]:
         return {

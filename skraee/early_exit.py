@@ -15,7 +15,7 @@ exit    A new text runs until the readout's running answer reaches the threshold
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -28,6 +28,7 @@ from skraee.engine.compiled import Compile
 from skraee.engine.cost import depth_costs
 from skraee.estimator.base import EarlyExitBase
 from skraee.estimator.checks import check_share
+from skraee.estimator.display import left_out
 from skraee.estimator.fitted import Fitted, FittedByConfidence
 from skraee.estimator.learning import Lesson, solve_readout
 from skraee.estimator.progress import fit_progress, with_callbacks
@@ -280,23 +281,24 @@ class EarlyExitClassifier(SavingMixin, EarlyExitBase):
             chosen = within_budget(self.budget, curve)
         else:
             chosen = cheapest_without_loss(self.max_loss, curve, against)
-            self._warn_of_few_texts(against.n_texts)
+            self._warn_of_few_texts(against.n_texts, max_exit)
         return {
             "threshold_": float(curve.values[chosen]),
             "max_exit_": max_exit,
             "exit_report_": exit_report(curve, against, chosen),
         }
 
-    def _warn_of_few_texts(self, n_texts: float) -> None:
+    def _warn_of_few_texts(self, n_texts: float, max_exit: int) -> None:
         """Warn where `max_loss` decides, and nothing can be shown."""
         if self._given_threshold() is not None or self.max_loss == 0:
             return
         if n_texts < (least := fewest_texts(self.max_loss)):
+            weighted = "" if self.class_weight is None else " of equal weight"
             warn_user(
-                f"{n_texts:.0f} texts of equal weight are too few to show that early "
-                f"exits lose at most max_loss={self.max_loss:g}, so all texts run to "
-                f"the depth that may be the best; give at least {least}, raise "
-                "max_loss, or set a budget or a threshold.",
+                f"{n_texts:.0f} texts{weighted} are too few to show that early exits "
+                f"lose at most max_loss={self.max_loss:g}, so none leaves early and "
+                f"all run to layer {max_exit}; fit at least {least}, raise max_loss, "
+                "or set a budget or a threshold.",
                 InputWarning,
             )
 
@@ -313,6 +315,18 @@ class EarlyExitClassifier(SavingMixin, EarlyExitBase):
         if self._given_threshold() is None:
             return max(self.max_exit_, self.min_exit)
         return self.n_layers_
+
+    def _exit_choice(self) -> Iterator[str]:
+        threshold, last = self._threshold(), self._last_exit()
+        if threshold > 1:
+            yield f"All texts run to layer {last}."
+        else:
+            yield (
+                "A text leaves at the first layer whose answer is at least "
+                f"{threshold:.3g} sure, and at layer {last} at the latest."
+            )
+        if self._given_threshold() is None:
+            yield from left_out(self.exit_report_)
 
     def _given_threshold(self) -> float | None:
         """Return the threshold that decides in the place of what fit chose."""

@@ -5,14 +5,10 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, metadata, version
 from typing import Any
 
 from skraee.exceptions import VersionSkewWarning, warn_user
-
-# Public address of the documentation, without a slash at its end. The "?" of the HTML
-# display leads there; while it is empty the "?" is left out.
-DOCS = ""
 
 _PACKAGES = (
     "skraee",
@@ -116,3 +112,38 @@ def _version(package: str) -> str:
 
 def _differ(one: str, other: str, n_parts: int) -> bool:
     return one.split(".")[:n_parts] != other.split(".")[:n_parts]
+
+
+def _documentation() -> str:
+    try:
+        named = metadata("skraee").get_all("Project-URL") or []
+    except PackageNotFoundError:  # run from a folder, without an installation
+        return ""
+    return documentation_among(named)
+
+
+def documentation_among(urls: Iterable[str]) -> str:
+    """Return the address of the documentation, without a slash at its end.
+
+    Parameters
+    ----------
+    urls : iterable of str
+        What an installed package's metadata has of ``[project.urls]``.
+
+    Returns
+    -------
+    str
+        Empty where none is named.
+
+    Examples
+    --------
+    >>> documentation_among(["Paper, https://a.example", "Documentation, https://b/"])
+    'https://b'
+    """
+    named = dict(url.split(", ", 1) for url in urls if ", " in url)
+    return named.get("Documentation", "").rstrip("/")
+
+
+#: Where the "?" of the HTML display leads; while it is empty the "?" is left out. It is
+#: read once, at import: a display looks for no file.
+DOCS = _documentation()

@@ -141,7 +141,7 @@ def test_few_texts_run_to_the_end_and_are_told_of(how: str) -> None:
     clf = early_exit(max_loss=0.01)
     given = clf.sweep(X) if how == "fit_sweep" else X
     more = {"classes": np.unique(Y)} if how == "partial_fit" else {}
-    message = r"texts of equal weight are too few .* max_loss=0.01, .* at least 268,"
+    message = r"90 texts are too few .* max_loss=0.01, .* at least 268,"
     with pytest.warns(InputWarning, match=message) as caught:
         getattr(clf, how)(given, Y, **more)
     assert [w.filename for w in caught] == [__file__]
@@ -226,8 +226,8 @@ def test_a_threshold_can_be_set_and_taken_back_after_fit() -> None:
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"threshold": 0.8, "max_loss": 0.1}, "max_loss=0.1 is not used: threshold"),
-        ({"budget": 0.5, "max_loss": 0.1}, "max_loss=0.1 is not used: budget=0.5"),
+        ({"threshold": 0.8, "max_loss": 0.1}, "max_loss=0.1 is not used, as threshold"),
+        ({"budget": 0.5, "max_loss": 0.1}, "max_loss=0.1 is not used, as budget=0.5"),
     ],
 )
 def test_a_loss_that_does_not_decide_is_warned_of(

@@ -2,7 +2,8 @@
 
 Every call of a class that is named ...Error or ...Warning in the package is found in
 its syntax tree, so the page says what the code says. A sentence and its way out are
-parted at the semicolon, as they are written.
+parted at the semicolon, as they are written. What has neither a way out nor a full stop
+is no message of its own, but the reason that another one quotes in brackets.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,12 @@ _INNER = {"Error", "KeyError", "NotImplementedError", "UndiscoveredError"}
 _NAMED = re.compile(r"(Error|Warning)$")
 _PLACE = "\0"  # around what a message fills in
 
+# What is called on a thing does not say what it is.
+_NO_NAMES = set(
+    "type len str repr short_repr self join __name__ map list sorted sum max min int "
+    "tolist fspath os np abs get partition rpartition first next args".split()
+)
+
 
 @dataclass(frozen=True, order=True)
 class Message:
@@ -68,17 +75,25 @@ class Message:
         What it is about.
     text : str
         With what is filled in between two zero characters.
+    module : str
+        Where it is said first, as in ``"text/labels"``.
     """
 
     category: str
     subject: str
     text: str
+    module: str = field(compare=False)
 
     @property
     def parts(self) -> tuple[str, str]:
         """The sentence, and the way out, which is empty where there is no semicolon."""
         said, _, way_out = self.text.partition("; ")
         return said, way_out
+
+    @property
+    def is_reason(self) -> bool:
+        """Whether another message quotes it."""
+        return not self.parts[1] and not self.text.endswith(".")
 
 
 def messages(package: Path = PACKAGE) -> list[Message]:
@@ -100,10 +115,10 @@ def messages(package: Path = PACKAGE) -> list[Message]:
         constants |= _assigned(tree.body) | _returned(tree)
     found = set()
     for path, tree in trees.items():
-        home = path.relative_to(package).parts[0].removesuffix(".py")
-        subject = SUBJECTS.get(home, "Anything else")
-        for category, text in _said(tree, constants):
-            found.add(Message(category, subject, " ".join(text.split())))
+        module = path.relative_to(package).with_suffix("").as_posix()
+        subject = SUBJECTS.get(module.partition("/")[0], "Anything else")
+        for category, text in _said(tree, constants | _assigned(tree.body)):
+            found.add(Message(category, subject, " ".join(text.split()), module))
     return sorted(found)
 
 
@@ -123,6 +138,8 @@ def _said(tree: ast.AST, constants: Known) -> Iterator[tuple[str, str]]:
 
 def _category_and_message(call: ast.Call) -> tuple[str, ast.expr | None]:
     name = ast.unparse(call.func).rpartition(".")[2]
+    if name == "damaged" and len(call.args) > 1:
+        return "ValueError", call.args[1]
     if name in ("warn_user", "warn") and len(call.args) > 1:
         category = ast.unparse(call.args[1]).rpartition(".")[2]
         return category, call.args[0] if _NAMED.search(category) else None
@@ -133,24 +150,35 @@ def _category_and_message(call: ast.Call) -> tuple[str, ast.expr | None]:
 
 def _assigned(statements: Iterable[ast.AST]) -> Known:
     """Return what names stand for, where a message is put together."""
-    return {
-        target.id: node.value
-        for node in statements
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
+    found: Known = {}
+    for node in statements:
+        if isinstance(node, ast.Assign):
+            targets, value = node.targets, node.value
+        elif isinstance(node, ast.For):
+            targets, value = [node.target], node.iter
+        elif isinstance(node, ast.NamedExpr):
+            targets, value = [node.target], node.value
+        else:
+            continue
+        found |= {t.id: value for t in targets if isinstance(t, ast.Name)}
+    return found
 
 
 def _returned(tree: ast.AST) -> Known:
-    """Return what functions return, by their names with a pair of brackets."""
-    return {
-        f"{function.name}()": node.value
-        for function in ast.walk(tree)
-        if isinstance(function, ast.FunctionDef)
-        for node in ast.walk(function)
-        if isinstance(node, ast.Return) and isinstance(node.value, ast.JoinedStr)
-    }
+    """Return what functions return or yield, by their names and a pair of brackets."""
+    found: Known = {}
+    for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)):
+        for node in ast.walk(function):
+            is_end = isinstance(node, ast.Return | ast.Yield)
+            if is_end and isinstance(node.value, ast.JoinedStr):
+                _add_form(found, f"{function.name}()", node.value)
+    return found
+
+
+def _add_form(found: Known, name: str, value: ast.expr) -> None:
+    """Let a name stand for one thing more, as if a condition chose."""
+    first = found.get(name)
+    found[name] = ast.IfExp(ast.Constant(True), first, value) if first else value
 
 
 def _texts(node: ast.expr | None, known: Known) -> list[str]:
@@ -178,7 +206,11 @@ def _part(node: ast.expr, known: Known) -> str:
         return str(node.value)
     assert isinstance(node, ast.FormattedValue)
     if isinstance(node.value, ast.Name) and node.value.id.isupper():
-        return "".join(_texts(node.value, known)[:1])
+        meant = known.get(node.value.id)
+        if isinstance(meant, ast.Constant):
+            return str(meant.value)
+        if isinstance(meant, ast.JoinedStr):
+            return _texts(meant, known)[0]
     return f"{_PLACE}{_short_name(node.value)}{_PLACE}"
 
 
@@ -186,20 +218,22 @@ def _short_name(node: ast.expr) -> str:
     """Return a word for what is filled in."""
     names = [n.attr for n in ast.walk(node) if isinstance(n, ast.Attribute)]
     names += [n.id for n in ast.walk(node) if isinstance(n, ast.Name)]
-    strange = {"type", "len", "str", "repr", "self", "join", "__name__", "map", "list"}
-    plain = [name.strip("_") for name in names if name not in strange]
+    plain = [name.strip("_") for name in names if name not in _NO_NAMES]
     return plain[0].replace("_", " ") if plain else "..."
 
 
 class Messages(Directive):
-    """``{messages} Warning`` or ``{messages} Error``, one table for each class."""
+    """``{messages} Warning`` or ``Error``: one table for each class; or ``Reason``."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         """Return a section for each class, in it a table for each subject."""
         kind = self.arguments[0]
-        mine = [m for m in messages() if m.category.endswith(kind)]
+        if kind == "Reason":
+            return _of_subjects([m for m in messages() if m.is_reason])
+        named = [m for m in messages() if m.category.endswith(kind)]
+        mine = [m for m in named if not m.is_reason]
         made: list[nodes.Node] = []
         for category in sorted({m.category for m in mine}):
             found = [m for m in mine if m.category == category]
@@ -209,11 +243,23 @@ class Messages(Directive):
 
 def _of_category(category: str, found: list[Message]) -> nodes.section:
     title = nodes.title("", "", nodes.literal("", category))
-    made = nodes.section("", title, ids=[f"message-{category.lower()}"])
+    ids = [f"message-{category.lower()}"]
+    return nodes.section("", title, *_of_subjects(found), ids=ids)
+
+
+def _of_subjects(found: list[Message]) -> list[nodes.Node]:
+    made: list[nodes.Node] = []
     for subject in sorted({m.subject for m in found}):
-        made += nodes.paragraph("", "", nodes.emphasis("", subject))
-        made += _table([m for m in found if m.subject == subject])
+        mine = [m for m in found if m.subject == subject]
+        made.append(nodes.paragraph("", "", nodes.emphasis("", subject)))
+        made.append(_list(mine) if mine[0].is_reason else _table(mine))
     return made
+
+
+def _list(found: list[Message]) -> nodes.bullet_list:
+    texts = dict.fromkeys(m.text for m in found)
+    items = [nodes.list_item("", *_marked(text)) for text in texts]
+    return nodes.bullet_list("", *items)
 
 
 def _table(found: list[Message]) -> nodes.table:
@@ -227,11 +273,7 @@ def _table(found: list[Message]) -> nodes.table:
 
 def _of_message(message: Message) -> nodes.row:
     said, way_out = message.parts
-    row = _row(_marked(said), _marked(way_out))
-    if not way_out:
-        row.pop()
-        row[0]["morecols"] = 1
-    return row
+    return _row(_marked(said), _marked(way_out))
 
 
 def _row(*cells: list[nodes.Node]) -> nodes.row:
@@ -240,10 +282,12 @@ def _row(*cells: list[nodes.Node]) -> nodes.row:
 
 def _marked(text: str) -> list[nodes.Node]:
     """Return a paragraph in which what is filled in is set apart."""
-    parts = text.split(_PLACE)
+    # What may be filled in, or be nothing, stands close to what is before it.
+    filled_in = f"{_PLACE}[^{_PLACE}]+{_PLACE}"
+    apart = re.sub(rf"(?<=[\w)])({filled_in})(?=[\s.,]|$)", r" \1", text)
     inside: list[nodes.Node] = [
         nodes.emphasis("", part) if i % 2 else nodes.Text(part)
-        for i, part in enumerate(parts)
+        for i, part in enumerate(apart.split(_PLACE))
         if part
     ]
     return [nodes.paragraph("", "", *inside)]

@@ -250,8 +250,8 @@ def _refuse_tokenizer_beside(name: object, tokenizer: object) -> None:
 def _require_tokenizer(tokenizer: object) -> None:
     if tokenizer is None:
         raise ValueError(
-            "a backbone made of a model object needs its tokenizer: "
-            "Backbone(model, tokenizer)."
+            "a backbone made of a model object needs its tokenizer, got none; pass "
+            "both, as in Backbone(model, tokenizer)."
         )
 
 

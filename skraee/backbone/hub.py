@@ -30,6 +30,15 @@ _PYTORCH = (
 # model once more for other programs. Numbered ones are a sentence encoder's steps.
 _FOLDERS = ("[!0-9]*/*",)
 
+# Error of the hub's library -> what it means for who named a model.
+_REASONS = {
+    "LocalEntryNotFoundError": "the hub was not reached and the cache lacks it",
+    "HFValidationError": "the hub's names have the form organisation/name",
+    "RepositoryNotFoundError": "the hub has none of this name that all may read",
+    "RevisionNotFoundError": "the hub has no such revision",
+    "GatedRepoError": "its terms are to be accepted on its page first",
+}
+
 
 def snapshot(name: str, revision: str | None, *, local_files_only: bool) -> Path:
     """Fetch a model from the hub, or find it in the hub's cache.
@@ -83,11 +92,17 @@ def _found(
         return _fetch(name, revision, local_files_only, patterns)
     except Exception as error:
         raise OSError(
-            f"backbone {name!r}{f' at revision {revision!r}' if revision else ''} is "
+            f"model {name!r}{f' at revision {revision!r}' if revision else ''} is "
             "neither a local folder or .gguf file nor to be had from the hub or its "
-            f"cache ({type(error).__name__}); check the name, the network, or give "
-            "the path of a folder made with save_pretrained."
+            f"cache ({_reason(error)}); check the name, the network, or give the path "
+            "of a folder made with save_pretrained."
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return in words why the hub gave nothing."""
+    name = type(error).__name__
+    return _REASONS.get(name, name)
 
 
 def _fetch(

@@ -110,35 +110,37 @@ def refuse_patched(model: nn.Module) -> None:
         The message names the module and what is wrong with it.
     """
     for path, module in model.named_modules():
-        if (fault := _fault(module)) is not None:
-            where = f"the model's {type(module).__name__} {path!r}"
-            raise ValueError(f"{where if path else 'the model'} {fault}.")
+        what = f"the model's {type(module).__name__} {path!r}" if path else "the model"
+        if (fault := _fault(what, module)) is not None:
+            raise ValueError(fault)
 
 
-def _fault(module: nn.Module) -> str | None:
+def _fault(what: str, module: nn.Module) -> str | None:
+    """Return what is wrong with a module, which the message calls `what`."""
     if type(module).__module__.startswith(_QUANTIZED):
         return (
-            "is quantised by torch, which rounds a text by the largest number of its "
-            "whole batch; give the model as it was before, in dtype='bfloat16' where "
-            "memory is short"
+            f"{what} is quantised by torch, which rounds a text by the largest number "
+            "of its whole batch; give the model as it was before, in dtype='bfloat16' "
+            "where memory is short."
         )
     if type(module).__module__.startswith("bitsandbytes."):
         return (
-            "is quantised by bitsandbytes, which rewrites its numbers when it first "
-            "runs, so that no change of the model could be told; save it "
-            "(save_pretrained) and give the folder"
+            f"{what} is quantised by bitsandbytes, which rewrites its numbers when it "
+            "first runs, so that no change of the model could be told; save it "
+            "(save_pretrained) and give the folder."
         )
     if _wrapped(module) is not None:
-        return f"is a {type(module).__name__} around another module; give that one"
+        kind = type(module).__name__
+        return f"{what} is a {kind} around another module; give that one."
     if (name := _replaced_method(module)) is not None:
         return (
-            f"has a {name} of its own, which would be left out where layers run one by "
-            f"one; take it away (del module.{name}), or put it into a class"
+            f"{what} has a {name} of its own, which would be left out where layers run "
+            f"one by one; take it away (del module.{name}), or put it into a class."
         )
     if (hook := _foreign_hook(module)) is not None:
         return (
-            f"has the forward hook {hook}, which may do otherwise where texts leave "
-            "early; remove it with the handle that registering it returned"
+            f"{what} has the forward hook {hook}, which may do otherwise where texts "
+            "leave early; remove it with the handle that registering it returned."
         )
     return None
 

@@ -88,7 +88,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
         return found
     # Of devices that it was not built for torch raises ImportError, too.
     except (RuntimeError, AssertionError, TypeError, ImportError) as error:
-        reason = str(error).partition("\n")[0]
+        reason = str(error).partition("\n")[0].partition(". ")[0]
         raise ValueError(
             f"device {device!r} is not to be had here ({reason}); use device='auto'."
         ) from error
@@ -108,7 +108,8 @@ def resolve_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype
         return torch.bfloat16 if computes_bfloat16(device) else torch.float32
     if not isinstance(dtype, str) or dtype not in _DTYPES:
         raise ValueError(
-            f"dtype must be 'auto', 'bfloat16', 'float16' or 'float32', got {dtype!r}."
+            f"dtype must be 'auto', 'bfloat16', 'float16' or 'float32', got {dtype!r}; "
+            "write 'auto' for the fastest that is exact enough here."
         )
     return _DTYPES[dtype]
 
@@ -147,7 +148,7 @@ def warn_where_slow(dtype: torch.dtype, device: torch.device) -> None:
         return
     warn_user(
         f"this {device.type} has no instructions for {name_of(dtype)}, in which the "
-        "backbone was fitted; predictions are right but slow. Fit with "
+        "backbone was fitted, so predictions are right but slow; fit with "
         "dtype='float32' for this machine.",
         UserWarning,
     )

@@ -38,8 +38,9 @@ def warn_of_task_head(folder: Path, model: PreTrainedModel) -> None:
 def warn_of_head(whose: str, head: str) -> None:
     """Warn of a head by its name."""
     warn_user(
-        f"{whose} comes with a head for a task ({head}), which is left aside: fit "
-        "solves readouts of its own on the layers below it.",
+        f"{whose} comes with a head for a task ({head}), which is left aside, as fit "
+        "solves readouts of its own on the layers below it; to have the head's own "
+        "answers, run the model with transformers.",
         UserWarning,
     )
 

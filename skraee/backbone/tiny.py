@@ -98,7 +98,10 @@ def read(
 def _kind_and_seed(name: str) -> tuple[Kind, int]:
     kind, _, seed = name.removeprefix(_PREFIX).partition(":")
     if kind not in get_args(Kind):
-        raise ValueError(f"kind must be 'masked', 'causal' or 'seq2seq', got {kind!r}.")
+        raise ValueError(
+            f"kind must be 'masked', 'causal' or 'seq2seq', got {kind!r}; write one of "
+            "these."
+        )
     try:
         number = int(seed)
         if not -(2**63) <= number < 2**63:  # what torch takes

@@ -54,7 +54,11 @@ _EXPLAIN: Options = {
 
 def _explain(arguments: argparse.Namespace) -> None:
     if (arguments.data is None) == (arguments.text is None):
-        raise ValueError("give either DATA, a table of texts, or --text, one text.")
+        given = "neither" if arguments.data is None else "both"
+        raise ValueError(
+            f"explain takes either DATA, a table of texts, or --text, one text, got "
+            f"{given}; give one of them."
+        )
     key = read_key(arguments.key_file, arguments.model)
     table = _read(arguments.data, arguments)
     train = _read(arguments.train, arguments)
@@ -104,8 +108,8 @@ def _given(texts: Sequence[str], fields: Sequence[str]) -> Iterator[Any]:
         yield Table(Path("--text"), ",", list(fields), [list(texts)], [1])
     else:
         raise ValueError(
-            f"the template has the fields {list(fields)}, so give --text once for each "
-            f"of them, in this order, got it {len(texts)} times."
+            f"the template has the fields {list(fields)} and --text was given "
+            f"{len(texts)} times; give it once for each of them, in this order."
         )
 
 

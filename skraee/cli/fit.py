@@ -33,6 +33,7 @@ def _fit(arguments: argparse.Namespace) -> None:
 
     from skraee.text.template import Template
 
+    arguments.template = _template(arguments)
     fields = Template(arguments.template).fields
     table = read_table(arguments.train, arguments.separator, arguments.format)
     texts = table.texts(fields, arguments.text_column)
@@ -53,6 +54,19 @@ def _fit(arguments: argparse.Namespace) -> None:
         say_json(found)
     elif not is_quiet(arguments):
         say(_as_text(found))
+
+
+def _template(arguments: argparse.Namespace) -> str:
+    """Return the prompt; where label words are read there must be one."""
+    if arguments.template is not None:
+        return str(arguments.template)
+    if arguments.exit_by == "retrieval" and arguments.readout != "ridge":
+        raise ValueError(
+            "--exit-by retrieval reads label words and needs a prompt for them, got no "
+            "--template; give one such as '{text} It was {mask}.', or --exit-by "
+            "confidence, which needs none."
+        )
+    return "{text}"
 
 
 def _classifier(arguments: argparse.Namespace) -> Classifier:
@@ -105,7 +119,7 @@ def _as_text(found: dict[str, Any]) -> str:
     return "\n".join(
         [
             f"fitted on {found['n_texts']} texts in {found['seconds']:.1f} s: {counts}",
-            "accuracy of single layers on these texts: "
+            "accuracy of single layers on these texts, each left out: "
             f"{found['full_depth_accuracy']:.3f} at full depth ({found['n_layers']}), "
             f"{found['best_layer_accuracy']:.3f} at the best ({found['best_layer']})",
             f"wrote {found['file']} ({size_of(found['file_bytes'])})",

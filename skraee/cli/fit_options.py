@@ -24,9 +24,9 @@ FIT: Options = {
         "help": "hub name, model folder or .gguf file",
     },
     "--template": {
-        "required": True,
         "help": "prompt with {text} and, for masked models, {mask}; every field, such "
-        "as {premise} and {hypothesis}, takes the column of its name",
+        "as {premise} and {hypothesis}, takes the column of its name; by default the "
+        "text alone, where no label words are read",
     },
     **LABEL_WORDS,
     "--readout": {

@@ -45,7 +45,7 @@ def check_batch_tokens(batch_tokens: BatchTokens, device: torch.device) -> int:
     if not is_whole or isinstance(batch_tokens, bool) or batch_tokens < 1:
         raise ValueError(
             "batch_tokens must be 'auto' or a whole number of at least 1, "
-            f"got {batch_tokens!r}."
+            f"got {batch_tokens!r}; leave it at 'auto', which fits the device."
         )
     return int(batch_tokens)
 

@@ -47,7 +47,10 @@ def check_compile(compile: object) -> Compile:
         return bool(compile)
     if isinstance(compile, str) and compile == "auto":
         return "auto"
-    raise ValueError(f"compile must be 'auto', True or False, got {compile!r}.")
+    raise ValueError(
+        f"compile must be 'auto', True or False, got {compile!r}; leave it at 'auto', "
+        "which compiles where that pays."
+    )
 
 
 def compiled_for(
@@ -152,8 +155,8 @@ class CompiledLayers:
         lines = str(error).strip().splitlines() or [""]
         warn_user(
             f"torch could not compile the layers ({type(error).__name__}: {lines[0]}); "
-            "they run as they are, which gives the same answers more slowly. "
-            "compile=False says so from the start.",
+            "they run as they are, with the same answers more slowly, and "
+            "compile=False leaves the attempt out.",
             UserWarning,
         )
 

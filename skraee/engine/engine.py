@@ -311,7 +311,7 @@ class Engine:
         packed again, a batch holds a chunk of prompts, and visitors are `RowExits`.
         """
         if len(prompts) == 0:
-            raise ValueError("there must be a prompt to run, got none.")
+            raise ValueError("at least one prompt is run, got none; pass some texts.")
 
         def read(backbone: LoadedBackbone, numbers: IntArray) -> dict[str, States]:
             found = Collector(len(prompts))

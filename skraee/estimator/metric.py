@@ -11,6 +11,8 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import check_scoring, get_scorer_names
 
+from skraee.estimator.checks import meant_choice
+
 FloatArray = npt.NDArray[np.floating]
 ScoringParameter = str | Callable[[Any, Any, Any], Any] | None
 
@@ -76,7 +78,7 @@ def score_answers(
     if not isinstance(score, numbers.Real):
         raise TypeError(
             f"scoring={scoring!r} must return one number, got {score!r} of type "
-            f"{type(score).__name__}."
+            f"{type(score).__name__}; return a float."
         )
     return float(score)
 
@@ -106,13 +108,13 @@ def scorer_for(scoring: ScoringParameter) -> Callable[[Any, Any, Any], Any]:
     if isinstance(scoring, str) and scoring not in get_scorer_names():
         raise ValueError(
             "scoring must be a name that sklearn.metrics.get_scorer_names() lists, "
-            f"got {scoring!r}."
+            f"got {scoring!r}; write {meant_choice(scoring, get_scorer_names())}."
         )
     if not isinstance(scoring, str) and not callable(scoring):
         raise TypeError(
             "scoring must be None, the name of one scorer or a callable "
             f"scorer(estimator, X, y), got {scoring!r} of type "
-            f"{type(scoring).__name__}."
+            f"{type(scoring).__name__}; make one with sklearn.metrics.make_scorer."
         )
     return check_scoring(scoring=scoring)  # type: ignore[no-any-return]
 

@@ -60,7 +60,9 @@ def check_parameters(given: Mapping[str, Any]) -> None:
             check_choice(name, given[name], allowed)
 
 
-def unused_settings(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[str]:
+def unused_settings(
+    given: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> Iterator[str]:
     """Say which settings were changed although another makes them useless.
 
     A budget decides in the place of all others, a threshold in that of a loss, and a
@@ -71,12 +73,11 @@ def unused_settings(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> li
     given, defaults : mapping of str to object
         Parameters of an estimator, and what they are where nothing is said.
 
-    Returns
-    -------
-    list of str
+    Yields
+    ------
+    str
         What to warn of.
     """
-    told = []
     for cause, does, others in _causes(given):
         changed = [
             f"{name}={given[name]!r}"
@@ -84,11 +85,11 @@ def unused_settings(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> li
             if name in given and given[name] != defaults[name]
         ]
         if changed:
-            told.append(
-                f"{' and '.join(changed)} {'is' if len(changed) == 1 else 'are'} not "
-                f"used: {cause} {does}; leave one of them at its default."
+            verb = "is" if len(changed) == 1 else "are"
+            yield (
+                f"{' and '.join(changed)} {verb} not used, as {cause} {does}; leave "
+                "one of them at its default."
             )
-    return told
 
 
 def _causes(given: Mapping[str, Any]) -> Iterator[tuple[str, str, tuple[str, ...]]]:
@@ -114,17 +115,17 @@ def _check_taus(name: str, values: Any) -> None:
 def _check_budget(name: str, value: Any) -> None:
     if value is None:
         return
-    check_share(name, value)
+    check_share(name, value, 0.3)
     if value == 0:
         raise ValueError(f"{name} must be above 0, got {value}; None sets no limit.")
 
 
 def _check_max_loss(name: str, value: Any) -> None:
-    check_share(name, value)
+    check_share(name, value, 0.01)
     if value == 1:
         raise ValueError(
-            f"{name} must be below 1, got {value}: that would allow every answer to be "
-            "wrong; 0.01 allows one of a hundred."
+            f"{name} must be below 1, got {value}, which would allow every answer to "
+            "be wrong; 0.01 allows one of a hundred."
         )
 
 
@@ -138,7 +139,7 @@ def _check_class_weight(name: str, value: Any) -> None:
         if value is not None and not (isinstance(value, str) and value == "balanced"):
             raise ValueError(
                 f"{name} must be None, 'balanced' or a dict of class to weight, got "
-                f"{value!r}."
+                f"{value!r}; write for example {{'rare': 5.0, 'frequent': 1.0}}."
             )
         return
     for label, weight in value.items():
@@ -147,6 +148,7 @@ def _check_class_weight(name: str, value: Any) -> None:
             weight,
             "be finite and at least 0",
             lambda number: 0 <= number < np.inf,
+            1.0,
         )
 
 
@@ -157,7 +159,7 @@ def _check_n_jobs(name: str, value: Any) -> None:
     if value == 0:
         raise ValueError(
             f"{name} must be a number of threads, -1 for all cores or None for one, "
-            f"got 0."
+            f"got 0; write 1 for one."
         )
 
 
@@ -167,15 +169,20 @@ def _check_random_state(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(
             f"{name} must be None, a whole number or a numpy RandomState, got "
-            f"{value!r} of type {type(value).__name__}."
+            f"{value!r} of type {type(value).__name__}; write 0, for example."
         )
     if not 0 <= value < 2**32:
-        raise ValueError(f"{name} must lie between 0 and 2**32 - 1, got {value}.")
+        raise ValueError(
+            f"{name} must lie between 0 and 2**32 - 1, got {value}; write 0, for "
+            "example."
+        )
 
 
 def _check_flag(name: str, value: Any) -> None:
     if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name} must be True or False, got {value!r}.")
+        raise TypeError(
+            f"{name} must be True or False, got {value!r}; write one of these."
+        )
 
 
 def _check_verbose(name: str, value: Any) -> None:

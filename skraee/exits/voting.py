@@ -205,11 +205,13 @@ def exit_distribution(scores: Float64Array) -> Float64Array:
 
 def _check_selection(below_tau: str, min_exit: int, n_depths: int) -> None:
     if below_tau not in ("top3", "skip"):
-        raise ValueError(f"below_tau must be 'top3' or 'skip', got {below_tau!r}")
+        raise ValueError(
+            f"below_tau must be 'top3' or 'skip', got {below_tau!r}; write one of them."
+        )
     if not 0 <= min_exit < n_depths:
         raise ValueError(
             f"min_exit must be a depth of this backbone, 0 to {n_depths - 1}, "
-            f"got {min_exit}"
+            f"got {min_exit}; lower it."
         )
 
 

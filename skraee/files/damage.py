@@ -39,11 +39,22 @@ def refuse_special(path: str | os.PathLike[str], writer: str) -> None:
     Parameters
     ----------
     path : str or Path
-        Of something that is there.
     writer : str
         What writes such files, for the message.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is nothing.
+    FileFormatError
+        If it is neither a file nor a folder.
     """
-    mode = os.stat(path).st_mode
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"there is no file {os.fspath(path)!r}; check the path."
+        ) from error
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise FileFormatError(
             f"{os.fspath(path)!r} is no regular file; name the file that {writer} "

@@ -18,7 +18,10 @@ def vector(name: str, given: npt.ArrayLike | None) -> Any:
         return None
     array = np.asarray(given, dtype=float)
     if array.ndim != 1:
-        raise ValueError(f"{name} must have one dimension, got shape {array.shape}.")
+        raise ValueError(
+            f"{name} must have one dimension, got shape {array.shape}; give a list of "
+            "numbers."
+        )
     return array
 
 
@@ -28,7 +31,8 @@ def check_lengths(costs: Any, **others: Any) -> None:
         n = None if costs is None else len(costs)
         if other is not None and len(other) != n:
             raise ValueError(
-                f"{name} must have one entry for each cost, got {len(other)} and {n}."
+                f"{name} must have one entry for each cost, got {len(other)} and {n}; "
+                "give both of one curve."
             )
 
 
@@ -38,7 +42,8 @@ def checked_points(name: str, points: Points | None) -> dict[str, tuple[float, f
     for one, point in (points or {}).items():
         if np.shape(point) != (2,):
             raise ValueError(
-                f"{name}[{one!r}] must be a pair of cost and score, got {point!r}."
+                f"{name}[{one!r}] must be a pair of cost and score, got {point!r}; "
+                "write for example (0.3, 0.9)."
             )
         found[str(one)] = float(point[0]), float(point[1])
     return found
@@ -64,17 +69,17 @@ def check_depths(
     if proba.ndim != 1 or not 0 <= exit_layer < n_depths:
         raise ValueError(
             "proba must hold one number for each depth, and exit_layer be one of "
-            f"these, got shape {proba.shape} and {exit_layer}."
+            f"these, got shape {proba.shape} and {exit_layer}; give both of one text."
         )
     near = neighbor_proba
     if near is not None and (near.ndim != 2 or near.shape[1] != n_depths):
         raise ValueError(
             f"neighbor_proba must be of shape (k, {n_depths}), one row for each "
-            f"neighbour, got {near.shape}."
+            f"neighbour, got {near.shape}; give them of the same depths as proba."
         )
     for name, given in others.items():
         if given is not None and len(given) != n_depths:
             raise ValueError(
                 f"{name} must have one entry for each of the {n_depths} depths, "
-                f"got {len(given)}."
+                f"got {len(given)}; give them of the same text."
             )

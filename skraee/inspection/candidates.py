@@ -126,7 +126,10 @@ def _place(
     for place, candidate in enumerate(params):
         if candidate == best:
             return place
-    raise ValueError(f"best_params={best!r} is none of the candidates in cv_results.")
+    raise ValueError(
+        f"best_params={best!r} is none of the candidates in cv_results; give the "
+        "best_params_ of the same search."
+    )
 
 
 def _name_of(score: str) -> str:

@@ -177,10 +177,15 @@ def _numbers(found: Evaluation) -> list[str]:
         "calibration error": f"{found.calibration_error:.3f}",
         "mean exit layer": f"{found.mean_exit_layer:.1f} of {found.n_layers}",
         "cost": f"{found.mean_cost:.1%} of the model's",
-        "speed": f"{found.texts_per_second:,.3g} texts a second",
+        "speed": f"{_rounded(found.texts_per_second)} texts a second",
     }
     width = max(map(len, lines))
     return [f"{name:{width}}  {said}" for name, said in lines.items()]
+
+
+def _rounded(speed: float) -> str:
+    """Return a number of three digits or more, never with an exponent."""
+    return f"{speed:,.0f}" if speed >= 100 else f"{speed:.3g}"
 
 
 def _classes(found: Evaluation) -> list[str]:

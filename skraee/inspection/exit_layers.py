@@ -274,12 +274,13 @@ class ExitLayerDisplay:
         if exits.ndim != 1 or len(exits) == 0 or exits.dtype.kind not in "iu":
             raise ValueError(
                 "exit_layers must hold a whole number for each of at least one text, "
-                f"got an array of shape {exits.shape} and dtype {exits.dtype}."
+                f"got an array of shape {exits.shape} and dtype {exits.dtype}; give "
+                "what exit_layers(X) returns."
             )
         if self.right is not None and self.right.shape != exits.shape:
             raise ValueError(
                 f"right must say for each of the {len(exits)} texts whether it is "
-                f"answered rightly, got shape {self.right.shape}."
+                f"answered rightly, got shape {self.right.shape}; give one for each."
             )
         if n_layers is None:
             n_layers = int(exits.max()) if scores is None else len(scores) - 1
@@ -292,7 +293,7 @@ class ExitLayerDisplay:
         if scores is not None and scores.shape != (n_layers + 1,):
             raise ValueError(
                 f"layer_scores must hold one score for each depth 0 to {n_layers}, got "
-                f"shape {scores.shape}."
+                f"shape {scores.shape}; give layer_scores_ of the same classifier."
             )
         return n_layers
 

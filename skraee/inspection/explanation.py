@@ -222,7 +222,9 @@ def only_text(samples: Texts) -> str:
         If there are more, or none.
     """
     if len(samples) != 1:
-        raise ValueError(f"explain takes one text at a time, got {len(samples)}.")
+        raise ValueError(
+            f"explain takes one text at a time, got {len(samples)}; call it for each."
+        )
     return joined(samples)[0]
 
 
@@ -246,7 +248,7 @@ def texts_of_fit(texts: Any, fields: Sequence[str], n_texts: int) -> Texts:
     if len(samples) != n_texts:
         raise ValueError(
             f"texts must be the {n_texts} texts that were given to fit, in their "
-            f"order, got {len(samples)}."
+            f"order, got {len(samples)}; give these, or leave texts out."
         )
     return samples
 

@@ -227,7 +227,8 @@ class LayerScoreDisplay:
         shapes = [scores.shape for scores in given]
         if shapes[0] != shapes[-1] or len(shapes[0]) != 1:
             raise ValueError(
-                f"scores must be one number for each depth, got the shapes {shapes}."
+                f"scores must be one number for each depth, got the shapes {shapes}; "
+                "give arrays as layer_scores_ is one."
             )
         return len(given[0]) - 1
 

@@ -61,6 +61,7 @@ def _place_of(label: Any, classes: npt.NDArray[Any]) -> int:
     places = [i for i, name in enumerate(classes.tolist()) if name == label]
     if not places:
         raise ValueError(
-            f"label must be one of the classes {classes.tolist()}, got {label!r}."
+            f"label must be one of the classes {classes.tolist()}, got {label!r}; name "
+            "one, or leave it out for that of the answer."
         )
     return places[0]

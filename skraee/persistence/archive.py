@@ -143,8 +143,8 @@ def _manifest(
     """Return the manifest, after its format, its seal and its signature were seen."""
     if _MANIFEST not in members.names:
         raise FileFormatError(
-            f"{os.fspath(path)!r} is a ZIP but no file that an estimator's save wrote: "
-            f"it holds no {_MANIFEST}."
+            f"{os.fspath(path)!r} is a ZIP but no file that an estimator's save wrote, "
+            f"for it holds no {_MANIFEST}; name the file that save wrote."
         )
     text = members.read(_MANIFEST)
     seal = members.read(_SEAL) if _SEAL in members.names else None

@@ -303,6 +303,7 @@ def _as_named_encoder(encoder: Any) -> Encoder:
     if not isinstance(found, Encoder):
         raise TypeError(
             "encoder= of load says where a sentence encoder is, so it must be a name, "
-            f"a folder or an Encoder, got {type(encoder).__name__}."
+            f"a folder or an Encoder, got {type(encoder).__name__}; leave it out where "
+            "the encoder is where it was."
         )
     return found

@@ -22,6 +22,11 @@ PENALTIES = 10.0 ** np.arange(1.0, 5.6, 0.5)
 # rounding; scaled up they would be noise.
 _CONSTANT = 1e-6
 
+# One that varies by less than this share of what the most varied does is a unit that
+# training has put out; all-MiniLM-L6-v2 has two, of 1e-32. Scaled up, it would have a
+# coefficient with which other states overflow, and files with such ones are refused.
+_PUT_OUT = 1e-12
+
 
 @dataclass(frozen=True, eq=False)
 class Solved:
@@ -231,10 +236,8 @@ def _center_and_scale(features: npt.NDArray[Any]) -> tuple[Float64Array, Float64
     center = features.mean(axis=0, dtype=np.float64)
     scale = features.std(axis=0, dtype=np.float64)
     size = np.abs(features).max(axis=0).astype(np.float64)
-    # A constant feature says nothing; nor does one that is all but nothing beside the
-    # others, as the dead units of some encoders' last norm are: 1e-33, and their
-    # coefficients would be beyond what a file may hold.
-    scale[scale <= _CONSTANT * np.maximum(size, np.median(scale))] = np.inf
+    least = np.maximum(_CONSTANT * size, _PUT_OUT * scale.max(initial=0))
+    scale[scale <= least] = np.inf  # what varies so little says nothing
     return center, scale
 
 

@@ -121,7 +121,10 @@ class Database:
             kept = _correct_at_full_depth(sweeps, codes)
             vectors, sweeps, codes = vectors[kept], sweeps[kept], codes[kept]
         elif keep != "all":
-            raise ValueError(f"database must be 'all' or 'correct', got {keep!r}")
+            raise ValueError(
+                f"database must be 'all' or 'correct', got {keep!r}; write 'all' to "
+                "keep every text."
+            )
         # Drawn once, so that every copy of this database builds the same graph.
         seed = int(check_random_state(random_state).randint(2**31 - 1))
         return cls(vectors, sweeps, codes, kept, metric, method, n_jobs, seed, shared)
@@ -293,14 +296,15 @@ def _check_sweeps(
     if proba.ndim != 3 or not len(keys) == len(proba) == n_labels:
         raise ValueError(
             "keys (n, d), proba (n, m + 1, C) and labels (n,) must be of the same n "
-            f"texts, got shapes {keys.shape}, {proba.shape} and {n_labels} labels"
+            f"texts, got shapes {keys.shape}, {proba.shape} and {n_labels} labels; "
+            "give those of one sweep."
         )
     bad = np.argwhere(~np.isfinite(proba).all(axis=2))
     if len(bad):
         raise ValueError(
             f"proba must be finite, but {len(bad)} of its rows are not, the first at "
             f"text {bad[0, 0]}, depth {bad[0, 1]}; a backbone whose states overflow "
-            "half precision needs dtype='float32'"
+            "half precision needs dtype='float32'."
         )
 
 
@@ -311,7 +315,8 @@ def _compact_codes(labels: npt.ArrayLike, n_classes: int) -> npt.NDArray[np.inte
     if wrong:
         raise ValueError(
             f"labels must be class codes, integers from 0 to {n_classes - 1} as proba "
-            f"has {n_classes} classes, got {wrong[0]!r}"
+            f"has {n_classes} classes, got {wrong[0]!r}; make them with "
+            "np.unique(y, return_inverse=True)."
         )
     return codes.astype(np.min_scalar_type(n_classes - 1))
 
@@ -324,6 +329,6 @@ def _correct_at_full_depth(
         raise ValueError(
             "database='correct' needs texts that the full depth classifies correctly, "
             f"but its accuracy is 0.0 on the {len(labels)} texts given; check the "
-            "template and label words, or set database='all'"
+            "template and label words, or set database='all'."
         )
     return kept

@@ -73,7 +73,7 @@ class Encoder(FrozenModel[LoadedEncoder]):
         else:
             raise TypeError(
                 "an encoder is a name, a path or an object with an encode method, got "
-                f"{type(name_or_model).__name__}."
+                f"{type(name_or_model).__name__}; give the name of a sentence encoder."
             )
         self._device = device
 

@@ -155,7 +155,7 @@ def import_hnswlib() -> Any:
         warn_user(
             f"hnswlib cannot be imported ({error}), so neighbours are searched "
             "exactly, which is slower on many keys; run `pip install hnswlib` (which "
-            "needs a C++ compiler) or set index='exact'",
+            "needs a C++ compiler) or set index='exact'.",
             UserWarning,
         )
         return None

@@ -50,7 +50,7 @@ def check_encoder(encoder: Any, n_layers: int | None = None) -> None:
         raise TypeError(
             "encoder must be None, a depth, the name or path of a sentence encoder, a "
             "skraee.Encoder, a scikit-learn transformer or a callable, got "
-            f"{type(encoder).__name__}."
+            f"{type(encoder).__name__}; leave it at None for keys of the backbone."
         )
 
 
@@ -120,7 +120,7 @@ def encode_texts(encoder: Any, texts: Sequence[str]) -> Float32Array:
     if dense.ndim != 2 or len(dense) != len(texts):
         raise ValueError(
             f"the encoder must return an array of shape ({len(texts)}, d) for "
-            f"{len(texts)} texts, got shape {dense.shape}."
+            f"{len(texts)} texts, got shape {dense.shape}; return a row for each text."
         )
     return np.ascontiguousarray(dense)
 

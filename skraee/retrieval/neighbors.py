@@ -105,7 +105,7 @@ class NeighborIndex:
             number of dimensions than the keys.
         """
         if k < 1:
-            raise ValueError(f"k must be at least 1, got {k}")
+            raise ValueError(f"k must be at least 1, got {k}; raise it.")
         vectors = finite_rows("queries", queries, n_dimensions=self.keys.shape[1])
         shape = len(vectors), min(k, len(self))
         distances, indices = np.empty(shape), np.empty(shape, dtype=np.int64)
@@ -209,4 +209,7 @@ class _Built:
 
 def _check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+        raise ValueError(
+            f"{name} must be one of {', '.join(allowed)}, got {value!r}; write one of "
+            "these."
+        )

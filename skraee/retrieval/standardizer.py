@@ -56,8 +56,9 @@ class Standardizer:
             scaled = ((keys - self.mean) / self.scale).astype(np.float32)
         if np.isfinite(keys).all() and not np.isfinite(scaled).all():
             raise BackboneChangedError(
-                "keys of new texts are too large for the scale of those of fit; what "
-                "makes them is another than it was: fetch it as it was, or fit again."
+                f"keys of new texts reach {np.abs(keys).max():.3g}, too large for the "
+                "scale of those of fit, so what makes them is another than it was; "
+                "fetch it as it was, or fit again."
             )
         return scaled
 

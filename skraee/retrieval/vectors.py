@@ -32,7 +32,10 @@ def check_keys(keys: npt.ArrayLike) -> Float32Array:
     """
     rows = finite_rows("keys", keys)
     if rows.size == 0:
-        raise ValueError(f"keys must not be empty, got shape {rows.shape}")
+        raise ValueError(
+            f"keys must not be empty, got shape {rows.shape}; give some texts, and an "
+            "encoder that returns numbers."
+        )
     return rows
 
 
@@ -60,13 +63,14 @@ def finite_rows(
         vectors = np.ascontiguousarray(values, dtype=np.float32)
     if vectors.ndim != 2 or n_dimensions not in (None, vectors.shape[1]):
         raise ValueError(
-            f"{name} must have shape (n, {n_dimensions or 'd'}), got {vectors.shape}"
+            f"{name} must have shape (n, {n_dimensions or 'd'}), got {vectors.shape}; "
+            "give one row for each text."
         )
     bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     if len(bad):
         raise ValueError(
             f"{name} must be finite in float32, but {len(bad)} of {len(vectors)} hold "
             f"NaN or infinity, the first at position {bad[0]}; leave these texts out "
-            "or mend the encoder that made them"
+            "or mend the encoder that made them."
         )
     return vectors

@@ -43,7 +43,7 @@ def store_for(memory: Any) -> Store | None:
         return None if memory.location is None else FolderStore(memory.location)
     raise TypeError(
         "memory must be 'process', None, a folder or a joblib.Memory, got "
-        f"{type(memory).__name__}."
+        f"{type(memory).__name__}; name a folder to keep sweeps on disk."
     )
 
 

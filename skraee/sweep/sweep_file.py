@@ -74,8 +74,8 @@ def reading_sweep(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
         found = set(members.names)
         if missing := [name for name in _NEEDED if f"{name}.npy" not in found]:
             raise FileFormatError(
-                f"{os.fspath(path)!r} is no file that {_WRITER} wrote: it holds no "
-                f"{', '.join(missing)}."
+                f"{os.fspath(path)!r} is no file that {_WRITER} wrote, for it holds no "
+                f"{', '.join(missing)}; name the file that {_WRITER} wrote."
             )
         if strange := sorted(found - {f"{name}.npy" for name in _NAMES} - {_UNREAD}):
             raise ValueError(f"member {strange[0]!r} belongs to no sweep")

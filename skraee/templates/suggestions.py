@@ -145,7 +145,10 @@ def suggest(
 def _names_of(classes: Iterable[Any]) -> dict[Hashable, str]:
     """Return class -> what it is called."""
     if isinstance(classes, str):
-        raise TypeError(f"classes must be several names, got the one text {classes!r}.")
+        raise TypeError(
+            f"classes must be several names, got the one text {classes!r}; give a "
+            "list, such as ['negative', 'positive']."
+        )
     named = dict(classes) if isinstance(classes, Mapping) else {c: c for c in classes}
     unnamed = [name for name, called in named.items() if not isinstance(called, str)]
     if unnamed:
@@ -154,7 +157,9 @@ def _names_of(classes: Iterable[Any]) -> dict[Hashable, str]:
             "mapping such as {0: 'negative', 1: 'positive'}."
         )
     if len(named) < 2:
-        raise ValueError(f"classes must be two or more, got {list(named)!r}.")
+        raise ValueError(
+            f"classes must be two or more, got {list(named)!r}; name all of them."
+        )
     return {_plain(name): str(called) for name, called in named.items()}
 
 
@@ -204,7 +209,7 @@ def _ranked(
     if len(texts) != len(labels) or len(texts) == 0:
         raise ValueError(
             f"examples must be texts and as many labels, got {len(texts)} texts and "
-            f"{len(labels)} labels."
+            f"{len(labels)} labels; give one label for each text."
         )
     labels = [_plain(label) for label in labels]
     if strange := [label for label in labels if label not in classes]:

@@ -87,7 +87,7 @@ def check_texts(
     texts = Texts([column for _, column in columns])
     if not len(texts) and not allow_empty:
         raise ValueError(
-            "X must hold at least one text, got 0 samples; pass some texts"
+            "X must hold at least one text, got 0 samples; pass some texts."
         )
     return texts
 
@@ -124,7 +124,7 @@ def _columns(X: Any, fields: Sequence[str]) -> list[tuple[str, Any]]:
     if isinstance(X, str | bytes):
         raise ValueError(
             f"expected a sequence of texts, got one string {short_repr(X)}; pass a "
-            f"list, as in [text]"
+            f"list, as in [text]."
         )
     if _is_frame(X):
         return _frame_columns(X, fields)
@@ -132,7 +132,7 @@ def _columns(X: Any, fields: Sequence[str]) -> list[tuple[str, Any]]:
         raise ValueError(
             f"a template with the fields {list(fields)} needs a DataFrame with columns "
             f"of these names, got {type(X).__name__}; pass one, or write a template "
-            f"with one field"
+            f"with one field."
         )
     return [("X", _one_dimension(X))]
 
@@ -150,7 +150,7 @@ def _frame_columns(X: Any, fields: Sequence[str]) -> list[tuple[str, Any]]:
     raise ValueError(
         f"X must have one column for each of the template's fields {list(fields)}, got "
         f"the columns {short_repr(names)}; name the fields after the columns that hold "
-        f"the text, or pass one column, as in X[{names[0] if names else 'name'!r}]"
+        f"the text, or pass one column, as in X[{names[0] if names else 'name'!r}]."
     )
 
 
@@ -159,7 +159,7 @@ def _one_dimension(X: Any) -> Any:
     if issparse(X) or not is_ordered(X):
         raise TypeError(
             f"X must be a list, array or Series of texts, got {type(X).__name__}; pass "
-            f"list(X) if its order is that of the samples"
+            f"list(X) if its order is that of the samples."
         )
     if shape is None or len(shape) == 1:
         return _column(X)
@@ -167,7 +167,7 @@ def _one_dimension(X: Any) -> Any:
         return _column(X[:, 0])
     raise ValueError(
         f"X must have one dimension or one column, got an array of shape {shape}; pass "
-        f"the column that holds the texts, or a DataFrame with one column per field"
+        f"the column that holds the texts, or a DataFrame with one column per field."
     )
 
 
@@ -202,8 +202,11 @@ def _refuse_others_than_strings(column: Any, where: str) -> None:
     wrong = [i for i, item in enumerate(_items(column)) if not isinstance(item, str)]
     if wrong:
         first = next(islice(_items(column), wrong[0], None))
+        way = "drop these samples or fill in a text"
+        if isinstance(first, Sequence) and len(wrong) == len(column):
+            way = "pass one text for each sample, as in [row[0] for row in X]"
         raise ValueError(
             f"{where} must hold only strings, got {short_repr(first)} at "
             f"position {wrong[0]} ({len(wrong)} of {len(column)} items are no "
-            f"strings); drop these samples or fill in a text"
+            f"strings); {way}."
         )

@@ -57,7 +57,7 @@ def _label_array(y: Any, name: str) -> Labels:
     if isinstance(y, str | bytes) or not is_ordered(y):
         raise TypeError(
             f"{name} must be a list, array or Series of labels, got "
-            f"{type(y).__name__}; pass one label per text"
+            f"{type(y).__name__}; pass one label per text."
         )
     if isinstance(y, np.ma.MaskedArray):
         y = _unmasked(y, name)
@@ -93,13 +93,13 @@ def _refuse_bytes_and_complex(labels: Labels, name: str) -> None:
         if isinstance(label, complex | np.complexfloating):
             raise ValueError(
                 f"Complex data not supported: {name} must hold labels that can be "
-                f"sorted, got {label!r} at position {i}; write them as strings"
+                f"sorted, got {label!r} at position {i}; write them as strings."
             )
         if isinstance(label, bytes):
             raise TypeError(
                 f"Support for labels represented as bytes is not supported: {name} "
                 f"holds {label!r} at position {i}; decode them, as in "
-                f"[label.decode() for label in {name}]"
+                f"[label.decode() for label in {name}]."
             )
 
 
@@ -107,7 +107,7 @@ def _several_outputs(given: str, name: str) -> ValueError:
     return ValueError(
         f"{name} must hold one label per text, got {given}; wrap the classifier in "
         f"MultiOutputClassifier for several outputs or OneVsRestClassifier for several "
-        f"labels per text"
+        f"labels per text."
     )
 
 
@@ -117,5 +117,5 @@ def missing_error(
     """Return what is raised where labels are missing."""
     return ValueError(
         f"{name} must hold no missing or infinite labels, got {given} at position "
-        f"{positions[0]} ({len(positions)} of {n} labels); drop or label these texts"
+        f"{positions[0]} ({len(positions)} of {n} labels); drop or label these texts."
     )

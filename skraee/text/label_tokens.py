@@ -117,7 +117,7 @@ def _check_known(ids: _Ids, words: _Words, tokenizer: TextTokenizer) -> None:
     if unknown:
         raise ValueError(
             f"a label word must be known to the tokenizer, got "
-            f"{_spelt(unknown, ids, words, tokenizer)}; choose other words, {OR_RIDGE}"
+            f"{_spelt(unknown, ids, words, tokenizer)}; choose other words, {OR_RIDGE}."
         )
 
 
@@ -127,7 +127,7 @@ def _check_single(ids: _Ids, words: _Words, tokenizer: TextTokenizer) -> None:
         raise ValueError(
             f"a label word of a masked model must be one token, got "
             f"{_spelt(long, ids, words, tokenizer)}; choose commoner or shorter words, "
-            f"{OR_RIDGE}"
+            f"{OR_RIDGE}."
         )
 
 
@@ -137,7 +137,7 @@ def _check_telling(ids: _Ids, words: _Words, tokenizer: TextTokenizer) -> None:
         raise ValueError(
             f"the first token of a label word must say something of it, got "
             f"{_spelt(blank, ids, words, tokenizer)}; choose words that do not begin "
-            f"with a token of white space, {OR_RIDGE}"
+            f"with a token of white space, {OR_RIDGE}."
         )
 
 
@@ -158,7 +158,7 @@ def _check_distinct(ids: _Ids, words: _Words, tokenizer: TextTokenizer) -> None:
     if clashes:
         raise ValueError(
             f"every class must have a token of its own, got {listed(clashes)}; choose "
-            f"words that differ in their first token, {OR_RIDGE}"
+            f"words that differ in their first token, {OR_RIDGE}."
         )
 
 

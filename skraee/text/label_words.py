@@ -115,7 +115,7 @@ def _own_names(names: Sequence[Hashable]) -> dict[Hashable, str]:
         if not isinstance(name, str):
             raise ValueError(
                 f"label_words may be None only where all classes are strings, got the "
-                f"class {name!r}; give a dict of class to word, {OR_RIDGE}"
+                f"class {name!r}; give a dict of class to word, {OR_RIDGE}."
             )
         words[name] = name
     return words
@@ -131,7 +131,7 @@ def _of_names(
             f"label_words must name every class, got no word for {listed(missing)} "
             f"(words for {listed(map(repr, known))}); add it, or, where a "
             f"meta-estimator passes class numbers, give a list in the sorted order of "
-            f"classes_"
+            f"classes_."
         )
     return {name: known[name] for name in names}
 
@@ -141,7 +141,7 @@ def _as_list(label_words: Any) -> Sequence[str]:
         raise TypeError(
             f"label_words must be a dict of class to word, a list of words or None, "
             f"got {type(label_words).__name__}; write for example "
-            f"{{'negative': 'terrible', 'positive': 'great'}}"
+            f"{{'negative': 'terrible', 'positive': 'great'}}."
         )
     return label_words
 
@@ -151,7 +151,7 @@ def _in_order(names: Sequence[Hashable], words: Sequence[str]) -> dict[Hashable,
         raise ValueError(
             f"a list of label_words must have one word per class, got {len(words)} "
             f"words for {len(names)} classes [{listed(map(repr, names))}]; give them "
-            f"in this order, or give a dict of class to word"
+            f"in this order, or give a dict of class to word."
         )
     return dict(zip(names, words, strict=True))
 
@@ -162,12 +162,12 @@ def check_words(words: Mapping[Hashable, str]) -> None:
         if not isinstance(word, str):
             raise TypeError(
                 f"a label word must be a string, got {word!r} for the class {name!r}; "
-                f"write the word that the model should say for it"
+                f"write the word that the model should say for it."
             )
         if not word.strip():
             raise ValueError(
                 f"a label word must not be empty, got {word!r} for the class {name!r}; "
-                f"write the word that the model should say for it"
+                f"write the word that the model should say for it."
             )
     _check_not_shared(words)
 
@@ -185,7 +185,7 @@ def _check_not_shared(words: Mapping[Hashable, str]) -> None:
     if shared:
         raise ValueError(
             f"every class must have a label word of its own, got {listed(shared)}; "
-            f"choose other words, {OR_RIDGE}"
+            f"choose other words, {OR_RIDGE}."
         )
 
 

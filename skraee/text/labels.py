@@ -49,13 +49,14 @@ def check_labels(y: Any, n_samples: int) -> Labels:
     """
     if y is None:
         raise ValueError(
-            "This estimator requires y to be passed, but the target y is None."
+            "This estimator requires y to be passed, but the target y is None; pass "
+            "one label for each text."
         )
     labels = one_column(y, "y")
     if len(labels) != n_samples:
         raise ValueError(
             f"X and y must have the same length, got {n_samples} texts and "
-            f"{len(labels)} labels; pass one label per text"
+            f"{len(labels)} labels; pass one label per text."
         )
     return _usable(labels, "y")
 
@@ -84,7 +85,9 @@ def check_classes(classes: Any) -> Labels:
     """
     labels = one_column(classes, "classes")
     if len(labels) == 0:
-        raise ValueError("classes must name at least one class, got none")
+        raise ValueError(
+            "classes must name at least one class, got none; pass np.unique(y_all)."
+        )
     distinct: Labels = np.unique(_usable(labels, "classes"))
     return distinct
 
@@ -148,7 +151,7 @@ def _refuse_empty(labels: Labels, name: str) -> None:
         raise ValueError(
             f"{name} must hold no empty labels, got {short_repr(first)} at position "
             f"{position} ({len(empty)} of {len(labels)} labels); drop or label these "
-            f"texts"
+            f"texts."
         )
 
 
@@ -159,7 +162,7 @@ def _natural(labels: Labels, name: str) -> Labels:
     if 0 < n_text < len(types):
         raise ValueError(
             f"{name} must hold labels of one type, got {_names(types)}; write all "
-            f"labels as strings or all as numbers"
+            f"labels as strings or all as numbers."
         )
     if n_text:
         # `str.__str__` makes a plain str of a subclass such as an enum's.
@@ -183,7 +186,7 @@ def _refuse_unsorted(labels: Labels, types: set[type], name: str) -> None:
         raise TypeError(
             f"{name} must hold labels that can be sorted, got "
             f"{short_repr(labels[0])} of type {', '.join(_names(types))}; write them "
-            f"as strings, as in [{way} for label in {name}]"
+            f"as strings, as in [{way} for label in {name}]."
         )
 
 

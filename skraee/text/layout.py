@@ -85,7 +85,7 @@ def lay_out(
         raise ValueError(
             f"a template with '{{mask}}' needs a tokenizer with a mask token, got "
             f"{template.text!r} and a tokenizer without one; choose a masked model or "
-            f"leave '{{mask}}' out"
+            f"leave '{{mask}}' out."
         )
     suffix_ids = closing_ids(tokenizer, kind, closes=closes)
     layout = tuple(_parts(template, tokenizer))
@@ -139,17 +139,17 @@ def _check_masks(
     if kind != "masked" and n_masks:
         raise ValueError(
             f"a template for a {kind} model must have no mask, got {template.text!r}; "
-            f"leave it out and end the template where the answer would follow"
+            f"leave it out and end the template where the answer would follow."
         )
     if n_masks > 1:
         raise ValueError(
             f"a template must have one mask, got {n_masks} in {template.text!r}; "
-            f"leave all but one out"
+            f"leave all but one out."
         )
     if kind == "masked" and needs_mask and not n_masks:
         raise ValueError(
             f"a template for a masked model must have a mask, got {template.text!r}; "
-            f"write '{{mask}}' where the label word belongs, {OR_RIDGE}"
+            f"write '{{mask}}' where the label word belongs, {OR_RIDGE}."
         )
 
 

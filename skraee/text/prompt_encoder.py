@@ -163,7 +163,7 @@ class PromptEncoder:
             most = f"{MOST_WINDOWS} " if self.long_texts == "mean" else ""
             warn_user(
                 f"{n_cut} text(s) were cut to fit {most}prompts of {self.limit} "
-                f"tokens; raise max_length if the model has more positions",
+                f"tokens; raise max_length if the model has more positions.",
                 TruncationWarning,
             )
 
@@ -210,7 +210,7 @@ class PromptEncoder:
             raise ValueError(
                 f"a prompt must have at least one token, got an empty text for the "
                 f"template {self.template.text!r}; write words into the template, or "
-                f"drop empty texts"
+                f"drop empty texts."
             )
         if self.kind == "causal":  # a few are closed, and read at the end
             return len(ids) + len(self._suffix_ids) - 1
@@ -223,6 +223,6 @@ class PromptEncoder:
             raise ValueError(
                 f"a template must leave room for the text, got {n_fixed} tokens (with "
                 f"special tokens) of at most {self.limit} in {self.template.text!r}; "
-                f"shorten it or raise max_length"
+                f"shorten it or raise max_length."
             )
         return n_fixed

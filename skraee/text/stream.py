@@ -52,7 +52,7 @@ def _samples(X: Any, fields: Sequence[str]) -> Iterator[tuple[str, ...]]:
     if isinstance(X, Mapping | set | frozenset) or not isinstance(X, Iterable):
         raise TypeError(
             f"texts must be an iterable of texts in their order, got "
-            f"{type(X).__name__}; pass list(texts) if its order is that of the samples"
+            f"{type(X).__name__}; pass list(texts) if its order is that of the samples."
         )
     return (_sample(item, fields, position) for position, item in enumerate(X))
 
@@ -71,7 +71,7 @@ def _sample(item: Any, fields: Sequence[str], position: int) -> tuple[str, ...]:
         raise ValueError(
             f"every item of texts must be {_wanted(fields)}, got {short_repr(item)} "
             f"of type {type(item).__name__} at position {position}; drop it or give "
-            "its text"
+            "its text."
         )
     return tuple(row)
 

@@ -86,7 +86,7 @@ class Template:
         if not isinstance(text, str):
             raise TypeError(
                 f"a template must be a string such as '{{text}} It was {{mask}}.', "
-                f"got {type(text).__name__}"
+                f"got {type(text).__name__}; write one with a place for the text."
             )
         self._text = text
         self._pieces = _parsed(replace_surrogates(text))
@@ -162,13 +162,13 @@ def _placeholder(text: str, match: re.Match[str], words: str) -> list[Piece]:
         raise ValueError(
             f"stray {match.group()!r} at position {position} of the template "
             f"{text!r}; write {match.group() * 2!r} for a "
-            f"literal brace"
+            f"literal brace."
         )
     if not name.isidentifier():
         raise ValueError(
             f"a field name must be a plain name as in '{{text}}', got "
             f"{match.group()!r} at position {position} of the template {text!r}; write "
-            "'{{' and '}}' for literal braces"
+            "'{{' and '}}' for literal braces."
         )
     if name == _MASK:
         return [Piece("literal", words), Piece("mask", "")]
@@ -180,11 +180,11 @@ def _check_fields(text: str, fields: tuple[str, ...]) -> None:
     if not fields:
         raise ValueError(
             f"a template must have a place for the text, got {text!r}; write a field "
-            f"such as '{{text}}' into it"
+            f"such as '{{text}}' into it."
         )
     for name, count in Counter(fields).items():
         if count > 1:
             raise ValueError(
                 f"a field may occur once in a template, got '{{{name}}}' "
-                f"{count} times in {text!r}; leave all but one out"
+                f"{count} times in {text!r}; leave all but one out."
             )

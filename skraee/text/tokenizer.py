@@ -101,7 +101,7 @@ class TextTokenizer:
             raise ValueError(
                 f"the tokenizer must be a fast one (with a `backend_tokenizer`), got "
                 f"{type(hf_tokenizer).__name__}; load it with "
-                f"AutoTokenizer.from_pretrained, or convert it to a tokenizer.json"
+                f"AutoTokenizer.from_pretrained, or convert it to a tokenizer.json."
             )
         mask_token = getattr(hf_tokenizer, "mask_token", None)
         return cls(backend, mask_token, hf_tokenizer.all_special_ids)

@@ -16,7 +16,7 @@ def limit_of(max_length: int | None, position_limit: int | None) -> int | None:
     if max_length > position_limit:
         raise ValueError(
             f"max_length must be at most {position_limit}, the model's number of "
-            f"positions, got {max_length}; lower it or leave it at None"
+            f"positions, got {max_length}; lower it or leave it at None."
         )
     return max_length
 

@@ -723,7 +723,7 @@ def test_two_revisions_are_a_clear_error() -> None:
     ["org/other", "org/tiny@v9", "a/b/c", "/no/such/folder", "no/such/file.gguf"],
 )
 def test_unknown_name_is_one_clear_sentence(name: str) -> None:
-    with pytest.raises(OSError, match=r"^backbone '\S+' .*nor to be had") as caught:
+    with pytest.raises(OSError, match=r"^model '\S+' .*nor to be had") as caught:
         Backbone(name).load()
     assert str(caught.value).count("\n") == 0
 

@@ -11,6 +11,7 @@ import pytest
 from skraee.cli.arguments import COMMANDS, parser
 from skraee.cli.completion import script
 from skraee.cli.main import main
+from tests.support.shells import fish_offers, zsh
 
 needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 
@@ -34,30 +35,61 @@ def offered(folder: Path, *typed: str) -> set[str]:
     return set(done.stdout.split("\n")) - {""}
 
 
+# What is typed -> what is offered for the last word.
+ASKED = [
+    (["ev"], {"evaluate"}),
+    (["--quiet", "pre"], {"predict"}),
+    (["fit", "--ex"], {"--exit-by"}),
+    (["fit", "--exit-by", ""], {"retrieval", "confidence"}),
+    (["fit", "--dtype", "float"], {"float16", "float32"}),
+    (["info", "--j"], {"--json"}),
+    (["evaluate", "--min"], {"--min-accuracy"}),
+    (["info", "my"], {"my model.skraee"}),
+    (["predict", "m.skraee", "-o", "my"], {"my model.skraee"}),
+]
+SHELLS = {"bash", "zsh", "fish"}
+
+
 @needs_bash
 @pytest.mark.parametrize(
-    ("typed", "expected"),
-    [
-        ([""], {*COMMANDS, "-h", *"--help --version --debug --quiet".split()}),
-        (["ev"], {"evaluate"}),
-        (["--quiet", "pre"], {"predict"}),
-        (["fit", "--ex"], {"--exit-by"}),
-        (["fit", "--exit-by", ""], {"retrieval", "confidence"}),
-        (["fit", "--dtype", "float"], {"float16", "float32"}),
-        (["info", "--j"], {"--json"}),
-        (["evaluate", "--min"], {"--min-accuracy"}),
-        (["completion", ""], {"bash", "zsh", "fish", *"-h --help --debug".split()}),
-        (["info", "my m"], {"my model.skraee"}),
-        (["predict", "m.skraee", "-o", "my"], {"my model.skraee"}),
-    ],
+    ("typed", "expected"), [*ASKED, (["info", "my m"], ASKED[-1][1])]
 )
 def test_bash_offers_what_can_stand_there(typed, expected, tmp_path):
     (tmp_path / "my model.skraee").touch()
-    found = offered(tmp_path, *typed)
-    if typed == ["completion", ""]:
-        assert expected <= found
-    else:
-        assert found == expected
+    assert offered(tmp_path, *typed) == expected
+
+
+@needs_bash
+def test_bash_offers_commands_and_options_at_the_beginning(tmp_path):
+    options = {"-h", "--help", "--version", "--debug", "--quiet"}
+    assert offered(tmp_path, "") == {*COMMANDS} | options
+    assert SHELLS | {"-h", "--help", "--debug"} <= offered(tmp_path, "completion", "")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A folder with a model and the completion of the shell in a test's name."""
+    shell = request.node.name.split("_")[1]
+    if shutil.which(shell) is None:
+        pytest.skip(f"needs {shell}")
+    (tmp_path / "my model.skraee").touch()
+    (tmp_path / "completion").write_text(script(parser(), shell), encoding="utf-8")
+    return tmp_path
+
+
+def test_fish_offers_what_can_stand_there(folder):
+    for typed, expected in ASKED:
+        assert fish_offers(folder, " ".join(["skraee", *typed])) == expected, typed
+    assert fish_offers(folder, "skraee ") == {*COMMANDS}
+    assert fish_offers(folder, "skraee completion ") == SHELLS
+
+
+def test_zsh_offers_what_can_stand_there(folder):
+    with zsh(folder) as shell:
+        for typed, expected in ASKED:
+            assert shell.offers(" ".join(["skraee", *typed])) == expected, typed
+        assert shell.offers("skraee ") == {*COMMANDS}
+        assert shell.offers("skraee completion ") >= SHELLS
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

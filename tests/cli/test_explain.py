@@ -83,7 +83,7 @@ def test_explain_of_several_fields_takes_one_text_for_each(pairs, capsys):
 
 def test_explain_of_several_fields_with_one_text_is_one_line(pairs, capsys):
     assert main(["explain", str(pairs), "--text", "a film"]) == 2
-    assert "give --text once for each of them, in this order, got it 1 times" in (
+    assert "--text was given 1 times; give it once for each of them" in (
         capsys.readouterr().err
     )
 
@@ -91,7 +91,7 @@ def test_explain_of_several_fields_with_one_text_is_one_line(pairs, capsys):
 @pytest.mark.parametrize("words", [[], ["data.csv", "--text", "a"]])
 def test_explain_takes_a_table_or_a_text(words, model, capsys):
     assert main(["explain", str(model), *words]) == 2
-    assert "give either DATA, a table of texts, or --text" in capsys.readouterr().err
+    assert "takes either DATA, a table of texts, or --text" in capsys.readouterr().err
 
 
 def test_explain_of_a_baseline_is_one_line(tmp_path, capsys):

@@ -504,6 +504,23 @@ def test_label_words_lacking_a_class_are_one_line(train, backbone, capsys):
     assert "got no word for 'negative'" in refusal(capsys)
 
 
+def test_template_may_be_left_out_where_no_words_are_read(train, backbone, tmp_path):
+    model = tmp_path / "model.skraee"
+    command = ["fit", str(train), "--backbone", str(backbone), "-o", str(model)]
+    assert main([*command, "--exit-by", "confidence", "--budget", "0.5"]) == 0
+    assert EarlyExitClassifier.load(model).template == "{text}"
+    assert main([*command, "--readout", "ridge"]) == 0
+    assert RAEEClassifier.load(model).template == "{text}"
+
+
+def test_label_words_without_a_template_are_one_line(train, backbone, capsys):
+    command = ["fit", str(train), "--backbone", str(backbone), "-o", "model.skraee"]
+    assert main(command) == 2
+    told = refusal(capsys)
+    assert "needs a prompt for them, got no --template; give one such as" in told
+    assert "or --exit-by confidence, which needs none" in told
+
+
 def test_label_words_without_equals_sign_are_refused(train, backbone, capsys):
     with pytest.raises(SystemExit) as exit_info:
         fit(train, backbone, words="terrible,great")

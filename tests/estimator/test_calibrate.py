@@ -359,7 +359,7 @@ def test_it_cannot_be_set_after_fit(then: bool) -> None:
 def test_with_the_closed_form_it_is_of_no_use_and_that_is_said(cls: Any) -> None:
     make = raee if cls is RAEEClassifier else raee_cv
     clf = make(readout="ridge", calibrate=True)
-    message = "calibrate=True is not used: readout='ridge' is calibrated by itself; le"
+    message = "calibrate=True is not used, as readout='ridge' is calibrated by itself"
     with pytest.warns(UserWarning, match=message) as told:
         clf.fit(X, Y)
     assert [one.filename for one in told] == [__file__]
@@ -372,6 +372,6 @@ def test_each_setting_of_no_use_is_told_of_with_what_makes_it_so() -> None:
     with pytest.warns(UserWarning, match="is not used") as told:
         clf.fit(X, Y)
     assert [str(one.message).split(";")[0] for one in told] == [
-        "tau=0.5 is not used: budget=0.6 decides about exits",
-        "calibrate=True is not used: readout='ridge' is calibrated by itself",
+        "tau=0.5 is not used, as budget=0.6 decides about exits",
+        "calibrate=True is not used, as readout='ridge' is calibrated by itself",
     ]

@@ -22,6 +22,7 @@ from skraee.baselines import FullDepthClassifier
 from skraee.exceptions import UndecidedWarning
 from skraee.inspection import Evaluation, mean_cost
 from skraee.inspection.answer_scores import calibration_error
+from skraee.inspection.evaluation import _rounded
 from tests.support.classifiers import early_exit, make_classifier, raee
 
 X, Y = toy.reviews(60)
@@ -159,3 +160,11 @@ def test_classifier_of_others_is_refused():
     other = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
     with pytest.raises(TypeError, match=r"Evaluation.of takes a fitted EarlyExitClass"):
         Evaluation.of(other, NEW, RIGHT)
+
+
+@pytest.mark.parametrize(
+    ("speed", "said"),
+    [(1771.4, "1,771"), (99.96, "100"), (12.34, "12.3"), (0.5, "0.5")],
+)
+def test_speed_is_written_without_an_exponent(speed: float, said: str) -> None:
+    assert _rounded(speed) == said

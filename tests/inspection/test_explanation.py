@@ -108,7 +108,7 @@ def test_text_without_words_of_fit_is_told_of_where_confidence_decides() -> None
 def test_texts_that_are_not_those_of_fit_are_refused_by_both() -> None:
     for make in (raee, early_exit):
         clf = make().fit(X, Y)
-        with pytest.raises(ValueError, match=r"texts must be the 200 .*, got 2\."):
+        with pytest.raises(ValueError, match=r"texts must be the 200 .*, got 2; give"):
             clf.explain(X_NEW[0], X[:2])
 
 

@@ -374,6 +374,21 @@ def test_memory_is_saved_where_it_is_a_name(
     assert RAEEClassifier.load(path).memory == expected
 
 
+def test_readout_of_a_model_with_units_put_out_is_loaded(tmp_path: Path) -> None:
+    # As training has left two of all-MiniLM-L6-v2.
+    model, tokenizer = toy_objects()
+    norm = model.bert.encoder.layer[-1].output.LayerNorm
+    with torch.no_grad():
+        norm.weight[3:5], norm.bias[3:5] = 1e-32, 0.0
+    for one in (model, tokenizer):
+        one.save_pretrained(tmp_path / "model")
+    X, y = toy.reviews(60)
+    clf = EarlyExitClassifier(tmp_path / "model", budget=1.0).fit(X, y)
+    clf.save(tmp_path / "model.skraee")
+    again = EarlyExitClassifier.load(tmp_path / "model.skraee")
+    np.testing.assert_array_equal(again.layer_proba(X[:5]), clf.layer_proba(X[:5]))
+
+
 def test_save_needs_a_fit(path: Path) -> None:
     with pytest.raises(NotFittedError):
         raee().save(path)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -88,6 +89,50 @@ def test_what_a_page_fetches_is_told_from_what_it_links_to(tmp_path: Path) -> No
     )
     away = [address for address in Fetched(page).found if is_elsewhere(address)]
     assert away == ["//b/c.png", "https://d", "https://e"]
+
+
+class Linked(HTMLParser):
+    """Collects where a page's links lead, and where others can lead to in it."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.links: set[str] = set()
+        self.places: set[str] = {""}
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.places |= {given.get("id") or "", given.get("name") or ""}
+        self.links |= {given.get("href") or "", given.get("src") or ""} - {""}
+
+
+def dead_links(root: Path) -> list[tuple[str, str]]:
+    """Return page and link of each that leads nowhere in a folder of pages."""
+    pages = {page.resolve(): Linked(page) for page in root.rglob("*.html")}
+    dead = []
+    for page, found in pages.items():
+        for link in sorted(found.links):
+            parts = urlsplit(link)
+            end = (page.parent / unquote(parts.path)).resolve() if parts.path else page
+            is_there = end.is_file()
+            # Pages of source lead back by names of their own making.
+            if is_there and end in pages and "_modules" not in page.parts:
+                is_there = unquote(parts.fragment) in pages[end].places
+            if not (is_there or parts.scheme or parts.netloc):
+                dead.append((page.name, link))
+    return sorted(dead)
+
+
+def test_every_link_within_the_pages_leads_somewhere(built: Path) -> None:
+    assert dead_links(built) == []
+
+
+def test_links_that_lead_nowhere_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text('<a href="b.html#x"></a><a href="b.html#y"></a>')
+    (tmp_path / "b.html").write_text(
+        '<p id="x"></p><a href="#x"></a><img src="c.png"><a href="https://d#e"></a>'
+    )
+    assert dead_links(tmp_path) == [("a.html", "b.html#y"), ("b.html", "c.png")]
 
 
 def documented(page: Path) -> set[str]:

@@ -71,6 +71,12 @@ def test_message_is_parted_from_its_way_out(package: Path) -> None:
     assert ("too few", "") in parts
 
 
+def test_what_is_filled_in_stands_apart_from_the_word_before_it() -> None:
+    pytest.importorskip("docutils", reason="the extra `docs` is not installed")
+    made = script("messages", "_ext")._marked("\0n\0 texts\0weighted\0 are \0few\0.")
+    assert [one.astext() for one in made] == ["n texts weighted are few."]
+
+
 def test_messages_of_every_named_class_are_found() -> None:
     pytest.importorskip("docutils", reason="the extra `docs` is not installed")
     found = {one.category for one in script("messages", "_ext").messages()}

@@ -129,6 +129,18 @@ def test_constant_features_say_nothing(n: int) -> None:
 
 
 @pytest.mark.parametrize("n", [12, 60])
+def test_features_of_units_that_are_put_out_say_nothing(n: int) -> None:
+    features, targets, _ = problem(n=n, n_features=20)
+    out = RNG(3).normal(size=(n, 2)) * 1e-32
+    both = solve(np.concatenate([features, out], 1), targets, np.ones(n))
+    alone = solve(features, targets, np.ones(n))
+    np.testing.assert_allclose(both.left_out, alone.left_out, atol=1e-8)
+    assert not both.coef[20:].any()
+    small = solve(features * 1e-9, targets, np.ones(n))  # as small as all others are
+    np.testing.assert_allclose(small.left_out, alone.left_out, atol=1e-8)
+
+
+@pytest.mark.parametrize("n", [12, 60])
 def test_features_that_stand_twice_share_their_coefficients(n: int) -> None:
     features, targets, _ = problem(n=n, n_features=20)
     twice = np.concatenate([features, features], axis=1)

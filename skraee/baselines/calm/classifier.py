@@ -212,13 +212,16 @@ class CALMClassifier(BaselineClassifier):
                 getattr(self, name),
                 "lie between 0 and 1 and be neither of them",
                 lambda share: 0 < share < 1,
+                0.05,
             )
         check_integer("min_exit", self.min_exit, least=0)
         if not self._is_calibrated():
             rule = "be a number, or 'calibrated'"
             if isinstance(self.threshold, str):
-                raise ValueError(f"threshold must {rule}, got {self.threshold!r}.")
-            check_real("threshold", self.threshold, rule, lambda it: not isnan(it))
+                raise ValueError(
+                    f"threshold must {rule}, got {self.threshold!r}; try 0.9."
+                )
+            check_real("threshold", self.threshold, rule, lambda it: not isnan(it), 0.9)
 
     def _setting(self) -> dict[str, Any]:
         if self._is_calibrated():

@@ -170,12 +170,12 @@ class DeeBERTClassifier(BaselineClassifier):
         super()._check_parameters()
         for name in ("threshold", "weight_decay"):
             value = getattr(self, name)
-            check_real(name, value, "be at least 0", lambda number: number >= 0)
-        for name in ("learning_rate", "max_grad_norm"):
+            check_real(name, value, "be at least 0", lambda number: number >= 0, 0.1)
+        for name, example in (("learning_rate", 2e-5), ("max_grad_norm", 1.0)):
             value = getattr(self, name)
-            check_real(name, value, "be above 0", lambda number: number > 0)
+            check_real(name, value, "be above 0", lambda number: number > 0, example)
         rule = "be at least 0 and below 1"
-        check_real("dropout", self.dropout, rule, lambda share: 0 <= share < 1)
+        check_real("dropout", self.dropout, rule, lambda share: 0 <= share < 1, 0.1)
         check_integer("n_epochs", self.n_epochs, least=0)
         check_integer("batch_size", self.batch_size, least=1)
 

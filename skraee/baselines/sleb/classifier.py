@@ -223,7 +223,7 @@ class SLEBClassifier(BaselineClassifier):
             raise ValueError(
                 f"n_remove must be at most {most} for this backbone of {n_layers} "
                 "blocks, of which the first and the last always stay, got "
-                f"{self.n_remove}."
+                f"{self.n_remove}; lower it."
             )
         return self.n_remove
 
