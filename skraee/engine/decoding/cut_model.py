@@ -118,17 +118,39 @@ def begin_rows(
     """
     device = backbone.device
     if backbone.family.kind != "seq2seq":
-        ids, mask = _side_by_side(prompts, at_end=True)
+        ids, mask = side_by_side(prompts, at_end=True)
         cache = Cache(layers=_layers(depth))
         return CachedRows(cache, mask.to(device), ids.to(device))
-    ids, seen = _side_by_side(prompts, at_end=False)
-    seen = seen.long().to(device)
-    encoder = backbone.model.get_submodule(backbone.family.stacks[0])
-    encoded = encoder(input_ids=ids.to(device), attention_mask=seen, return_dict=True)
+    states, seen = encoded(backbone, prompts)
     start = torch.full((len(prompts), 1), decoder_start(backbone.model), device=device)
     both = EncoderDecoderCache(*[Cache(layers=_layers(depth)) for _ in range(2)])
     whole = torch.ones_like(start, dtype=torch.bool)
-    return CachedRows(both, whole, start, encoded.last_hidden_state, seen)
+    return CachedRows(both, whole, start, states, seen)
+
+
+def encoded(
+    backbone: LoadedBackbone, prompts: list[tuple[int, ...]]
+) -> tuple[Tensor, Tensor]:
+    """Run the whole encoder of an encoder-decoder.
+
+    Parameters
+    ----------
+    backbone : LoadedBackbone
+    prompts : list of n tuple of int
+        Token ids of each prompt.
+
+    Returns
+    -------
+    states : Tensor of shape (n, S, H)
+        What the decoder reads.
+    mask : Tensor of shape (n, S), int
+        1 where there is a token.
+    """
+    ids, mask = side_by_side(prompts, at_end=False)
+    ids, seen = ids.to(backbone.device), mask.long().to(backbone.device)
+    encoder = backbone.model.get_submodule(backbone.family.stacks[0])
+    out = encoder(input_ids=ids, attention_mask=seen, return_dict=True)
+    return out.last_hidden_state, seen
 
 
 def n_decoder_layers(backbone: LoadedBackbone) -> int:
@@ -182,10 +204,23 @@ def _layers(n_layers: int) -> list[DynamicLayer]:
     return [DynamicLayer() for _ in range(n_layers)]
 
 
-def _side_by_side(
+def side_by_side(
     prompts: list[tuple[int, ...]], *, at_end: bool
 ) -> tuple[Tensor, Tensor]:
-    """Return ids (n, T), all ending in the last column or beginning in the first."""
+    """Lay tokens out as a batch.
+
+    Parameters
+    ----------
+    prompts : list of n tuple of int
+    at_end : bool
+        Whether all end in the last column; else they begin in the first.
+
+    Returns
+    -------
+    ids : Tensor of shape (n, T)
+    mask : Tensor of shape (n, T), bool
+        Which of these are tokens of a prompt.
+    """
     lengths = torch.tensor([[len(ids)] for ids in prompts])
     width = int(lengths.max())
     filled = []
