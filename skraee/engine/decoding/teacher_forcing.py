@@ -120,7 +120,7 @@ def _read_batch(backbone: LoadedBackbone, texts: Sequence[Forced]) -> Tensor:
     read(_run(backbone, texts, read))
     of_tokens = torch.stack(of_depths, dim=1)
     lengths = [len(text.target) for text in texts]
-    means = [tokens.mean(dim=0) for tokens in of_tokens.split(lengths)]
+    means = [tokens.mean(dim=0) for tokens in torch.split(of_tokens, lengths)]
     return torch.stack(means)
 
 
@@ -146,7 +146,8 @@ def _named_and_probable(
 def _places(backbone: LoadedBackbone, texts: Sequence[Forced]) -> tuple[Tensor, Tensor]:
     """Return where in a batch the states before each token of the targets are."""
     is_beside = backbone.family.kind == "seq2seq"
-    rows, columns = [], []
+    rows: list[int] = []
+    columns: list[int] = []
     for row, text in enumerate(texts):
         first = 0 if is_beside else len(text.prompt) - 1
         rows += [row] * len(text.target)
