@@ -135,22 +135,7 @@ class Explanation(Told):
         -------
         Explanation
         """
-        weights = neighbor_weights(choice.distances)[0]
-        neighbors = []
-        for i, row in enumerate(choice.rows[0]):
-            position, code = int(database.positions[row]), database.labels[row]
-            depths = np.flatnonzero(votes[i])
-            neighbors.append(
-                Neighbor(
-                    position=position,
-                    label=classes[code],
-                    distance=float(choice.distances[0, i]),
-                    weight=float(weights[i]),
-                    votes={int(depth): float(votes[i, depth]) for depth in depths},
-                    text=None if texts is None else str(texts[position]),
-                    proba=tuple(database.proba[row, :, code].tolist()),
-                )
-            )
+        neighbors = neighbors_of(choice, database, votes, classes, texts)
         return cls(
             text=text,
             label=classes[proba.argmax()],
@@ -159,7 +144,7 @@ class Explanation(Told):
             n_layers=database.n_layers,
             layers_run=max(int(choice.depths[0]), key_depth),
             undecided=bool(choice.undecided[0]),
-            neighbors=tuple(neighbors),
+            neighbors=neighbors,
             exit_distribution=tuple(exit_distribution(choice.scores)[0].tolist()),
             remoteness=Remoteness.of(neighbors[0].distance, database.spacing()),
         )
@@ -211,6 +196,47 @@ class Explanation(Told):
                 for neighbor in self.neighbors
             ),
         )
+
+
+def neighbors_of(
+    choice: ExitChoice,
+    database: Database,
+    votes: npt.NDArray[np.floating],
+    labels: Sequence[Any] | npt.NDArray[Any],
+    texts: Sequence[str] | None,
+) -> tuple[Neighbor, ...]:
+    """Return the neighbours of a single text, and what they voted with.
+
+    Parameters
+    ----------
+    choice : ExitChoice
+        Of one query.
+    database : Database
+        The stored texts.
+    votes : ndarray of shape (k, m + 1)
+        What the neighbours vote with.
+    labels : sequence
+        What the codes of the database stand for.
+    texts : sequence of str or None
+        The texts of fit.
+    """
+    weights = neighbor_weights(choice.distances)[0]
+    neighbors = []
+    for i, row in enumerate(choice.rows[0]):
+        position, code = int(database.positions[row]), int(database.labels[row])
+        depths = np.flatnonzero(votes[i])
+        neighbors.append(
+            Neighbor(
+                position=position,
+                label=labels[code],
+                distance=float(choice.distances[0, i]),
+                weight=float(weights[i]),
+                votes={int(depth): float(votes[i, depth]) for depth in depths},
+                text=None if texts is None else str(texts[position]),
+                proba=tuple(database.proba[row, :, code].tolist()),
+            )
+        )
+    return tuple(neighbors)
 
 
 def only_text(samples: Texts) -> str:

@@ -21,7 +21,7 @@ class Story:
         What was asked.
     answer : str
     proba : dict of str to float
-        Class -> probability.
+        Class -> probability; empty where the answer is no class.
     why : str
         Where it stopped, in a sentence.
     warnings : tuple of str
@@ -120,6 +120,8 @@ def as_html(story: Story) -> str:
 
 
 def _proba_table(story: Story) -> str:
+    if not story.proba:
+        return ""
     rows = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td class="skraee-share">'
         f'<span class="skraee-bar" style="width:{8 * p:.2f}em"></span>{p:.2f}</td></tr>'
@@ -153,7 +155,7 @@ def _as_rich(story: Story) -> Any:
     for i, row in enumerate(story.rows):
         style = "bold reverse" if i == story.marked else ""
         table.add_row(*map(Text, row), style=style)
-    answer = Text.assemble((story.answer, "bold"), f" ({proba})")
+    answer = Text.assemble((story.answer, "bold"), f" ({proba})" if proba else "")
     warnings = [Text(f"Note: {warning}", style="yellow") for warning in story.warnings]
     notes = map(Text, story.notes)
     told = Group(Text(story.text), answer, Text(story.why), *warnings, *notes, table)

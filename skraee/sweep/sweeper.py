@@ -258,6 +258,15 @@ class Sweeper:
         prompts = self.prompts_of(chunk, rows) if prompts is None else prompts
         return self.engine.keys(prompts, self.key_depth)
 
+    def kept_keys(self, chunk: Chunk) -> Float32Array:
+        """Return the keys (n, d) of distinct texts; the store keeps those made now.
+
+        Parameters
+        ----------
+        chunk : Chunk
+        """
+        return self._complete(self.records.keys(chunk.samples), chunk)
+
     def prompts_of(self, chunk: Chunk, rows: IntArray) -> list[Prompt]:
         """Return the prompts of some distinct texts; note which were cut."""
         samples = [chunk.samples[i] for i in rows]
@@ -284,6 +293,14 @@ class Sweeper:
             _fill(found, rows, self.keys(chunk, rows))
         return np.stack([key for key in found if key is not None])
 
+    def _complete(self, keys: list[Float32Array | None], chunk: Chunk) -> Float32Array:
+        """Make the keys that are missing, and keep them; return all (n, d)."""
+        if len(rows := _missing(keys)):
+            made = self.keys(chunk, rows)
+            self.records.write_keys([chunk.samples[row] for row in rows], made)
+            _fill(keys, rows, made)
+        return np.stack([key for key in keys if key is not None])
+
     def _sweep_chunk(
         self, chunk: Chunk, token_ids: Sequence[int], on_progress: OnProgress | None
     ) -> LayerSweep:
@@ -297,14 +314,11 @@ class Sweeper:
             _fill(found, rows, texts)
             if made is not None:
                 _fill(keys, rows, made)
-        if len(rows := _missing(keys)):
-            made = self.keys(chunk, rows)
-            self.records.write_keys([chunk.samples[row] for row in rows], made)
-            _fill(keys, rows, made)
+        whole = self._complete(keys, chunk)
         texts = [text for text in found if text is not None]
         chunk.note_cuts(range(len(texts)), [text.is_cut for text in texts])
         depths = np.stack([text.depths for text in texts])[chunk.inverse]
-        stacked = np.stack([key for key in keys if key is not None])[chunk.inverse]
+        stacked = whole[chunk.inverse]
         if not self.settings.by_states:
             return LayerSweep(stacked, depths, tuple(token_ids))
         no_logits = np.zeros((*depths.shape[:2], 0), dtype=np.float32)

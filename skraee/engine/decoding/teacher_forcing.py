@@ -86,18 +86,19 @@ def read_targets(
         If numbers are not finite in float32 either.
     """
 
-    def read(backbone: LoadedBackbone, numbers: IntArray) -> dict[str, States]:
+    def read(running: LoadedBackbone, numbers: IntArray) -> dict[str, States]:
         found = Collector(len(texts))
+        told = on_progress if running is backbone else None
 
         @own_torch_state()
         def run(batch: IntArray) -> None:
             chosen = numbers[batch]
-            readings = _read_batch(backbone, [texts[number] for number in chosen])
+            readings = _read_batch(running, [texts[number] for number in chosen])
             found.put(chosen, {"readings": readings})
 
         lengths = [len(texts[i].prompt) + len(texts[i].target) for i in numbers]
         sides = sides_of(rotations_of(backbone.model, backbone.family), lengths)
-        run_batches(Cutter(lengths, sides=sides), batch_tokens, run, on_progress)
+        run_batches(Cutter(lengths, sides=sides), batch_tokens, run, told)
         return found.arrays
 
     found, _ = read_finite(backbone, len(texts), read)
