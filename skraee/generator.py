@@ -140,7 +140,8 @@ class RAEEGenerator(
     budget : None or float, default=None
         Mean share of the generating layers that a text may use, in (0, 1], as in
         :class:`RAEEClassifier`. `fit` then chooses what a deeper exit must gain in
-        mean probability; `tau` and `margin` decide nothing about exits.
+        mean probability: what brings most texts within `margin` of their best depth;
+        `tau` is not used.
     below_tau : {"top3", "skip"}, default="top3"
         What a neighbour votes with when no layer reaches tau: its three best layers,
         or nothing.

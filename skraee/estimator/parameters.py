@@ -94,7 +94,7 @@ def unused_settings(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> li
 def _causes(given: Mapping[str, Any]) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """Yield what makes others useless, by what, and the names of these."""
     if given.get("budget") is not None:
-        others = ("tau", "below_tau", "margin", "threshold", "max_loss")
+        others = ("tau", "below_tau", "threshold", "max_loss")
         yield f"budget={given['budget']}", "decides about exits", others
     elif given.get("threshold") is not None:
         cause = f"threshold={given['threshold']}"

@@ -1,9 +1,9 @@
 """What the arrays of a file are: their names, dtypes, shapes and ranges.
 
 Letters stand for sizes that must agree wherever they occur: C classes, D depths, L
-depths of the probes, N texts of fit, n texts that are stored. A generator has no classes
-but C = 2 readings of each depth; the probes of an encoder-decoder count the encoder's
-layers, too, which do not generate.
+depths of the probes, N texts of fit, n texts that are stored. A generator has no class
+but C = 2 readings of each depth; the probes of an encoder-decoder count the layers of
+the encoder, too, which do not generate.
 """
 
 from __future__ import annotations
