@@ -220,10 +220,12 @@ class RAEEGenerator(
     Examples
     --------
     >>> from skraee import RAEEGenerator, toy
-    >>> X, y = toy.reviews(40)
-    >>> gen = RAEEGenerator(toy.backbone("causal"), "{text} it was", max_new_tokens=3)
-    >>> gen.fit(X, y).predict(["a lovely film"]).shape
-    (1,)
+    >>> X, labels = toy.reviews(60)
+    >>> answers = {"positive": "good good", "negative": "cold cold"}
+    >>> y = [answers[label] for label in labels]
+    >>> gen = RAEEGenerator(toy.backbone("causal"), "{text} so", k=5, max_new_tokens=2)
+    >>> gen.fit(X, y).predict(["a lovely film", "the waiter was cold and slow"])
+    array(['good good', 'cold cold'], dtype=object)
     """
 
     lambda_: float

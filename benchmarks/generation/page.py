@@ -13,8 +13,8 @@ from benchmarks.pages import spread, table
 
 INTRODUCTION = """\
 The paper's conference version lists two results of summarisation without a protocol: no
-word on prompts, lengths and decoding, nor on how a text's right depth is known where the
-answer is a text.
+word on prompts, lengths and decoding, nor on how a text's right depth is known where
+the answer is a text.
 
 | | CNN/DailyMail | XSum |
 |---|---|---|
