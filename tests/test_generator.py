@@ -26,6 +26,7 @@ from skraee import RAEEClassifier, RAEEGenerator, toy
 from skraee.engine.decoding import teacher_forcing
 from skraee.engine.decoding.decoder import Decoder
 from skraee.exceptions import (
+    BackboneChangedError,
     FileFormatError,
     InputWarning,
     TruncationWarning,
@@ -34,6 +35,7 @@ from skraee.exceptions import (
 from skraee.generation import rouge
 from skraee.sweep.memory_store import MemoryStore
 from tests.support.generators import DEPTHS, N_NEW, generator, told
+from tests.support.saved import at, change, npy
 
 KINDS: tuple[toy.Kind, ...] = ("causal", "seq2seq")
 X, Y, OWN_DEPTHS = told()
@@ -574,6 +576,51 @@ def test_signed_file_needs_its_key(fitted: Any, tmp_path: Any) -> None:
     fitted.save(tmp_path / "gen.skraee", key=b"0123456789abcdef")
     again = RAEEGenerator.load(tmp_path / "gen.skraee", key=b"0123456789abcdef")
     same(again.predict(X_NEW), fitted.predict(X_NEW))
+
+
+def with_classes(path: Any) -> None:
+    content = npy(np.array(["a", "b"]))
+    change(path, lambda manifest: None, **{"attributes/classes_": content})
+
+
+def with_other_readings(path: Any) -> None:
+    readings = npy(np.zeros((len(X), 5, 3), dtype=np.float32))
+    change(path, lambda manifest: None, **{"database/proba": readings})
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (with_classes, "RAEEGenerator has classes_"),
+        (with_other_readings, "array 'database/proba' is of shape"),
+        (lambda path: change(path, at("database", None)), "does not agree with the pa"),
+        (
+            lambda path: change(path, at("parameters.temperature", -1.0)),
+            "temperature must be finite and at least 0",
+        ),
+        (
+            lambda path: change(path, at("parameters.speculative", "yes")),
+            "speculative must be True or False",
+        ),
+    ],
+    ids=["classes", "readings", "database", "temperature", "speculative"],
+)
+def test_file_that_was_changed_is_refused(
+    damage: Callable[[Any], None], message: str, fitted: Any, tmp_path: Any
+) -> None:
+    path = tmp_path / "gen.skraee"
+    fitted.save(path)
+    damage(path)
+    with pytest.raises(FileFormatError, match=message):
+        RAEEGenerator.load(path)
+
+
+def test_file_whose_backbone_has_changed_is_refused(fitted: Any, tmp_path: Any) -> None:
+    fitted.save(tmp_path / "gen.skraee")
+    other = toy.backbone("causal", seed=1)
+    moved = RAEEGenerator.load(tmp_path / "gen.skraee", backbone=other)
+    with pytest.raises(BackboneChangedError, match="has another weights than the one"):
+        moved.predict(X_NEW)
 
 
 # What is refused

@@ -16,13 +16,15 @@ import numpy.typing as npt
 from skraee.exits.evidence import NeighborEvidence
 from skraee.exits.policies import ByVotes
 from skraee.exits.voting import select_votes
-from skraee.readout.ties import ROUNDING
 
 Float64Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 #: Columns of a reading: which of its two numbers is what.
 SHARE, PROBABILITY = 0, 1
+
+# Shares are float32.
+_ROUNDING = 1e-6
 
 
 def near_best(
@@ -56,7 +58,7 @@ def near_best(
     shares = readings[:, :, SHARE].astype(np.float64)
     shares[:, :min_exit] = 0.0
     best = shares.max(axis=1, keepdims=True)
-    chosen: BoolArray = (shares >= best - margin - ROUNDING) & (shares > 0)
+    chosen: BoolArray = (shares >= best - margin - _ROUNDING) & (shares > 0)
     return chosen
 
 

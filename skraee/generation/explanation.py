@@ -79,14 +79,7 @@ class GenerationExplanation(Told):
     def __str__(self) -> str:
         lines = [f"{shortened(self.text)!r} -> {self.generated!r}", f"  {self.why}"]
         lines += [f"  {warning}" for warning in self.warnings]
-        for neighbor in self.neighbors:
-            shown = f"text {neighbor.position}"
-            if neighbor.text is not None:
-                shown = repr(shortened(neighbor.text))
-            lines.append(
-                f"  weight {neighbor.weight:.2f}  best share {neighbor.label:.2f}  "
-                f"{shown}  votes {{{neighbor.best_votes}}}"
-            )
+        lines += [one.line(f"best share {one.label:.2f}") for one in self.neighbors]
         return "\n".join(lines)
 
     def story(self) -> Story:
@@ -98,15 +91,7 @@ class GenerationExplanation(Told):
             why=self.why,
             warnings=self.warnings,
             columns=("weight", "best share", "neighbour", "votes (layer: probability)"),
-            rows=tuple(
-                (
-                    f"{neighbor.weight:.2f}",
-                    f"{neighbor.label:.2f}",
-                    neighbor.text or f"text {neighbor.position} of fit",
-                    neighbor.best_votes or "none",
-                )
-                for neighbor in self.neighbors
-            ),
+            rows=tuple(one.cells(f"{one.label:.2f}") for one in self.neighbors),
         )
 
 

@@ -54,6 +54,19 @@ class Neighbor:
         best = sorted(self.votes.items(), key=lambda vote: -vote[1])[:3]
         return ", ".join(f"{depth}: {p:.2f}" for depth, p in sorted(best))
 
+    def line(self, label: Any) -> str:
+        """Return it as a line of a report, in which it is called by a label."""
+        shown = f"text {self.position}"
+        if self.text is not None:
+            shown = repr(shortened(self.text))
+        votes = f"votes {{{self.best_votes}}}"
+        return f"  weight {self.weight:.2f}  {label}  {shown}  {votes}"
+
+    def cells(self, label: Any) -> tuple[str, ...]:
+        """Return it as a row of a table, in which it is called by a label."""
+        shown = self.text or f"text {self.position} of fit"
+        return f"{self.weight:.2f}", str(label), shown, self.best_votes or "none"
+
 
 @dataclass(frozen=True)
 class Explanation(Told):
@@ -167,14 +180,7 @@ class Explanation(Told):
     def __str__(self) -> str:
         lines = [headline(self.text, self.label, self.proba), f"  {self.why}"]
         lines += [f"  {warning}" for warning in self.warnings]
-        for neighbor in self.neighbors:
-            shown = f"text {neighbor.position}"
-            if neighbor.text is not None:
-                shown = repr(shortened(neighbor.text))
-            lines.append(
-                f"  weight {neighbor.weight:.2f}  {neighbor.label}  {shown}"
-                f"  votes {{{neighbor.best_votes}}}"
-            )
+        lines += [neighbor.line(neighbor.label) for neighbor in self.neighbors]
         return "\n".join(lines)
 
     def story(self) -> Story:
@@ -186,15 +192,7 @@ class Explanation(Told):
             why=self.why,
             warnings=self.warnings,
             columns=("weight", "class", "neighbour", "votes (layer: probability)"),
-            rows=tuple(
-                (
-                    f"{neighbor.weight:.2f}",
-                    str(neighbor.label),
-                    neighbor.text or f"text {neighbor.position} of fit",
-                    neighbor.best_votes or "none",
-                )
-                for neighbor in self.neighbors
-            ),
+            rows=tuple(neighbor.cells(neighbor.label) for neighbor in self.neighbors),
         )
 
 

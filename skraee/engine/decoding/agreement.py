@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _N_MORE = 3  # tokens that are run at once behind a prompt
 # Logits add up what states are off by.
-_OF_LOGITS = 10.0
+_OF_LOGITS = 3.0
 
 
 def believed_to_decode(backbone: LoadedBackbone) -> LoadedBackbone:

@@ -50,6 +50,8 @@ class CutModel:
         self._view = view_of(model, {f"{stack}.{p}": m for p, m in inner.items()})
         self._taken = inspect.signature(type(model).forward).parameters
         self._cache_name = cache_argument(type(shared).forward)
+        limit = backbone.position_limit
+        self._last = None if limit is None else limit - 1  # position that there is
 
     def next_logits(self, rows: CachedRows, tokens: Tensor, n_read: int = 1) -> Tensor:
         """Run tokens behind those that rows have run, and score what comes next.
@@ -94,7 +96,11 @@ class CutModel:
             }
         inputs |= {"input_ids": tokens, "attention_mask": mask.long()}
         if "position_ids" in self._taken:
-            inputs["position_ids"] = rows.positions[:, -width:]
+            # A draft may reach beyond what a row has room for; that is never kept.
+            positions = rows.positions[:, -width:]
+            if self._last is not None:
+                positions = positions.clamp(max=self._last)
+            inputs["position_ids"] = positions
         return inputs
 
 

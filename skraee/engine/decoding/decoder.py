@@ -24,6 +24,7 @@ from skraee.engine.decoding.cut_model import CutModel, begin_rows, n_decoder_lay
 from skraee.engine.decoding.drafting import decode_verified
 from skraee.engine.decoding.ending import Ending
 from skraee.engine.decoding.loop import Generated, decode
+from skraee.engine.repair import refuse_rows
 from skraee.engine.rotation import rotations_of, sides_of
 from skraee.text.prompt import Prompt
 
@@ -124,7 +125,7 @@ class Decoder:
         if len(bad) and self.backbone.dtype != torch.float32:
             run(self.backbone.in_float32, bad)
             bad = np.array([i for i in bad if not found[i].is_finite], int)
-        _refuse(bad)
+        refuse_rows(bad)
         return found
 
 
@@ -173,12 +174,3 @@ class _OfOneDepth:
         choice = self.way.sampling.begin(seeds, self.backbone.device)
         rows = begin_rows(self.backbone, ids, self.depth)
         return decode(model, rows, choice, self.way.ending)
-
-
-def _refuse(bad: IntArray) -> None:
-    if len(bad):
-        raise ValueError(
-            f"the backbone gives numbers that are not finite for {len(bad)} text(s), "
-            f"the first at position {bad[0]} of its batch, even in float32; check its "
-            "weights."
-        )

@@ -71,6 +71,16 @@ def test_self_drafting_is_greedy_full_depth_whatever_drafts(name: str) -> None:
             assert tokens(decoder, depth, n_draft=n_draft) == expected, depth
 
 
+@pytest.mark.parametrize("name", ["gpt2", "opt"])
+def test_drafts_beyond_the_last_position_are_never_kept(name: str) -> None:
+    decoder = decoder_of(name)
+    limit = decoder.backbone.position_limit
+    assert limit is not None
+    prompts = prompts_of((limit - N_NEW, limit - N_NEW, 3))
+    expected = generate(decoder.backbone.model, prompts)
+    assert tokens(decoder, 1, prompts, n_draft=7) == expected
+
+
 def test_self_drafting_of_texts_at_several_depths_is_greedy_full_depth() -> None:
     decoder = decoder_of("gemma3_text")
     expected = generate(decoder.backbone.model, PROMPTS)
