@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -40,17 +39,8 @@ from skraee.estimator.progress import (
     with_callbacks,
 )
 from skraee.estimator.sweeping import SweepingEstimator
-from skraee.exits.budget import within_budget
-from skraee.exits.curve import price_curve
-from skraee.exits.gains import gains_left_out
 from skraee.exits.policies import ByGain, ByNeighbors
-from skraee.exits.targets import (
-    PROBABILITY,
-    SHARE,
-    ByTargetVotes,
-    TargetEvidence,
-    near_best,
-)
+from skraee.exits.targets import ByTargetVotes
 from skraee.exits.voting import exit_distribution
 from skraee.generation.answers import Answers
 from skraee.generation.explanation import (
@@ -58,6 +48,7 @@ from skraee.generation.explanation import (
     neighbors_with_shares,
 )
 from skraee.generation.generations import Generations
+from skraee.generation.learning import Lesson, chosen_price, served_by_full_depth
 from skraee.generation.opening import (
     check_room,
     generation_costs,
@@ -66,7 +57,7 @@ from skraee.generation.opening import (
 )
 from skraee.generation.references import check_references
 from skraee.generation.rouge import rouge_l, rouge_scorer
-from skraee.generation.targets import TargetSweep, TargetSweeper
+from skraee.generation.targets import TargetSweeper
 from skraee.inspection.explanation import only_text, texts_of_fit
 from skraee.persistence.model_file import load
 from skraee.persistence.saving import SavingMixin
@@ -77,10 +68,6 @@ from skraee.sweep.settings import SweepSettings
 from skraee.sweep.sweeper import Sweeper
 from skraee.text.inputs import Texts, check_texts, warn_of_empty
 from skraee.text.template import Template
-
-Float32Array = npt.NDArray[np.float32]
-Float64Array = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 class RAEEGenerator(
@@ -328,7 +315,7 @@ class RAEEGenerator(
         sweeper = self._open(samples)
         with fit_progress(self, X, y, _n_pairs(references)) as on_progress:
             sweep = self._sweeping(sweeper).sweep(samples, references, on_progress)
-            return self._learn(_Lesson(sweeper, sweep))
+            return self._learn(Lesson(sweeper, sweep))
 
     @with_callbacks
     def partial_fit(self, X: Any, y: Any) -> Self:
@@ -365,7 +352,7 @@ class RAEEGenerator(
             check_room(sweeper, self.max_new_tokens)
         with fit_progress(self, X, y, _n_pairs(references)) as on_progress:
             sweep = self._sweeping(sweeper).sweep(samples, references, on_progress)
-            return self._learn(_Lesson(sweeper, sweep, before))
+            return self._learn(Lesson(sweeper, sweep, before))
 
     def predict(self, X: Any, return_exit_layers: bool = False) -> Any:
         """Generate a text for each text, at the depth that its neighbours choose.
@@ -552,46 +539,35 @@ class RAEEGenerator(
     def _sweeping(self, sweeper: Sweeper) -> TargetSweeper:
         return TargetSweeper(sweeper, self.max_new_tokens, self.batch_tokens)
 
-    def _learn(self, lesson: _Lesson) -> Self:
+    def _learn(self, lesson: Lesson) -> Self:
         """Store the readings with their keys, and choose within a budget."""
-        sweep, before = lesson.sweep, lesson.before
         fitted = self._store(lesson)
         costs = generation_costs(lesson.sweeper)
-        chosen = {} if self.budget is None else self._choose(lesson, fitted, costs)
+        chosen: dict[str, Any] = {}
+        if self.budget is not None:
+            known = lesson.evidence(fitted, costs, self.margin)
+            chosen = chosen_price(known, self.budget, self.k, self.min_exit)
         fitted.database.build_index(self.k)
-        n_before = 0 if before is None else self.n_samples_fit_
-        sums = sweep.readings[:, :, SHARE].sum(axis=0, dtype=np.float64)
-        if before is not None:
-            sums = sums + self.layer_scores_ * n_before
-        n_texts = n_before + len(sweep.keys)
+        n_before = 0 if lesson.before is None else self.n_samples_fit_
+        scores_before = None if lesson.before is None else self.layer_scores_
         self._keep(
             fitted,
-            n_layers_=sweep.readings.shape[1] - 1,
-            n_samples_fit_=n_texts,
-            layer_scores_=sums / n_texts,
+            n_layers_=lesson.n_layers,
+            n_samples_fit_=n_before + len(lesson.sweep.keys),
+            layer_scores_=lesson.layer_scores(scores_before, n_before),
             cost_=costs,
             **chosen,
         )
         return self
 
-    def _store(self, lesson: _Lesson) -> FittedByNeighbors:
+    def _store(self, lesson: Lesson) -> FittedByNeighbors:
         """Return the database of all texts."""
-        sweep = lesson.sweep
-        # What a depth is judged by is in the column of the one class that there is.
-        codes = np.full(len(sweep.keys), PROBABILITY)
-        settings = lesson.sweeper.settings
+        sweep, settings = lesson.sweep, lesson.sweeper.settings
         database, standardizer = self._database(
-            settings, sweep.keys, sweep.readings, codes
+            settings, sweep.keys, sweep.readings, lesson.codes
         )
         if self.database == "correct":
-            kept = _served_by_full_depth(sweep.readings, self.margin)
-            database = replace(
-                database,
-                keys=database.keys[kept],
-                proba=database.proba[kept],
-                labels=database.labels[kept],
-                kept=kept,
-            )
+            database = served_by_full_depth(database, self.margin)
         fitted = FittedByNeighbors(
             sweep_settings=settings,
             setting=self._setting(),
@@ -603,33 +579,6 @@ class RAEEGenerator(
             return fitted
         whole = np.concatenate([lesson.before.database.proba, fitted.database.proba])
         return lesson.before.joined(fitted, self.n_samples_fit_, whole)
-
-    def _choose(
-        self, lesson: _Lesson, fitted: FittedByNeighbors, costs: Float64Array
-    ) -> dict[str, Any]:
-        """Return what a budget chooses, as attributes."""
-        assert self.budget is not None
-        readings, keys = fitted.database.proba, fitted.database.keys
-        if lesson.before is None:
-            readings, keys = lesson.sweep.readings, lesson.sweep.keys
-            keys = fitted.standardized(keys)
-        known = TargetEvidence(
-            proba=readings,
-            codes=np.full(len(keys), PROBABILITY),
-            classes=np.arange(2),
-            weights=np.ones(len(keys)),
-            costs=costs,
-            database=fitted.database,
-            keys=keys,
-            margin=self.margin,
-        )
-        gains = gains_left_out(known, [self.k])[self.k]
-        curve = price_curve(known, gains, self.min_exit)
-        place = within_budget(self.budget, curve)
-        return {
-            "lambda_": float(curve.values[place]),
-            "exit_report_": curve.report("lambda", place),
-        }
 
     # How it answers.
 
@@ -698,34 +647,5 @@ class RAEEGenerator(
         return {"budget": self.budget}
 
 
-@dataclass(frozen=True)
-class _Lesson:
-    """What fit learns from.
-
-    Attributes
-    ----------
-    sweeper : Sweeper
-    sweep : TargetSweep
-        Of the new texts.
-    before : FittedByNeighbors or None
-        Of the texts that were fitted before.
-    """
-
-    sweeper: Sweeper
-    sweep: TargetSweep
-    before: FittedByNeighbors | None = None
-
-
 def _n_pairs(references: Sequence[tuple[str, ...]]) -> int:
     return sum(map(len, references))
-
-
-def _served_by_full_depth(readings: Float32Array, margin: float) -> IntArray:
-    kept = np.flatnonzero(near_best(readings, margin)[:, -1])
-    if len(kept) == 0:
-        raise ValueError(
-            "database='correct' needs texts of which the full depth names nearly as "
-            f"much as the best depth, got none among {len(readings)}; raise margin, or "
-            "set database='all'."
-        )
-    return kept
