@@ -35,6 +35,14 @@ def between_marks(path: Path, name: str, text: str) -> None:
     path.write_text(f"{before}{start}{text}{end}{after}", encoding="utf-8")
 
 
+def within_marks(path: Path, name: str) -> str:
+    """Return what stands between the two marks that bear a name; nothing without."""
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    _, _, rest = text.partition(f"<!-- {name} -->\n")
+    found, closed, _ = rest.partition(f"<!-- end of {name} -->")
+    return found if closed else ""
+
+
 def subplots(*shape: int, **settings: Any) -> Any:
     """Return a figure without a screen, and its axes (rows, columns)."""
     import matplotlib as mpl

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from skraee.classifier import RAEEClassifier
     from skraee.classifier_cv import RAEEClassifierCV
     from skraee.early_exit import EarlyExitClassifier
+    from skraee.generator import RAEEGenerator
     from skraee.retrieval.encoder import Encoder
     from skraee.sweep.layer_sweep import LayerSweep
     from skraee.sweep.memory import clear_sweeps
@@ -33,6 +34,7 @@ __all__ = [
     "LayerSweep",
     "RAEEClassifier",
     "RAEEClassifierCV",
+    "RAEEGenerator",
     "Template",
     "clear_backbones",
     "clear_sweeps",
@@ -50,6 +52,7 @@ _HOMES = {
     "LayerSweep": "skraee.sweep.layer_sweep",
     "RAEEClassifier": "skraee.classifier",
     "RAEEClassifierCV": "skraee.classifier_cv",
+    "RAEEGenerator": "skraee.generator",
     "Template": "skraee.text.template",
     "clear_backbones": "skraee.backbone.registry",
     "clear_sweeps": "skraee.sweep.memory",

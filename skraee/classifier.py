@@ -14,7 +14,7 @@ read    The label words are read there, through the model's own head.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -26,8 +26,7 @@ from skraee.engine.batching import BatchTokens
 from skraee.engine.compiled import Compile
 from skraee.engine.cost import depth_costs
 from skraee.estimator.base import EarlyExitBase
-from skraee.estimator.checks import check_integer
-from skraee.estimator.contract import Arrays, gathered
+from skraee.estimator.by_neighbors import NeighborExitsMixin, with_key
 from skraee.estimator.display import left_out
 from skraee.estimator.fitted import FittedByNeighbors
 from skraee.estimator.learning import (
@@ -37,18 +36,15 @@ from skraee.estimator.learning import (
     read_words,
     solve_readout,
 )
-from skraee.estimator.predictions import keys as keys_of
 from skraee.estimator.progress import fit_progress, with_callbacks
 from skraee.exits.budget import within_budget
 from skraee.exits.curve import price_curve
 from skraee.exits.evidence import NeighborEvidence
 from skraee.exits.gains import gains_left_out
 from skraee.exits.policies import ByGain, ByNeighbors, ByVotes
-from skraee.exits.voting import exit_distribution
 from skraee.inspection.explanation import Explanation, only_text, texts_of_fit
 from skraee.persistence.model_file import load
 from skraee.persistence.saving import SavingMixin
-from skraee.retrieval.database import Database
 from skraee.retrieval.encoder import as_encoder
 from skraee.retrieval.keys import (
     check_encoder,
@@ -57,7 +53,6 @@ from skraee.retrieval.keys import (
     joined,
     learns_from_texts,
 )
-from skraee.retrieval.standardizer import Standardizer
 from skraee.sweep.settings import SweepSettings
 from skraee.sweep.sweeper import Sweeper
 from skraee.sweep.word_tokens import WordTokens
@@ -72,7 +67,7 @@ Float32Array = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 
-class RAEEClassifier(SavingMixin, EarlyExitBase):
+class RAEEClassifier(SavingMixin, NeighborExitsMixin, EarlyExitBase):
     """Classify text with a frozen language model that stops early.
 
     ``fit`` looks at every labelled text once and remembers at which layers the model
@@ -341,7 +336,7 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
             codes=lesson.codes,
             classes=lesson.classes,
             weights=weights,
-            costs=_with_key(costs, lesson.sweeper.key_depth),
+            costs=with_key(costs, lesson.sweeper.key_depth),
             database=fitted.database,
             keys=_all_keys(lesson, fitted),
         )
@@ -362,20 +357,12 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
 
     def _store(self, lesson: Lesson, reading: Reading) -> FittedByNeighbors:
         """Return the database of all texts, and how they are read."""
-        keys, standardizer = lesson.sweep.keys, None
-        if lesson.sweeper.key_depth is not None:
-            standardizer = Standardizer.fit(keys)
-            keys = standardizer(keys)
-        database = Database.build(
-            keys,
+        database, standardizer = self._database(
+            lesson.sweeper.settings,
+            lesson.sweep.keys,
             reading.proba[-len(lesson.sweep) :],
             lesson.new_codes,
             keep=self.database,
-            metric=self.metric,
-            method=self.index,
-            n_jobs=self.n_jobs,
-            random_state=self._seed(),
-            shared=self.memory is not None,
         )
         fitted = FittedByNeighbors(
             sweep_settings=lesson.sweeper.settings,
@@ -419,7 +406,7 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
         }
         if not self._has_budget():
             return ByVotes(**shared, tau=tau, below_tau=self.below_tau)
-        costs = _with_key(self.cost_, shared["decide_at"])
+        costs = with_key(self.cost_, shared["decide_at"])
         return ByGain(**shared, price=self.lambda_, costs=costs)
 
     def _exit_choice(self) -> Iterator[str]:
@@ -429,79 +416,6 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
             yield from left_out(vars(self).get("exit_report_", {}))
         else:
             yield f"k={k} neighbours choose the layer, with tau={tau}."
-
-    def exit_layers(self, X: Any) -> IntArray:
-        """Return the depth at which each text stops.
-
-        Parameters
-        ----------
-        X : sequence of n str, or DataFrame
-            The texts.
-
-        Returns
-        -------
-        exit_layers : ndarray of shape (n,), int
-            0..m. Nothing runs but what retrieval needs.
-        """
-        self._check_fitted()
-        nothing = np.zeros(0, dtype=np.int64)
-        policy = self._policy(self._fitted)
-        return self._by_keys(X, lambda keys: (policy.choice(keys).depths,), nothing)[0]
-
-    def exit_distribution(self, X: Any) -> FloatArray:
-        """Return how the neighbours' votes spread over the depths.
-
-        Parameters
-        ----------
-        X : sequence of n str, or DataFrame
-            The texts.
-
-        Returns
-        -------
-        distribution : ndarray of shape (n, m + 1)
-            Equation 4, normalised; 1 at m where no neighbour votes. With a `budget`
-            the expected probability of the right class takes the place of votes.
-        """
-        self._check_fitted()
-        nothing = np.zeros((0, self.n_layers_ + 1))
-        policy = self._policy(self._fitted)
-        return self._by_keys(
-            X, lambda keys: (exit_distribution(policy.choice(keys).scores),), nothing
-        )[0]
-
-    def kneighbors(
-        self, X: Any, n_neighbors: int | None = None, return_distance: bool = True
-    ) -> Any:
-        """Find the stored texts nearest to each text.
-
-        Parameters
-        ----------
-        X : sequence of n str, or DataFrame
-            The texts.
-        n_neighbors : int, optional
-            How many; `k` by default.
-        return_distance : bool, default=True
-            Whether to return the distances too.
-
-        Returns
-        -------
-        distances : ndarray of shape (n, n_neighbors)
-            In the `metric`. Only if `return_distance`.
-        positions : ndarray of shape (n, n_neighbors), int
-            Positions among the texts given to fit.
-        """
-        self._check_fitted()
-        database = self._fitted.database
-        k = self._k_and_tau()[0] if n_neighbors is None else n_neighbors
-        check_integer("n_neighbors", k, least=1)
-        width = min(k, len(database))
-        nothing = np.zeros((0, width)), np.zeros((0, width), dtype=np.int64)
-
-        def read(keys: Float32Array) -> Arrays:
-            return database.kneighbors(self._fitted.standardized(keys), k)
-
-        found = self._by_keys(X, read, *nothing)
-        return found if return_distance else found[1]
 
     def explain(self, text: Any, texts: Any = None) -> Explanation:
         """Say why a text stopped where it did: its neighbours and their votes.
@@ -648,10 +562,6 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
                 "needs all of them; call fit on all texts."
             )
 
-    def _k_and_tau(self) -> tuple[int, float]:
-        """Return what predict uses; `RAEEClassifierCV` has its own."""
-        return self.k, self.tau
-
     def _has_budget(self) -> bool:
         """Whether fit has chosen what decides about exits."""
         return self.budget is not None
@@ -662,25 +572,6 @@ class RAEEClassifier(SavingMixin, EarlyExitBase):
             "calibrate": self.calibrate,
             "budget": self.budget,
         }
-
-    def _seed(self) -> int | np.random.RandomState:
-        return 0 if self.random_state is None else self.random_state
-
-    def _by_keys(
-        self,
-        X: Any,
-        read: Callable[[Float32Array], Arrays],
-        *nothing: npt.NDArray[Any],
-    ) -> Arrays:
-        """Return what is read off the keys of X; `nothing` for no text."""
-        samples = self._texts(X)
-        found = map(read, keys_of(self._reopen(self._fitted.sweep_settings), samples))
-        return gathered(len(samples), found, nothing)
-
-
-def _with_key(costs: Float64Array, key_depth: int | None) -> Float64Array:
-    """Return the costs of exits where every text runs to the depth of its key."""
-    return costs if key_depth is None else np.maximum(costs, costs[key_depth])
 
 
 def _all_keys(lesson: Lesson, fitted: FittedByNeighbors) -> Float32Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.lines import Lines
-from benchmarks.pages import between_marks
+from benchmarks.pages import between_marks, within_marks
 from benchmarks.paper.findings import findings
 from benchmarks.paper.latency_tables import at_a_glance, figure3, table2
 from benchmarks.paper.reported import SOURCE
@@ -15,6 +15,15 @@ from benchmarks.paper.setting_tables import over_settings, sleb_order, table5
 from benchmarks.paper.tables import span, table1, table8
 from benchmarks.paper.text_tables import examples, figure2
 
+# Written by a command of its own, and kept as it is.
+SUMMARIES = """\
+## Summaries: RAEE for generated text
+
+Made by `python -m benchmarks.generation` from `benchmarks/results/generation.jsonl`.
+
+<!-- generation -->
+{}<!-- end of generation -->
+"""
 AT_A_GLANCE = "gemma3-270m"
 INTRODUCTION = f"""\
 # The RAEE paper's tables, measured
@@ -46,7 +55,9 @@ def write_page(lines: Lines, docs: Path) -> None:
     (docs / "images").mkdir(parents=True, exist_ok=True)
     for section in sections:
         parts += chapter(section, docs)
-    (docs / "paper.md").write_text("\n".join(parts), encoding="utf-8")
+    page = docs / "paper.md"
+    parts.append(SUMMARIES.format(within_marks(page, "generation")))
+    page.write_text("\n".join(parts), encoding="utf-8")
     shown = [s for s in sections if s.backbone == AT_A_GLANCE]
     if shown:
         between_marks(docs / "benchmarks.md", "paper", at_a_glance(shown[0]))

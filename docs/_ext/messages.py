@@ -37,6 +37,8 @@ SUBJECTS = {
     "estimator": "Estimators and their parameters",
     "classifier": "Estimators and their parameters",
     "classifier_cv": "Estimators and their parameters",
+    "generator": "Estimators and their parameters",
+    "generation": "Generated texts",
     "early_exit": "Estimators and their parameters",
     "inspection": "Plots and explanations",
     "persistence": "Model files",

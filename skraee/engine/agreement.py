@@ -149,7 +149,7 @@ def _refuse_gap(
     gap = torch.linalg.vector_norm(found.float() - expected.float(), dim=-1)
     size = torch.linalg.vector_norm(expected.float(), dim=-1)
     worst = float((gap / size.clamp(min=1e-6)).max())
-    tolerance = max(_tolerance(backbone.dtype), rounding)
+    tolerance = max(tolerance_of(backbone), rounding)
     if not worst <= tolerance:  # also where it is not a number
         raise BackboneMismatchError(
             f"{_name(backbone)} answers otherwise {when}: "
@@ -158,7 +158,14 @@ def _refuse_gap(
         )
 
 
-def _tolerance(dtype: torch.dtype) -> float:
+def tolerance_of(backbone: LoadedBackbone) -> float:
+    """Return how far rounding may move a backbone's states, in shares of their length.
+
+    Parameters
+    ----------
+    backbone : LoadedBackbone
+    """
+    dtype = backbone.dtype
     products = _PRODUCTS.get(torch.get_float32_matmul_precision(), dtype)
     return max(_TOLERANCE[dtype], _TOLERANCE[products])
 

@@ -93,16 +93,20 @@ def _takes_prefix(backbone: LoadedBackbone) -> bool:
         and cache_argument(type(stack).forward) is not None
         and model.config._attn_implementation in _ATTENTION
         and not changing_rotations(stack, family)
-        and _keeps_keys_and_values(model.config)
+        and keeps_keys_and_values(model.config)
         # A pooling over all tokens is one over those of the prefix, too.
         and set(backbone.pooling) <= {"last"}
     )
 
 
-def _keeps_keys_and_values(config: Any) -> bool:
+def keeps_keys_and_values(config: Any) -> bool:
     """Whether that is what the library keeps for such a model, and nothing else.
 
     Layers that scan a text keep states of another kind.
+
+    Parameters
+    ----------
+    config : PreTrainedConfig
     """
     try:
         layers = DynamicCache(config=config).layers

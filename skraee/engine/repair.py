@@ -47,10 +47,10 @@ def read_finite(
     found = read(backbone, np.arange(n_rows))
     bad = _rows_not_finite(found)
     if len(bad) == 0 or backbone.dtype == torch.float32:
-        _refuse(bad)
+        refuse_rows(bad)
         return found, 0
     again = read(backbone.in_float32, bad)
-    _refuse(_rows_not_finite(again))
+    refuse_rows(_rows_not_finite(again))
     _fill_in(found, again, bad, backbone.dtype)
     return found, len(bad)
 
@@ -85,8 +85,19 @@ def _is_finite(array: States) -> npt.NDArray[np.bool_]:
     return finite
 
 
-def _refuse(bad: IntArray) -> None:
-    """Refuse a backbone of which rows are not finite in float32."""
+def refuse_rows(bad: IntArray) -> None:
+    """Refuse a backbone of which rows are not finite in float32.
+
+    Parameters
+    ----------
+    bad : ndarray of int
+        These rows; none is no error.
+
+    Raises
+    ------
+    ValueError
+        If there are any.
+    """
     if len(bad):
         raise ValueError(
             f"the backbone gives numbers that are not finite for {len(bad)} text(s), "

@@ -6,7 +6,6 @@ A class says what is its own: how texts are read (`_open`), what fit learns from
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, Self
@@ -28,7 +27,6 @@ from skraee.estimator.classes import check_class_weight, later_classes
 from skraee.estimator.contract import TextClassifierMixin
 from skraee.estimator.fitted import Fitted, FittedByConfidence, FittedByNeighbors
 from skraee.estimator.learning import Lesson
-from skraee.estimator.parameters import unused_settings
 from skraee.estimator.predictions import predictions
 from skraee.estimator.progress import (
     CallbackSupportMixin,
@@ -36,10 +34,10 @@ from skraee.estimator.progress import (
     progress,
     with_callbacks,
 )
-from skraee.exceptions import warn_user
+from skraee.estimator.sweeping import SweepingEstimator
 from skraee.sweep.layer_sweep import LayerSweep
 from skraee.sweep.settings import SweepSettings
-from skraee.sweep.sweeper import Sweeper, open_sweeper
+from skraee.sweep.sweeper import Sweeper
 from skraee.sweep.word_tokens import WordTokens
 from skraee.text.inputs import Texts, check_texts, warn_of_empty
 from skraee.text.labels import check_labels, warn_of_one_class
@@ -51,7 +49,9 @@ FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.int64]
 
 
-class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, ABC):
+class EarlyExitBase(
+    TextClassifierMixin, SweepingEstimator, CallbackSupportMixin, BaseEstimator, ABC
+):
     """Base class of `EarlyExitClassifier` and `RAEEClassifier`; no constructor.
 
     Attributes
@@ -336,30 +336,10 @@ class EarlyExitBase(TextClassifierMixin, CallbackSupportMixin, BaseEstimator, AB
 
     # What both do alike.
 
-    def _check_before_fit(self) -> None:
-        """Refuse wrong parameters, and warn of those that another makes useless."""
-        self._check_parameters()
-        signature = inspect.signature(type(self)).parameters
-        defaults = {name: one.default for name, one in signature.items()}
-        for unused in unused_settings(self.get_params(deep=False), defaults):
-            warn_user(unused, UserWarning)
-
     def _open_with(self, settings: SweepSettings) -> Sweeper:
         sweeper = self._reopen(settings)
         check_integer("min_exit", self.min_exit, least=0, most=sweeper.n_layers)
         return sweeper
-
-    def _reopen(self, settings: SweepSettings, clock: Clock | None = None) -> Sweeper:
-        """Load the backbone as settings have it; where time is taken without store."""
-        return open_sweeper(
-            settings,
-            self.device,
-            self.batch_tokens,
-            self.memory if clock is None else None,
-            clock,
-            compile=self.compile,
-            verbose=self.verbose,
-        )
 
     def _check_classes(
         self, labels: npt.NDArray[Any], classes: npt.NDArray[Any]

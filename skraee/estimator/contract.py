@@ -1,21 +1,20 @@
-"""What every classifier of texts here shows scikit-learn."""
+"""What every estimator over texts here shows scikit-learn."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils import estimator_html_repr
 from sklearn.utils.validation import check_is_fitted
 
 from skraee.engine.run import Run
-from skraee.estimator.display import exits_html
+from skraee.estimator.display import NotebookMixin
 from skraee.estimator.fitted import FittedTexts
 from skraee.estimator.parameters import check_parameters
 from skraee.exceptions import UndecidedWarning, warn_user
@@ -30,10 +29,10 @@ IntArray = npt.NDArray[np.int64]
 Arrays = tuple[npt.NDArray[Any], ...]
 
 
-class TextClassifierMixin(ClassifierMixin):
+class TextEstimator(NotebookMixin, BaseEstimator):
     """Tags of texts, pickles with versions, and where the documentation is.
 
-    A fitted one has the attribute ``_fitted``. It stands before ``BaseEstimator``.
+    A fitted one has the attribute ``_fitted``.
     """
 
     # Where the "?" of scikit-learn's HTML display leads.
@@ -41,8 +40,62 @@ class TextClassifierMixin(ClassifierMixin):
     _doc_link_template = DOCS and f"{DOCS}/api.html#skraee.{{estimator_name}}"
 
     template: str | Template
-    classes_: npt.NDArray[Any]
     _fitted: FittedTexts
+
+    def _setting(self) -> dict[str, Any]:
+        """Return the parameters that predict cannot change any more."""
+        raise NotImplementedError
+
+    def _check_parameters(self) -> None:
+        """Refuse values that no data could make right; a subclass may check more."""
+        check_parameters(self.get_params(deep=False))
+
+    def _check_fitted(self) -> None:
+        """Refuse to go on unfitted, or with parameters that do not suit the fit."""
+        check_is_fitted(self)
+        self._check_parameters()
+        self._fitted.check_setting(self._setting())
+
+    def _texts(self, X: Any) -> Texts:
+        """Return the texts of X, for the template of the fit."""
+        fields = self._fitted.sweep_settings.template.fields
+        return check_texts(X, fields, allow_empty=True)
+
+    def _keep(self, fitted: FittedTexts, **attributes: Any) -> None:
+        """Take over at once what fit found; nothing of an earlier fit stays.
+
+        All in one assignment: Ctrl-C comes before it or after it, and threads that
+        predict see one fit or the other.
+        """
+        earlier = self._fitted.attributes if self.__sklearn_is_fitted__() else ()
+        fitted = replace(fitted, attributes=tuple(attributes))
+        kept = {name: it for name, it in vars(self).items() if name not in earlier}
+        self.__dict__ = {**kept, **attributes, "_fitted": fitted}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return stamped(super().__getstate__())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(unstamped(state, type(self).__name__))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_fitted")
+
+    def _template(self) -> Template:
+        return as_template(self.template)
+
+
+class TextClassifierMixin(ClassifierMixin, TextEstimator):
+    """What every classifier of texts answers."""
+
+    classes_: npt.NDArray[Any]
 
     def predict(self, X: Any, return_exit_layers: bool = False) -> Any:
         """Classify texts, each with as many layers as it needs.
@@ -153,10 +206,6 @@ class TextClassifierMixin(ClassifierMixin):
         """Return how many texts there are, and their runs, some after the other."""
         raise NotImplementedError
 
-    def _setting(self) -> dict[str, Any]:
-        """Return the parameters that predict cannot change any more."""
-        raise NotImplementedError
-
     def _answer(self, X: Any, read: Callable[..., Arrays]) -> Arrays:
         """Return what is read off the probabilities and exits; for public methods."""
         n_texts, runs = self._runs(X)
@@ -173,19 +222,8 @@ class TextClassifierMixin(ClassifierMixin):
         nothing = read(proba, np.zeros(0, dtype=np.int64))
         found = gathered(n_texts, answers(), nothing)
         if undecided:
-            message = _undecided_message(undecided)
-            warn_user(message, UndecidedWarning)
+            warn_of_undecided(undecided)
         return found
-
-    def _check_parameters(self) -> None:
-        """Refuse values that no data could make right; a subclass may check more."""
-        check_parameters(self.get_params(deep=False))
-
-    def _check_fitted(self) -> None:
-        """Refuse to go on unfitted, or with parameters that do not suit the fit."""
-        check_is_fitted(self)
-        self._check_parameters()
-        self._fitted.check_setting(self._setting())
 
     def _labelled(self, X: Any, y: Any) -> tuple[Texts, IntArray, npt.NDArray[Any]]:
         """Return texts, class codes and classes; refuse what no backbone could mend."""
@@ -201,56 +239,6 @@ class TextClassifierMixin(ClassifierMixin):
         self, labels: npt.NDArray[Any], classes: npt.NDArray[Any]
     ) -> None:
         """Refuse parameters that do not suit these labels; a subclass may."""
-
-    def _texts(self, X: Any) -> Texts:
-        """Return the texts of X, for the template of the fit."""
-        fields = self._fitted.sweep_settings.template.fields
-        return check_texts(X, fields, allow_empty=True)
-
-    def _keep(self, fitted: FittedTexts, **attributes: Any) -> None:
-        """Take over at once what fit found; nothing of an earlier fit stays.
-
-        All in one assignment: Ctrl-C comes before it or after it, and threads that
-        predict see one fit or the other.
-        """
-        earlier = self._fitted.attributes if self.__sklearn_is_fitted__() else ()
-        fitted = replace(fitted, attributes=tuple(attributes))
-        kept = {name: it for name, it in vars(self).items() if name not in earlier}
-        self.__dict__ = {**kept, **attributes, "_fitted": fitted}
-
-    def __getstate__(self) -> dict[str, Any]:
-        return stamped(super().__getstate__())
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(unstamped(state, type(self).__name__))
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.one_d_array = True
-        tags.input_tags.two_d_array = False
-        return tags
-
-    def _repr_html_inner(self) -> str:
-        # Not `_html_repr`, which scikit-learn has from 1.7 on only.
-        diagram = estimator_html_repr(self)
-        return f"{diagram}{exits_html(self, self._exit_choice())}"
-
-    def _exit_choice(self) -> Iterator[str]:
-        """Yield sentences on what decides where texts leave; of a fitted one only."""
-        yield from ()
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
-        bundle: dict[str, str] = super()._repr_mimebundle_(**kwargs)
-        if "text/html" in bundle:
-            bundle["text/html"] = self._repr_html_inner()
-        return bundle
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "_fitted")
-
-    def _template(self) -> Template:
-        return as_template(self.template)
 
 
 def gathered(n_rows: int, chunks: Iterable[Arrays], nothing: Arrays) -> Arrays:
@@ -283,11 +271,23 @@ def gathered(n_rows: int, chunks: Iterable[Arrays], nothing: Arrays) -> Arrays:
     return whole
 
 
-def _undecided_message(positions: array[int]) -> str:
+def warn_of_undecided(positions: Sequence[int]) -> None:
+    """Warn of texts that ran all layers as no neighbour voted.
+
+    Parameters
+    ----------
+    positions : sequence of int
+        At least one.
+
+    Warns
+    -----
+    UndecidedWarning
+    """
     first = ", ".join(map(str, positions[:5]))
     more = ", ..." if len(positions) > 5 else ""
-    return (
+    warn_user(
         f"{len(positions)} text(s) had no neighbour that was answered rightly at any "
         f"layer it may vote for and ran the whole model (positions {first}{more}); "
-        "raise k, lower tau or min_exit, or use below_tau='top3'."
+        "raise k, lower tau or min_exit, or use below_tau='top3'.",
+        UndecidedWarning,
     )

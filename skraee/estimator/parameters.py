@@ -102,6 +102,11 @@ def _causes(given: Mapping[str, Any]) -> Iterator[tuple[str, str, tuple[str, ...
         yield cause, "decides about exits", ("max_loss",)
     if given.get("readout") == "ridge":
         yield "readout='ridge'", "is calibrated by itself", ("calibrate",)
+    if given.get("temperature") == 0:
+        cause = "temperature=0"
+        yield cause, "takes the most probable token", ("top_k", "top_p")
+    if given.get("speculative") is False:
+        yield "speculative=False", "drafts nothing", ("draft_tokens",)
 
 
 def _check_ks(name: str, values: Any) -> None:
@@ -185,6 +190,35 @@ def _check_flag(name: str, value: Any) -> None:
         )
 
 
+def _check_temperature(name: str, value: Any) -> None:
+    rule = "be finite and at least 0"
+    check_real(name, value, rule, lambda number: 0 <= number < np.inf, 0.7)
+
+
+def _check_top_k(name: str, value: Any) -> None:
+    if value is not None:
+        check_integer(name, value, least=1)
+
+
+def _check_top_p(name: str, value: Any) -> None:
+    if value is not None:
+        rule = "be above 0 and at most 1"
+        check_real(name, value, rule, lambda share: 0 < share <= 1, 0.9)
+
+
+def _check_stop(name: str, value: Any) -> None:
+    several = [value] if isinstance(value, str) else value
+    if value is None or (
+        isinstance(several, list | tuple)
+        and all(isinstance(stop, str) and stop for stop in several)
+    ):
+        return
+    raise ValueError(
+        f"{name} must be None, a string or a list of strings, none of them empty, got "
+        f"{value!r}."
+    )
+
+
 def _check_verbose(name: str, value: Any) -> None:
     if not isinstance(value, bool | np.bool_):
         check_integer(name, value, least=0)
@@ -206,6 +240,14 @@ _CHECKS: dict[str, Callable[[str, Any], object]] = {
     "max_length": check_length,
     "class_weight": _check_class_weight,
     "calibrate": _check_flag,
+    "max_new_tokens": partial(check_integer, least=1),
+    "stop": _check_stop,
+    "margin": check_share,
+    "speculative": _check_flag,
+    "draft_tokens": partial(check_integer, least=1),
+    "temperature": _check_temperature,
+    "top_k": _check_top_k,
+    "top_p": _check_top_p,
     "batch_tokens": lambda _, tokens: check_batch_tokens(tokens, torch.device("cpu")),
     "compile": lambda _, compile: check_compile(compile),
     "device": lambda _, device: is_auto(device) or resolve_devices(device),

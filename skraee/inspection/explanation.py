@@ -54,6 +54,19 @@ class Neighbor:
         best = sorted(self.votes.items(), key=lambda vote: -vote[1])[:3]
         return ", ".join(f"{depth}: {p:.2f}" for depth, p in sorted(best))
 
+    def line(self, label: Any) -> str:
+        """Return it as a line of a report, in which it is called by a label."""
+        shown = f"text {self.position}"
+        if self.text is not None:
+            shown = repr(shortened(self.text))
+        votes = f"votes {{{self.best_votes}}}"
+        return f"  weight {self.weight:.2f}  {label}  {shown}  {votes}"
+
+    def cells(self, label: Any) -> tuple[str, ...]:
+        """Return it as a row of a table, in which it is called by a label."""
+        shown = self.text or f"text {self.position} of fit"
+        return f"{self.weight:.2f}", str(label), shown, self.best_votes or "none"
+
 
 @dataclass(frozen=True)
 class Explanation(Told):
@@ -135,22 +148,7 @@ class Explanation(Told):
         -------
         Explanation
         """
-        weights = neighbor_weights(choice.distances)[0]
-        neighbors = []
-        for i, row in enumerate(choice.rows[0]):
-            position, code = int(database.positions[row]), database.labels[row]
-            depths = np.flatnonzero(votes[i])
-            neighbors.append(
-                Neighbor(
-                    position=position,
-                    label=classes[code],
-                    distance=float(choice.distances[0, i]),
-                    weight=float(weights[i]),
-                    votes={int(depth): float(votes[i, depth]) for depth in depths},
-                    text=None if texts is None else str(texts[position]),
-                    proba=tuple(database.proba[row, :, code].tolist()),
-                )
-            )
+        neighbors = neighbors_of(choice, database, votes, classes, texts)
         return cls(
             text=text,
             label=classes[proba.argmax()],
@@ -159,7 +157,7 @@ class Explanation(Told):
             n_layers=database.n_layers,
             layers_run=max(int(choice.depths[0]), key_depth),
             undecided=bool(choice.undecided[0]),
-            neighbors=tuple(neighbors),
+            neighbors=neighbors,
             exit_distribution=tuple(exit_distribution(choice.scores)[0].tolist()),
             remoteness=Remoteness.of(neighbors[0].distance, database.spacing()),
         )
@@ -182,14 +180,7 @@ class Explanation(Told):
     def __str__(self) -> str:
         lines = [headline(self.text, self.label, self.proba), f"  {self.why}"]
         lines += [f"  {warning}" for warning in self.warnings]
-        for neighbor in self.neighbors:
-            shown = f"text {neighbor.position}"
-            if neighbor.text is not None:
-                shown = repr(shortened(neighbor.text))
-            lines.append(
-                f"  weight {neighbor.weight:.2f}  {neighbor.label}  {shown}"
-                f"  votes {{{neighbor.best_votes}}}"
-            )
+        lines += [neighbor.line(neighbor.label) for neighbor in self.neighbors]
         return "\n".join(lines)
 
     def story(self) -> Story:
@@ -201,16 +192,49 @@ class Explanation(Told):
             why=self.why,
             warnings=self.warnings,
             columns=("weight", "class", "neighbour", "votes (layer: probability)"),
-            rows=tuple(
-                (
-                    f"{neighbor.weight:.2f}",
-                    str(neighbor.label),
-                    neighbor.text or f"text {neighbor.position} of fit",
-                    neighbor.best_votes or "none",
-                )
-                for neighbor in self.neighbors
-            ),
+            rows=tuple(neighbor.cells(neighbor.label) for neighbor in self.neighbors),
         )
+
+
+def neighbors_of(
+    choice: ExitChoice,
+    database: Database,
+    votes: npt.NDArray[np.floating],
+    labels: Sequence[Any] | npt.NDArray[Any],
+    texts: Sequence[str] | None,
+) -> tuple[Neighbor, ...]:
+    """Return the neighbours of a single text, and what they voted with.
+
+    Parameters
+    ----------
+    choice : ExitChoice
+        Of one query.
+    database : Database
+        The stored texts.
+    votes : ndarray of shape (k, m + 1)
+        What the neighbours vote with.
+    labels : sequence
+        What the codes of the database stand for.
+    texts : sequence of str or None
+        The texts of fit.
+    """
+    weights = neighbor_weights(choice.distances)[0]
+    neighbors = []
+    for i, row in enumerate(choice.rows[0]):
+        position, code = int(database.positions[row]), int(database.labels[row])
+        depths = np.flatnonzero(votes[i])
+        neighbors.append(
+            Neighbor(
+                position=position,
+                label=labels[code],
+                distance=float(choice.distances[0, i]),
+                weight=float(weights[i]),
+                votes={int(depth): float(votes[i, depth]) for depth in depths},
+                text=None if texts is None else str(texts[position]),
+                proba=tuple(database.proba[row, :, code].tolist()),
+            )
+        )
+    return tuple(neighbors)
 
 
 def only_text(samples: Texts) -> str:

@@ -22,7 +22,7 @@ class Story:
         What was asked.
     answer : str
     proba : dict of str to float
-        Class -> probability.
+        Class -> probability; empty where the answer is no class.
     why : str
         Where it stopped, in a sentence.
     warnings : tuple of str
@@ -141,6 +141,8 @@ def bare_html(
 
 
 def _proba_table(story: Story, most: int | None) -> str:
+    if not story.proba:
+        return ""
     rows = "".join(
         f'<tr><th scope="row">{isolated(name, most)}</th><td class="skraee-share">'
         f"{p:.2f}{_bar(p)}</td></tr>"
@@ -187,7 +189,7 @@ def _as_rich(story: Story) -> Any:
     for i, row in enumerate(story.rows):
         style = "bold reverse" if i == story.marked else ""
         table.add_row(*map(Text, row), style=style)
-    answer = Text.assemble((story.answer, "bold"), f" ({proba})")
+    answer = Text.assemble((story.answer, "bold"), f" ({proba})" if proba else "")
     warnings = [Text(f"Note: {warning}", style="yellow") for warning in story.warnings]
     notes = map(Text, story.notes)
     told = Group(Text(story.text), answer, Text(story.why), *warnings, *notes, table)

@@ -1,7 +1,9 @@
 """What the arrays of a file are: their names, dtypes, shapes and ranges.
 
-Letters stand for sizes that must agree wherever they occur: C classes, D depths, N
-texts of fit, n texts that are stored.
+Letters stand for sizes that must agree wherever they occur: C classes, D depths, L
+depths of the probes, N texts of fit, n texts that are stored. A generator has no class
+but C = 2 readings of each depth; the probes of an encoder-decoder count the layers of
+the encoder, too, which do not generate.
 """
 
 from __future__ import annotations
@@ -123,9 +125,12 @@ _SPECS = {
     "texts/records": Spec("u1", ("N", NAME_BYTES), _any, ""),
     "texts/codes": Spec("i8", ("N",), _codes, _CODES),
     # Answers that are no numbers are warned of when the backbone is there to compare.
-    "probes": Spec("f4", ("probes", "D", "C"), _any, ""),
+    "probes": Spec("f4", ("probes", "L", "C"), _any, ""),
 }
 _CLASSES = "attributes/classes_"
+
+# Estimators without classes, and how many numbers they have of each depth instead.
+_READINGS = {"RAEEGenerator": 2}
 
 #: Names of fitted attributes that are arrays.
 ARRAY_ATTRIBUTES = ("classes_", "layer_scores_", "cost_", "temperatures_")
@@ -137,7 +142,7 @@ _OPTIONAL = {
 }
 
 
-def check_arrays(manifest: Manifest, arrays: Arrays, classes: Array) -> None:
+def check_arrays(manifest: Manifest, arrays: Arrays, classes: Array | None) -> None:
     """Refuse arrays that are not those of a manifest, or at odds with one another.
 
     Parameters
@@ -145,30 +150,37 @@ def check_arrays(manifest: Manifest, arrays: Arrays, classes: Array) -> None:
     manifest : dict
         Of today's format, and checked.
     arrays : dict of str to ndarray
-    classes : ndarray
-        Of the manifest or the arrays.
+    classes : ndarray or None
+        Of the manifest or the arrays; None where there are none.
 
     Raises
     ------
     ValueError
         For the first array that is wrong.
     """
-    _check_classes(classes)
+    n_classes = _check_classes(classes, manifest["estimator"])
     _check_names(manifest, arrays)
     attributes = manifest["attributes"]
     sizes = {
-        "C": len(classes),
+        "C": n_classes,
         "D": attributes["n_layers_"] + 1,
         "N": attributes["n_samples_fit_"],
         "probes": len(manifest["probes"]),
     }
+    if manifest["estimator"] not in _READINGS:
+        sizes["L"] = sizes["D"]
     for name, spec in _SPECS.items():
         if name in arrays:
             _check_array(name, arrays[name], spec, sizes)
     _check_counts(manifest, arrays, sizes)
 
 
-def _check_classes(classes: Array) -> None:
+def _check_classes(classes: Array | None, estimator: str) -> int:
+    """Return how many classes there are, or what an estimator has in their place."""
+    if estimator in _READINGS:
+        if classes is not None:
+            raise ValueError(f"{estimator} has classes_")
+        return _READINGS[estimator]
     if not isinstance(classes, np.ndarray) or classes.ndim != 1 or len(classes) == 0:
         raise ValueError("classes_ is no list of classes")
     if classes.dtype == bool and classes.view(np.uint8).max() > 1:
@@ -178,6 +190,7 @@ def _check_classes(classes: Array) -> None:
     ordered = all(one < other for one, other in pairwise(names))
     if not ordered or any(name != name for name in names):
         raise ValueError("classes_ is not ascending")
+    return len(classes)
 
 
 def _check_names(manifest: Manifest, arrays: Mapping[str, Array]) -> None:

@@ -8,7 +8,8 @@ The file of format 5 is a ZIP (:mod:`skraee.persistence.archive`) with these mem
 ``seal.json``                the manifest's SHA-256 and, with a key, its HMAC-SHA-256
                              (``seal.py``): what holds for it holds for the whole file
 ``attributes/*.npy``         ``classes_``, ``layer_scores_`` and other fitted arrays;
-                             those of Python objects stand in the manifest
+                             those of Python objects stand in the manifest; a
+                             generator has no ``classes_``
 ``ridge/*.npy``              the closed-form readout: ``coef``, ``intercept``,
                              ``weight``, ``inverse_temperature``, ``penalty`` and
                              ``parts``
@@ -19,7 +20,8 @@ The file of format 5 is a ZIP (:mod:`skraee.persistence.archive`) with these mem
 ``texts/*.npy``              of the texts of fit the ``records`` under which the store
                              has their states, and class ``codes`` without a database
 ``database/*.npy``           ``keys``, ``proba``, ``labels`` and, where not all texts
-                             were kept, ``kept`` of the database
+                             were kept, ``kept`` of the database; a generator's
+                             ``proba`` are shares and probabilities of targets
 ``standardizer/*.npy``       ``mean`` and ``variance``, for an encoder that is a depth
 ``probes.npy``               what the backbone answered to the probe sentences
 ===========================  ========================================================
@@ -221,7 +223,7 @@ def load(
             **{k: from_plain(v) for k, v in manifest["attributes"].items()},
             **within(arrays, "attributes/"),
         }
-        check_arrays(manifest, arrays, attributes["classes_"])
+        check_arrays(manifest, arrays, attributes.get("classes_"))
         estimator._keep(put_together(manifest, arrays, path, moved, used), **attributes)
         _check_parameters(estimator)
     if other is not None and not had_one:

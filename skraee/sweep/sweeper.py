@@ -248,7 +248,8 @@ class Sweeper:
             Theirs, where they are made already.
         """
         if rows is None:
-            return self._known_keys(chunk)
+            found = self.records.keys(chunk.samples)
+            return _completed(self, found, chunk, keeps=False)
         if not self.settings.by_keys:
             return np.zeros((len(rows), 0), dtype=np.float32)
         if is_foreign(self.encoder):
@@ -257,6 +258,16 @@ class Sweeper:
                 return encode_texts(self.encoder, texts)
         prompts = self.prompts_of(chunk, rows) if prompts is None else prompts
         return self.engine.keys(prompts, self.key_depth)
+
+    def kept_keys(self, chunk: Chunk) -> Float32Array:
+        """Return the keys (n, d) of distinct texts; the store keeps those made now.
+
+        Parameters
+        ----------
+        chunk : Chunk
+        """
+        found = self.records.keys(chunk.samples)
+        return _completed(self, found, chunk, keeps=True)
 
     def prompts_of(self, chunk: Chunk, rows: IntArray) -> list[Prompt]:
         """Return the prompts of some distinct texts; note which were cut."""
@@ -278,12 +289,6 @@ class Sweeper:
         """Read the states (n, m + 1, P, H) and bags of the texts of these records."""
         return self.records.states_of(records)
 
-    def _known_keys(self, chunk: Chunk) -> Float32Array:
-        found = self.records.keys(chunk.samples)
-        if len(rows := _missing(found)):
-            _fill(found, rows, self.keys(chunk, rows))
-        return np.stack([key for key in found if key is not None])
-
     def _sweep_chunk(
         self, chunk: Chunk, token_ids: Sequence[int], on_progress: OnProgress | None
     ) -> LayerSweep:
@@ -297,14 +302,11 @@ class Sweeper:
             _fill(found, rows, texts)
             if made is not None:
                 _fill(keys, rows, made)
-        if len(rows := _missing(keys)):
-            made = self.keys(chunk, rows)
-            self.records.write_keys([chunk.samples[row] for row in rows], made)
-            _fill(keys, rows, made)
+        whole = _completed(self, keys, chunk, keeps=True)
         texts = [text for text in found if text is not None]
         chunk.note_cuts(range(len(texts)), [text.is_cut for text in texts])
         depths = np.stack([text.depths for text in texts])[chunk.inverse]
-        stacked = np.stack([key for key in keys if key is not None])[chunk.inverse]
+        stacked = whole[chunk.inverse]
         if not self.settings.by_states:
             return LayerSweep(stacked, depths, tuple(token_ids))
         no_logits = np.zeros((*depths.shape[:2], 0), dtype=np.float32)
@@ -342,6 +344,19 @@ class Sweeper:
         self.records.write_states(samples, swept.states, is_cut, bags)
         whole = zip(swept.states, is_cut, bags, strict=True)
         return [TextSweep(*text) for text in whole], keys
+
+
+def _completed(
+    sweeper: Sweeper, keys: list[Float32Array | None], chunk: Chunk, *, keeps: bool
+) -> Float32Array:
+    """Make the keys that are missing, for the store to keep or not; return all."""
+    if len(rows := _missing(keys)):
+        made = sweeper.keys(chunk, rows)
+        if keeps:
+            samples = [chunk.samples[row] for row in rows]
+            sweeper.records.write_keys(samples, made)
+        _fill(keys, rows, made)
+    return np.stack([key for key in keys if key is not None])
 
 
 def _missing(found: Sequence[object]) -> IntArray:

@@ -144,6 +144,16 @@ class TextTokenizer:
             for ids in encoded
         ]
 
+    def text(self, ids: Sequence[int]) -> str:
+        """Return what tokens say; special ones say nothing.
+
+        Parameters
+        ----------
+        ids : sequence of int
+            As a model has generated them.
+        """
+        return str(self._special.decode(list(ids), skip_special_tokens=True))
+
     def token(self, token_id: int) -> str:
         """Return the token of an id, as the vocabulary spells it."""
         return str(self._special.id_to_token(token_id))

@@ -11,6 +11,7 @@ BENCHMARKS = Package(Path(__file__).parents[2] / "benchmarks")
 COMMANDS = (
     "accuracy",
     "backbones",
+    "generation",
     "long_texts",
     "max_loss",
     "paper",
@@ -22,6 +23,9 @@ COMMANDS = (
 PUBLIC = {"skraee", "skraee.baselines", "skraee.demo", "skraee.inspection"}
 # One measures below the public names, one goes on where a fit could not.
 BELOW = {
+    "benchmarks.generation.calm",
+    "benchmarks.generation.fixed",
+    "benchmarks.generation.measure",
     "benchmarks.speed.bench",
     "benchmarks.speed.loading",
     "benchmarks.long_texts",

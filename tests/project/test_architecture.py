@@ -16,7 +16,7 @@ TENTH_LONGEST_BODY = 20
 MOST_METHODS = 20
 MOST_ROOT_FILES = 10
 
-ESTIMATORS = {"RAEEClassifier", "EarlyExitClassifier"}
+ESTIMATORS = {"RAEEClassifier", "EarlyExitClassifier", "RAEEGenerator"}
 
 
 @pytest.fixture(scope="module")

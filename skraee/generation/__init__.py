@@ -1,0 +1,1 @@
+"""Parts of the estimator that generates: references, targets, answers, their score."""
