@@ -16,7 +16,7 @@ generate  The model stopped at that depth writes the text, with a cache of so ma
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -217,6 +217,8 @@ class RAEEGenerator(
 
     lambda_: float
     exit_report_: dict[str, npt.NDArray[Any]]
+
+    _layer_scores_are = "Share of the targets that it would have said"
 
     def __init__(
         self,
@@ -626,6 +628,10 @@ class RAEEGenerator(
         return ByTargetVotes(
             **shared, tau=self.tau, below_tau=self.below_tau, margin=self.margin
         )
+
+    def _exit_choice(self) -> Iterator[str]:
+        means = f"tau={self.tau}" if self.budget is None else "a budget"
+        yield f"k={self.k} neighbours choose the layer, with {means}."
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

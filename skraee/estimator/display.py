@@ -38,6 +38,9 @@ class NotebookMixin:
     It stands before ``BaseEstimator``, whose ``_repr_html_`` calls it.
     """
 
+    # Above the column of `layer_scores_`.
+    _layer_scores_are = "Texts of fit answered rightly there"
+
     def _repr_html_inner(self) -> str:
         # Not `_html_repr`, which scikit-learn has from 1.7 on only.
         diagram = estimator_html_repr(self)
@@ -75,7 +78,7 @@ def exits_html(estimator: Any, choice: Iterable[str]) -> str:
     sentences = "".join(f"<p>{escape(one)}</p>" for one in (_size(told), *choice))
     return (
         f'{_STYLE}<details class="skraee-exits" open><summary>Exits and cost</summary>'
-        f'{sentences}<div tabindex="0">{_table(told)}</div></details>'
+        f'{sentences}<div tabindex="0">{_table(told, estimator._layer_scores_are)}</div></details>'
     )
 
 
@@ -102,13 +105,13 @@ def left_out(report: Mapping[str, Any]) -> Iterator[str]:
 def _size(told: dict[str, Any]) -> str:
     n_texts = told.get("n_samples_fit_")
     texts = "" if n_texts is None else f" on {n_texts:,} texts"
-    n_classes, n_layers = len(told["classes_"]), told["n_layers_"]
-    return f"Fitted{texts}: {n_classes} classes, {n_layers} layers."
+    classes = f"{len(told['classes_'])} classes, " if "classes_" in told else ""
+    return f"Fitted{texts}: {classes}{told['n_layers_']} layers."
 
 
-def _table(told: dict[str, Any]) -> str:
+def _table(told: dict[str, Any], scores_are: str) -> str:
     scores = told.get("layer_scores_")
-    names = ["Layer", "Cost of leaving there", "Texts of fit answered rightly there"]
+    names = ["Layer", "Cost of leaving there", scores_are]
     names = names if scores is not None else names[:2]
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
     rows = []
