@@ -11,11 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils import estimator_html_repr
 from sklearn.utils.validation import check_is_fitted
 
 from skraee.engine.run import Run
-from skraee.estimator.display import exits_html
+from skraee.estimator.display import NotebookMixin
 from skraee.estimator.fitted import FittedTexts
 from skraee.estimator.parameters import check_parameters
 from skraee.exceptions import UndecidedWarning, warn_user
@@ -30,7 +29,7 @@ IntArray = npt.NDArray[np.int64]
 Arrays = tuple[npt.NDArray[Any], ...]
 
 
-class TextClassifierMixin(ClassifierMixin):
+class TextClassifierMixin(NotebookMixin, ClassifierMixin):
     """Tags of texts, pickles with versions, and where the documentation is.
 
     A fitted one has the attribute ``_fitted``. It stands before ``BaseEstimator``.
@@ -230,21 +229,6 @@ class TextClassifierMixin(ClassifierMixin):
         tags.input_tags.one_d_array = True
         tags.input_tags.two_d_array = False
         return tags
-
-    def _repr_html_inner(self) -> str:
-        # Not `_html_repr`, which scikit-learn has from 1.7 on only.
-        diagram = estimator_html_repr(self)
-        return f"{diagram}{exits_html(self, self._exit_choice())}"
-
-    def _exit_choice(self) -> Iterator[str]:
-        """Yield sentences on what decides where texts leave; of a fitted one only."""
-        yield from ()
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
-        bundle: dict[str, str] = super()._repr_mimebundle_(**kwargs)
-        if "text/html" in bundle:
-            bundle["text/html"] = self._repr_html_inner()
-        return bundle
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_fitted")

@@ -10,6 +10,7 @@ from html import escape
 from typing import Any
 
 import numpy as np
+from sklearn.utils import estimator_html_repr
 
 # Greys that let the page's own colours through are readable on white and on black.
 _STYLE = """<style>
@@ -29,6 +30,28 @@ _STYLE = """<style>
   background: #0072b2; border: 1px solid rgba(128,128,128,.6); box-sizing: border-box}
 .skraee-exits .skraee-score {background: #009e73}
 </style>"""
+
+
+class NotebookMixin:
+    """Shows exits and cost below scikit-learn's diagram.
+
+    It stands before ``BaseEstimator``, whose ``_repr_html_`` calls it.
+    """
+
+    def _repr_html_inner(self) -> str:
+        # Not `_html_repr`, which scikit-learn has from 1.7 on only.
+        diagram = estimator_html_repr(self)
+        return f"{diagram}{exits_html(self, self._exit_choice())}"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        bundle: dict[str, str] = super()._repr_mimebundle_(**kwargs)  # type: ignore[misc]
+        if "text/html" in bundle:
+            bundle["text/html"] = self._repr_html_inner()
+        return bundle
+
+    def _exit_choice(self) -> Iterator[str]:
+        """Yield sentences on what decides where texts leave; of a fitted one only."""
+        yield from ()
 
 
 def exits_html(estimator: Any, choice: Iterable[str]) -> str:
