@@ -15,6 +15,10 @@ _Ids = Mapping[Hashable, Sequence[int]]
 _Words = Mapping[Hashable, str]
 
 
+# Words, and tokens of a word, that a message names.
+_MOST_SPELT = 4
+
+
 def label_token_ids(
     words: Mapping[Hashable, str], tokenizer: TextTokenizer, *, kind: ModelKind
 ) -> dict[Hashable, int]:
@@ -165,9 +169,17 @@ def _check_distinct(ids: _Ids, words: _Words, tokenizer: TextTokenizer) -> None:
 def _spelt(
     names: Sequence[Hashable], ids: _Ids, words: _Words, tokenizer: TextTokenizer
 ) -> str:
-    """Say what words became."""
-    return listed(
-        f"{words[name]!r} for the class {name!r} with the tokens "
-        f"{[tokenizer.token(token_id) for token_id in ids[name]]}"
-        for name in names
-    )
+    """Say what words became, of the first few."""
+    said = [
+        f"{words[name]!r} for the class {name!r} ({_tokens(ids[name], tokenizer)})"
+        for name in names[:_MOST_SPELT]
+    ]
+    more = len(names) - len(said)
+    return listed([*said, f"{more} more"] if more else said)
+
+
+def _tokens(ids: Sequence[int], tokenizer: TextTokenizer) -> str:
+    """Return the tokens of a word, of a long one the first."""
+    first = [tokenizer.token(token_id) for token_id in ids[:_MOST_SPELT]]
+    end = ", ..." if len(ids) > len(first) else ""
+    return f"tokens {', '.join(map(repr, first))}{end}" if first else "no token"
