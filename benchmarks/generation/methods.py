@@ -117,7 +117,8 @@ def retrieved(**settings: Any) -> Method:
         made, seconds = clocked(lambda: gen.generate(case.test[0]))
         facts = {"mean_depth": float(made.exit_layers.mean())}
         if settings.get("speculative"):
-            facts["accepted_share"] = round(made.accepted_share, 3)
+            if made.n_drafted.any():  # else all texts run the full depth
+                facts["accepted_share"] = round(made.accepted_share, 3)
             facts["passes_per_token"] = float(made.n_passes.sum() / made.n_tokens.sum())
         return Written(made.texts.tolist(), seconds, int(made.n_tokens.sum()), facts)
 
@@ -137,7 +138,7 @@ FITTED: dict[str, Method] = {
     "raee-tau": retrieved(tau=0.3),
     "raee-wide": retrieved(margin=0.2),
     "raee-budget": retrieved(budget=0.7),
-    "raee-speculative": retrieved(margin=0.2, speculative=True),
+    "raee-speculative": retrieved(budget=0.5, speculative=True),
 }
 TITLES = {
     "lead-1": "first sentence",
@@ -147,7 +148,7 @@ TITLES = {
     "raee-tau": "RAEE, margin 0.05, tau 0.3",
     "raee-wide": "RAEE, margin 0.2",
     "raee-budget": "RAEE, budget 0.7",
-    "raee-speculative": "RAEE drafts (margin 0.2), full depth verifies",
+    "raee-speculative": "RAEE drafts (budget 0.5), full depth verifies",
 }
 
 

@@ -151,6 +151,7 @@ def test_command_writes_lines_and_the_section_of_the_page(places: Path) -> None:
     drafts = by_method["raee-speculative"]
     assert drafts["texts_hash"] == by_method["full"]["texts_hash"]
     assert 0 <= drafts["accepted_share"] <= 1
+    assert 0 < drafts["passes_per_token"] <= 1
     page = (places / "paper.md").read_text("utf-8")
     assert "| depth 2 |" in page
     assert "| first sentence |" in page
