@@ -76,9 +76,10 @@ def exits_html(estimator: Any, choice: Iterable[str]) -> str:
     if "cost_" not in told:
         return ""
     sentences = "".join(f"<p>{escape(one)}</p>" for one in (_size(told), *choice))
+    table = _table(told, estimator._layer_scores_are)
     return (
         f'{_STYLE}<details class="skraee-exits" open><summary>Exits and cost</summary>'
-        f'{sentences}<div tabindex="0">{_table(told, estimator._layer_scores_are)}</div></details>'
+        f'{sentences}<div tabindex="0">{table}</div></details>'
     )
 
 
