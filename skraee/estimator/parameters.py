@@ -215,7 +215,7 @@ def _check_stop(name: str, value: Any) -> None:
         return
     raise ValueError(
         f"{name} must be None, a string or a list of strings, none of them empty, got "
-        f"{value!r}."
+        f"{value!r}; write the string that ends an answer."
     )
 
 

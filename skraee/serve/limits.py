@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Limits:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            _check(field.name, getattr(self, field.name), field.name.startswith("max"))
+            _check(field, getattr(self, field.name))
         if self.max_queue < max(self.max_texts, self.max_explained):
             raise ValueError(
                 f"max_queue={self.max_queue} is less than one request may hold "
@@ -66,12 +66,15 @@ class Limits:
             )
 
 
-def _check(name: str, value: object, is_whole: bool) -> None:
-    kinds = (int,) if is_whole else (int, float)
+def _check(field: Field[float], value: object) -> None:
+    is_whole = field.name.startswith("max")
     if (
         isinstance(value, bool)
-        or not isinstance(value, kinds)
+        or not isinstance(value, int if is_whole else int | float)
         or not 0 < value < float("inf")
     ):
         kind = "whole number" if is_whole else "number"
-        raise ValueError(f"{name} must be a {kind} above 0, got {value!r}.")
+        raise ValueError(
+            f"{field.name} must be a {kind} above 0, got {value!r}; try "
+            f"{field.default}."
+        )

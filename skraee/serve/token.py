@@ -48,7 +48,10 @@ def checked_token(token: str | None) -> str | None:
     if token is None:
         return None
     if not isinstance(token, str):
-        raise TypeError(f"token must be a string, got {type(token).__name__}.")
+        raise TypeError(
+            f"token must be a string, got {type(token).__name__}; write it in quotation "
+            "marks, or None for none."
+        )
     if len(token) < _SHORTEST or not re.fullmatch("[!-~]*", token):
         raise ValueError(
             f"the token must have at least {_SHORTEST} letters, digits and signs of "
