@@ -49,8 +49,8 @@ def checked_token(token: str | None) -> str | None:
         return None
     if not isinstance(token, str):
         raise TypeError(
-            f"token must be a string, got {type(token).__name__}; write it in quotation "
-            "marks, or None for none."
+            f"token must be a string, got {type(token).__name__}; put quotation "
+            "marks around it."
         )
     if len(token) < _SHORTEST or not re.fullmatch("[!-~]*", token):
         raise ValueError(
