@@ -5,10 +5,8 @@ other wrongly. The bound on the difference is that of Tango's score test, which 
 for two shares of the same sample, holds where few texts differ or none, and needs no
 draws.
 
-References
-----------
-Tango, "Equivalence test and confidence interval for the difference in proportions for
-the paired-sample design", Statistics in Medicine 17, 1998.
+Tango's test is that of "Equivalence test and confidence interval for the difference in
+proportions for the paired-sample design", Statistics in Medicine 17, 1998.
 """
 
 from __future__ import annotations
