@@ -657,9 +657,13 @@ def test_drafts_of_drawn_tokens_are_refused() -> None:
 
 
 def test_settings_that_change_nothing_are_warned_of() -> None:
-    with pytest.warns(UserWarning, match=r"top_k=3 is not used: temperature=0 takes"):
+    with pytest.warns(
+        UserWarning, match=r"top_k=3 is not used, as temperature=0 takes"
+    ):
         generator(top_k=3).fit(X, Y)
-    with pytest.warns(UserWarning, match=r"draft_tokens=3 is not used: speculative=Fa"):
+    with pytest.warns(
+        UserWarning, match=r"draft_tokens=3 is not used, as speculative=F"
+    ):
         generator(draft_tokens=3).fit(X, Y)
 
 

@@ -11,7 +11,7 @@ from benchmarks.accuracy import page as accuracy
 from benchmarks.accuracy.results import Results
 from benchmarks.backbones import page as backbones
 from benchmarks.lines import RESULTS, Lines
-from benchmarks.pages import DOCS, between_marks
+from benchmarks.pages import DOCS, between_marks, within_marks
 from benchmarks.paper import page as paper
 from benchmarks.speed import page as speed
 
@@ -37,10 +37,18 @@ def test_page_and_table_at_a_glance_are_what_the_stored_lines_give(
     blank.write_text(glance, "utf-8")
     between_marks(blank, name, "")
     assert blank.read_text("utf-8") != glance
+    (tmp_path / "docs").mkdir(exist_ok=True)
+    (tmp_path / "docs" / f"{name}.md").write_text(of_another_command(name), "utf-8")
     module.write_page(lines, tmp_path / "docs")
     written = (tmp_path / "docs" / f"{name}.md").read_text("utf-8")
     assert written == (DOCS / f"{name}.md").read_text("utf-8")
     assert blank.read_text("utf-8") == glance
+
+
+def of_another_command(name: str) -> str:
+    """Return the part of a page that `benchmarks.generation` writes, if it has one."""
+    kept = within_marks(DOCS / f"{name}.md", "generation")
+    return f"<!-- generation -->\n{kept}<!-- end of generation -->\n"
 
 
 @pytest.mark.parametrize(

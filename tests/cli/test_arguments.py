@@ -45,7 +45,7 @@ def test_standard_input_is_an_argument_behind_an_option():
         (["predict", "--json"], "the following arguments are required: MODEL, DATA"),
         (["predict", "a", "b", "c"], "unrecognized arguments: c"),
         (["info", "a", "--nothing"], "unrecognized arguments: --nothing"),
-        (["fit", "a", "-o", "b"], "required: --backbone, --template"),
+        (["fit", "a", "-o", "b"], "arguments are required: --backbone"),
     ],
 )
 def test_wrong_usage_ends_with_2_and_one_line_behind_the_usage(words, message, capsys):
