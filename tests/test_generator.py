@@ -716,3 +716,15 @@ def test_answer_of_bfloat16_is_finite_and_repeatable() -> None:
     assert gen._fitted.sweep_settings.dtype == "bfloat16"
     assert torch.get_default_dtype() == torch.float32
     assert DEPTHS["positive"] == gen.n_layers_
+
+
+def test_notebook_shows_exits_and_shares_of_targets() -> None:
+    gen = generator(k=5, tau=0.25)
+    assert "Exits and cost" not in gen._repr_html_()
+    html = gen.fit(X, Y)._repr_html_()
+    assert f"Fitted on {len(X)} texts: {gen.n_layers_} layers." in html
+    assert "k=5 neighbours choose the layer, with tau=0.25." in html
+    assert "Share of the targets that it would have said" in html
+    assert "classes" not in html.partition('class="skraee-exits"')[2]
+    gen = generator(budget=0.5).fit(X, Y)
+    assert "neighbours choose the layer, with a budget." in gen._repr_html_()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +57,26 @@ def card_of(
         _measured(clf, evaluation, dataset),
         _use(is_signed),
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    card = "\n\n".join(part for part in parts if part)
+    return f"{card}\n\n{_mark(card)}\n"
+
+
+def is_untouched(card: str) -> bool:
+    """Whether a card is as `card_of` returned it, and nobody has written into it.
+
+    Parameters
+    ----------
+    card : str
+        With line feeds at the ends of its lines.
+    """
+    text, _, mark = card.rstrip("\n").rpartition("\n\n")
+    return mark == _mark(text)
+
+
+def _mark(card: str) -> str:
+    # A comment, which no reader of Markdown shows.
+    digest = hashlib.sha256(card.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"<!-- made by skraee, {digest[:16]} -->"
 
 
 def _check(evaluation: Any) -> None:

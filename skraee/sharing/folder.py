@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from skraee.exceptions import FileFormatError
 from skraee.files.replacing import replacing
-from skraee.sharing.card import card_of
+from skraee.sharing.card import card_of, is_untouched
 from skraee.sharing.saved import check_savable, read_saved
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def save_to_folder(
     clf : EarlyExitClassifier or RAEEClassifier
         Fitted.
     folder : str or Path
-        It is made if it is not there; a file of an earlier model is replaced, other
-        files stay.
+        It is made if it is not there; the two files of an earlier model are replaced,
+        other files stay, and so does a ``README.md`` of your own.
     evaluation : Evaluation, optional
         Of texts that it was not fitted on. Give it, or the card has no figures but
         those of the texts of fit, each left out.
@@ -65,6 +65,9 @@ def save_to_folder(
         If `clf` is something else, or `evaluation` is.
     NotFittedError
         If `clf` is not fitted.
+    FileExistsError
+        If the folder has a ``README.md`` that is none of ours, or that somebody has
+        written into since; the model is not written either.
     OSError
         If the folder cannot be written.
 
@@ -85,11 +88,20 @@ def save_to_folder(
     check_savable(clf)
     card = card_of(clf, evaluation, dataset, description, license, key is not None)
     target = Path(folder)
+    _refuse_other_card(target / CARD)
     target.mkdir(parents=True, exist_ok=True)
     clf.save(target / MODEL, key=key)
     with replacing(target / CARD, streams=False) as beside:
         Path(beside).write_text(card, "utf-8")
     return target
+
+
+def _refuse_other_card(path: Path) -> None:
+    if path.exists() and not is_untouched(path.read_text("utf-8", "replace")):
+        raise FileExistsError(
+            f"{os.fspath(path)!r} is not as skraee writes a card, and would be lost; "
+            "name another folder, or move the file and join the two afterwards."
+        )
 
 
 def load_from_folder(

@@ -163,3 +163,20 @@ def test_what_no_file_can_hold_is_refused_before_anything_is_written(
     with pytest.raises(TypeError, match="evaluation must be an Evaluation, got dict"):
         save_to_folder(clf, target, evaluation=figures)
     assert not target.exists()
+
+
+@pytest.mark.parametrize("own", ["# My project\n", None, "caf\xe9"])
+def test_readme_of_ones_own_is_not_written_over(
+    clf: EarlyExitClassifier, tmp_path: Path, own: str | None
+) -> None:
+    readme = tmp_path / "README.md"
+    if own is None:  # ours, and somebody has written into it
+        own = (save_to_folder(clf, tmp_path) / "README.md").read_text("utf-8")
+        own = own.replace("## Use", "## How we use it")
+        (tmp_path / "model.skraee").unlink()
+    readme.write_text(own, "latin-1" if own == "caf\xe9" else "utf-8")
+    before = readme.read_bytes()
+    with pytest.raises(FileExistsError, match=r"would be lost; name another folder"):
+        save_to_folder(clf, tmp_path)
+    assert readme.read_bytes() == before
+    assert not (tmp_path / "model.skraee").exists()

@@ -12,33 +12,7 @@ from skraee.inspection.report.listed import TextList
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """What stands on the page of a `Report`.
-
-    Parameters
-    ----------
-    title : str
-        Of the page.
-    evaluation : Evaluation
-        The numbers.
-    interval : tuple of float
-        Where the accuracy lies with 95 % confidence (Wilson).
-    bins : tuple of ReliabilityBin
-        Confidence beside accuracy.
-    right_exits : tuple of m + 1 int
-        Texts that stopped at each depth and are right.
-    costs : tuple of m + 1 float
-        Share of the model's cost at each exit.
-    curve : CostAccuracyDisplay or None
-        What accuracy costs; None where the classifier does not know.
-    facts : dict of str to str
-        What the classifier is.
-    lists : tuple of TextList
-        Wrong, unsure and deep texts.
-    warnings : tuple of str
-        What the classifier warned of when it answered.
-    explains : bool
-        Whether the classifier can say why it answers so; baselines cannot.
-    """
+    """What stands on the page of a `Report`, which says what each of it is."""
 
     title: str
     evaluation: Evaluation

@@ -47,8 +47,7 @@ class Report(Findings):
 
     The page holds the texts that it lists: look through it before you send it.
 
-    What stands on it are attributes, too: those of
-    :class:`skraee.inspection.report.findings.Findings`.
+    What stands on it are attributes, too, by the names of the parameters.
 
     Parameters
     ----------
