@@ -728,3 +728,19 @@ def test_notebook_shows_exits_and_shares_of_targets() -> None:
     assert "classes" not in html.partition('class="skraee-exits"')[2]
     gen = generator(budget=0.5).fit(X, Y)
     assert "neighbours choose the layer, with a budget." in gen._repr_html_()
+
+
+@pytest.mark.filterwarnings("ignore::skraee.exceptions.UndecidedWarning")
+@pytest.mark.parametrize(
+    "way", [{"min_exit": 4}, {"max_new_tokens": 1}, {"speculative": True}]
+)
+def test_text_kept_of_one_way_is_not_taken_for_another(way: dict[str, Any]) -> None:
+    kept = generator(memory=MemoryStore()).fit(X, Y)
+    kept.score(X, Y)  # leaves what it generates in the store
+    before = kept.generate(X)
+    found = kept.set_params(**way).generate(X)
+    expected = generator().fit(X, Y).set_params(**way).generate(X)  # no store
+    same(found.texts, expected.texts)
+    same(found.n_passes, expected.n_passes)
+    as_before = found.texts == before.texts, found.n_passes == before.n_passes
+    assert not np.all(as_before)
