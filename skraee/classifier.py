@@ -469,6 +469,7 @@ class RAEEClassifier(SavingMixin, NeighborExitsMixin, EarlyExitBase):
         encoder: Any = None,
         *,
         key: bytes | str | None = None,
+        mmap_mode: Literal["r"] | None = None,
     ) -> Self:
         """Read an estimator that `save` wrote; it predicts as it did, bit for bit.
 
@@ -487,6 +488,12 @@ class RAEEClassifier(SavingMixin, NeighborExitsMixin, EarlyExitBase):
         key : bytes or str, optional
             The one that was given to `save`: a file that was not signed with it, or was
             changed since, is refused. Set it where others could change the file.
+        mmap_mode : {None, "r"}, default=None
+            "r" leaves keys and sweeps of the database in the file, as joblib and numpy
+            call it, and reads what a search looks at. Set it where the database is
+            large against memory, or several processes serve one file: they share what
+            the system keeps of it. The file is read through once, for its hashes, and
+            must stay as it is; `save` over it puts another in its place.
 
         Returns
         -------
@@ -508,7 +515,7 @@ class RAEEClassifier(SavingMixin, NeighborExitsMixin, EarlyExitBase):
         built anew, so after `partial_fit` the few neighbours that it misses may be
         others; with ``index="exact"`` there are none.
         """
-        return load([cls], path, backbone, encoder, key)
+        return load([cls], path, backbone, encoder, key, mmap_mode)
 
     def _open(self) -> Sweeper:
         sweeper = self._open_with(

@@ -485,6 +485,7 @@ class RAEEGenerator(
         encoder: Any = None,
         *,
         key: bytes | str | None = None,
+        mmap_mode: Literal["r"] | None = None,
     ) -> Self:
         """Read an estimator that `save` wrote; it generates as it did.
 
@@ -501,6 +502,12 @@ class RAEEGenerator(
             Where the sentence encoder is now, if it has moved.
         key : bytes or str, optional
             The one that was given to `save`.
+        mmap_mode : {None, "r"}, default=None
+            "r" leaves keys and sweeps of the database in the file, as joblib and numpy
+            call it, and reads what a search looks at. Set it where the database is
+            large against memory, or several processes serve one file: they share what
+            the system keeps of it. The file is read through once, for its hashes, and
+            must stay as it is; `save` over it puts another in its place.
 
         Returns
         -------
@@ -512,7 +519,7 @@ class RAEEGenerator(
             If the file is damaged, of a newer format, or none of ours; its subclass
             `SignatureError` if it was not signed with the key.
         """
-        return load([cls], path, backbone, encoder, key)
+        return load([cls], path, backbone, encoder, key, mmap_mode)
 
     # How it learns.
 

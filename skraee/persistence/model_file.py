@@ -82,6 +82,7 @@ from skraee.engine.batching import BatchTokens
 from skraee.estimator.fitted import Fitted
 from skraee.exceptions import FileFormatError
 from skraee.files.damage import telling_damage
+from skraee.files.mapping import release_pages
 from skraee.persistence import archive
 from skraee.persistence.archive import Arrays, Manifest
 from skraee.persistence.array_schema import ARRAY_ATTRIBUTES, check_arrays
@@ -95,6 +96,9 @@ from skraee.sweep.provenance import Provenance
 from skraee.sweep.sweeper import open_sweeper
 
 Path = str | os.PathLike[str]
+
+# Arrays that grow with the texts of fit and of which predict needs a few rows.
+_LARGE = frozenset({"database/keys", "database/proba"})
 
 
 class Savable(Protocol):
@@ -173,6 +177,7 @@ def load(
     backbone: Any = None,
     encoder: Any = None,
     key: bytes | str | None = None,
+    mmap_mode: str | None = None,
 ) -> Estimator:
     """Read an estimator from a file; no backbone is loaded and no code is run.
 
@@ -187,6 +192,8 @@ def load(
         The same for the sentence encoder.
     key : bytes or str, optional
         With which the file must be signed.
+    mmap_mode : {None, "r"}, default=None
+        Whether keys and sweeps of the database stay in the file.
 
     Returns
     -------
@@ -198,11 +205,13 @@ def load(
     FileFormatError
         If the file is damaged, of a newer format, or holds something else.
     TypeError, ValueError
-        If an encoder is given that is none, or to a file that has none.
+        If an encoder is given that is none, or to a file that has none; if `mmap_mode`
+        is another.
     """
+    mapped = _mapped(mmap_mode)
     moved = None if backbone is None else as_backbone(backbone)
     other = None if encoder is None else _as_named_encoder(encoder)
-    manifest, arrays = archive.read(path, checked_key(key))
+    manifest, arrays = archive.read(path, checked_key(key), mapped)
     with telling_damage(path, archive.AGAIN):
         manifest, arrays = upgraded(manifest, arrays, path)
         cls = _class_of(manifest, kinds, path)
@@ -224,6 +233,8 @@ def load(
             **within(arrays, "attributes/"),
         }
         check_arrays(manifest, arrays, attributes.get("classes_"))
+        for name in mapped & arrays.keys():
+            release_pages(arrays[name])  # which the check has read
         estimator._keep(put_together(manifest, arrays, path, moved, used), **attributes)
         _check_parameters(estimator)
     if other is not None and not had_one:
@@ -232,6 +243,16 @@ def load(
             "sentence encoder that could have moved; leave out encoder=."
         )
     return estimator
+
+
+def _mapped(mmap_mode: str | None) -> frozenset[str]:
+    """Return which arrays stay in the file."""
+    if mmap_mode is not None and mmap_mode != "r":
+        raise ValueError(
+            f"mmap_mode must be None or 'r', got {mmap_mode!r}; a model file is not "
+            "written to, so write 'r' to leave its database on the disk."
+        )
+    return frozenset() if mmap_mode is None else _LARGE
 
 
 def _parameters(estimator: Savable) -> Manifest:
