@@ -105,7 +105,7 @@ _SPECS = {
     "attributes/layer_scores_": Spec("f8", ("D",)),
     "attributes/cost_": Spec("f8", ("D",)),
     "attributes/temperatures_": Spec("f8", ("D",), _positive, "above 0"),
-    "database/keys": Spec("f4", ("n", "d")),
+    "database/keys": Spec("f4 f2", ("n", "d")),
     "database/proba": Spec("f4", ("n", "D", "C"), _probabilities, "probabilities"),
     "database/labels": Spec("u1 u2 u4 u8", ("n",), _codes, _CODES),
     "database/kept": Spec("i8", ("n",), _positions, "places of texts, ascending"),

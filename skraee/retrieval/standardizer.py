@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from skraee.exceptions import BackboneChangedError
-from skraee.retrieval.vectors import Float32Array, refuse_other_width
+from skraee.retrieval.vectors import Float32Array, KeyArray, refuse_other_width
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,6 @@ class Standardizer:
             )
         return scaled
 
-    def undo(self, keys: Float32Array) -> Float32Array:
+    def undo(self, keys: KeyArray) -> Float32Array:
         """Return standardised keys (n, H) to what they were."""
         return (keys * self.scale + self.mean).astype(np.float32)
