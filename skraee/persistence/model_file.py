@@ -80,6 +80,7 @@ from skraee.backbone.handle import as_backbone
 from skraee.backbone.precision import Device
 from skraee.engine.batching import BatchTokens
 from skraee.estimator.fitted import Fitted
+from skraee.estimator.parameters import check_parameters
 from skraee.exceptions import FileFormatError
 from skraee.files.damage import telling_damage
 from skraee.files.mapping import release_pages
@@ -178,6 +179,7 @@ def load(
     encoder: Any = None,
     key: bytes | str | None = None,
     mmap_mode: str | None = None,
+    index: Any = None,
 ) -> Estimator:
     """Read an estimator from a file; no backbone is loaded and no code is run.
 
@@ -194,6 +196,8 @@ def load(
         With which the file must be signed.
     mmap_mode : {None, "r"}, default=None
         Whether keys and sweeps of the database stay in the file.
+    index : str or object, optional
+        How neighbours are searched from now on.
 
     Returns
     -------
@@ -206,9 +210,11 @@ def load(
         If the file is damaged, of a newer format, or holds something else.
     TypeError, ValueError
         If an encoder is given that is none, or to a file that has none; if `mmap_mode`
-        is another.
+        or `index` is none of those that there are.
     """
     mapped = _mapped(mmap_mode)
+    if index is not None:
+        check_parameters({"index": index})
     moved = None if backbone is None else as_backbone(backbone)
     other = None if encoder is None else _as_named_encoder(encoder)
     manifest, arrays = archive.read(path, checked_key(key), mapped)
@@ -217,11 +223,14 @@ def load(
         cls = _class_of(manifest, kinds, path)
         _check_attributes(manifest, path)
         check_manifest(manifest)
+        manifest = _searched_by(manifest, index, path)
         parameters = {k: from_plain(v) for k, v in manifest["parameters"].items()}
         if moved is not None:
             parameters["backbone"] = backbone
         if encoder is not None:
             parameters["encoder"] = encoder
+        if index is not None:
+            parameters["index"] = index
         estimator = cls(**parameters)
         saved = manifest["sweep"]["encoder"]
         used = from_plain(saved)
@@ -253,6 +262,26 @@ def _mapped(mmap_mode: str | None) -> frozenset[str]:
             "written to, so write 'r' to leave its database on the disk."
         )
     return frozenset() if mmap_mode is None else _LARGE
+
+
+def _searched_by(manifest: Manifest, index: Any, path: Path) -> Manifest:
+    """Return a manifest whose database is searched by an index; None: as it was."""
+    if manifest["database"] is None:
+        return manifest
+    parameters, method = manifest["parameters"], manifest["database"]["method"]
+    if index is not None:
+        return manifest | {
+            "parameters": parameters | {"index": "exact"},  # which `load` replaces
+            "database": manifest["database"] | {"method": index},
+        }
+    for asked in (method, parameters.get("index")):
+        if isinstance(asked, dict):
+            raise FileFormatError(
+                f"{os.fspath(path)!r} was fitted with index={asked.get('index')}(...), "
+                "an object, and a file holds no code; give one again, load(path, "
+                "index=...), or 'exact' or 'hnsw', which search the keys in the file."
+            )
+    return manifest
 
 
 def _parameters(estimator: Savable) -> Manifest:
