@@ -26,7 +26,8 @@ def _bytes_of(indexes: list[NeighborIndex]) -> int:
 
 def _bytes_found(found: list[tuple[NeighborIndex, Float64Array, IntArray]]) -> int:
     indexes, distances, rows = zip(*found, strict=True)
-    return _bytes_of(list(indexes)) + sum(a.nbytes for a in (*distances, *rows))
+    arrays: int = sum(array.nbytes for array in (*distances, *rows))
+    return _bytes_of(list(indexes)) + arrays
 
 
 _indexes = LRUCache(weigh=_bytes_of)
