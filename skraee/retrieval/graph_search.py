@@ -76,6 +76,7 @@ class GraphProposer:
     """
 
     max_queries = MAX_QUERIES
+    margin = 0.0  # of the recall of probes
 
     def __init__(
         self,
@@ -116,7 +117,8 @@ class GraphProposer:
         # A walk over a quarter of the points costs more than exact search, and so does
         # one that keeps very many: it looks at the neighbours of all of them.
         while breadth <= min(len(points) // 4, MAX_BREADTH):
-            if self._recall(probes, farthest[:, -1], k, breadth) >= MIN_RECALL:
+            recall = self._recall(probes, farthest[:, -1], k, breadth)
+            if recall >= MIN_RECALL + self.margin:
                 return breadth
             breadth *= 2
         return None

@@ -151,6 +151,9 @@ class OuterProposer(GraphProposer):
     """
 
     graph: Any
+    # Probes are keys: of 10^5 in 316 partitions LanceDB found 99.0 % of the neighbours
+    # of probes, and 98.6 % of those of queries that are none.
+    margin = 0.005
 
     def __init__(self, exact: ExactProposer, seed: int, empty: SearchIndex) -> None:
         graph: Any = OuterGraph(empty)
