@@ -118,8 +118,7 @@ class NeighborIndex:
         """
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}; raise it.")
-        rows = finite_rows("queries", queries, n_dimensions=self.keys.shape[1])
-        vectors = as_stored(rows, self.keys.dtype)
+        vectors = finite_rows("queries", queries, n_dimensions=self.keys.shape[1])
         shape = len(vectors), min(k, len(self))
         distances, indices = np.empty(shape), np.empty(shape, dtype=np.int64)
         for batch in batches(len(vectors), self._parts().proposer.max_queries):
@@ -178,6 +177,7 @@ class NeighborIndex:
 
     def _search(self, queries: Float32Array, k: int) -> tuple[Float64Array, IntArray]:
         built = self._parts()
+        queries = as_stored(queries, self.keys.dtype)
         points = built.space.points(queries)
         rows, numbers = built.proposer.propose(points, min(k, len(built.copies.first)))
         keys = built.copies.first[numbers]

@@ -18,8 +18,8 @@ IntArray = npt.NDArray[np.int64]
 KeyArray = npt.NDArray[np.float32] | npt.NDArray[np.float16]
 KeyDtype = Literal["float32", "float16"]
 
-# Numbers that are looked at in one go.
-_AT_ONCE = 2**22
+#: Numbers that are looked at in one go.
+AT_ONCE = 2**22
 
 
 def check_keys(keys: npt.ArrayLike) -> KeyArray:
@@ -83,7 +83,7 @@ def stored_as(keys: KeyArray, dtype: KeyDtype) -> KeyArray:
         return keys.astype(np.float32)
     with np.errstate(over="ignore"):
         stored = keys.astype(np.float16)
-    for part in _parts_of(keys):
+    for part in parts_of(keys):
         lost = np.isinf(stored[part]) & np.isfinite(keys[part])
         if lost.any():
             largest = np.abs(keys[part]).max()
@@ -122,7 +122,7 @@ def _finite_rows(
             f"{name} must have shape (n, {n_dimensions or 'd'}), got {vectors.shape}; "
             "give one row for each text."
         )
-    finite = [np.isfinite(vectors[part]).all(axis=1) for part in _parts_of(vectors)]
+    finite = [np.isfinite(vectors[part]).all(axis=1) for part in parts_of(vectors)]
     bad = np.flatnonzero(~np.concatenate([np.ones(0, dtype=bool), *finite]))
     if len(bad):
         raise ValueError(
@@ -133,7 +133,7 @@ def _finite_rows(
     return vectors
 
 
-def _parts_of(vectors: npt.NDArray[Any]) -> list[slice]:
-    """Cut rows so that what is made of some takes little room beside them."""
-    size = max(1, _AT_ONCE // max(1, vectors.shape[1]))
+def parts_of(vectors: npt.NDArray[Any]) -> list[slice]:
+    """Cut rows (n, d) so that what is made of some takes little room beside them."""
+    size = max(1, AT_ONCE // max(1, vectors.shape[1]))
     return [slice(start, start + size) for start in range(0, len(vectors), size)]

@@ -8,9 +8,10 @@ import pytest
 
 from skraee.engine import lru_cache
 from skraee.engine.lru_cache import clear_caches
-from skraee.retrieval import exact_search, graph_search, points
+from skraee.retrieval import exact_search, graph_search, points, vectors
 from skraee.retrieval.database import Database
 from skraee.retrieval.neighbors import NeighborIndex
+from skraee.retrieval.standardizer import Standardizer
 from skraee.retrieval.vectors import as_stored, stored_as
 from tests.support.keys import METHODS, METRICS, graph_of, mixture
 
@@ -191,3 +192,43 @@ def test_index_that_is_kept_no_more_is_let_go_of(monkeypatch):
     gc.collect()
     assert gone() is None
     clear_caches()
+
+
+# Keys of a depth, brought to one scale
+
+
+def plain_scale(keys):
+    """What all keys in float64 give."""
+    exact = keys.astype(np.float64)
+    return exact.mean(axis=0), exact.var(axis=0)
+
+
+@pytest.mark.parametrize("at_once", [1, 100, 2**22])
+def test_standardizer_of_parts_is_that_of_all_keys(at_once, monkeypatch):
+    keys = mixture(300, d=24, rank=8)[0] + 5
+    monkeypatch.setattr(vectors, "AT_ONCE", at_once)
+    found = Standardizer.fit(keys)
+    mean, variance = plain_scale(keys)
+    np.testing.assert_allclose(found.mean, mean, rtol=1e-13)
+    np.testing.assert_allclose(found.variance, variance, rtol=1e-12)
+    scaled = ((keys - found.mean) / found.scale).astype(np.float32)
+    np.testing.assert_array_equal(found(keys), scaled, strict=True)
+    undone = (scaled * found.scale + found.mean).astype(np.float32)
+    np.testing.assert_array_equal(found.undo(scaled), undone, strict=True)
+
+
+def test_standardizer_of_few_keys_is_that_of_all_keys_bit_by_bit():
+    keys = mixture(300, d=24, rank=8)[0]
+    found = Standardizer.fit(keys)
+    mean, variance = plain_scale(keys)
+    np.testing.assert_array_equal(found.mean, mean)
+    np.testing.assert_array_equal(found.variance, variance)
+
+
+@pytest.mark.parametrize("at_once", [1, 30])
+def test_keys_that_are_not_finite_are_found_in_any_part(at_once, monkeypatch):
+    monkeypatch.setattr(vectors, "AT_ONCE", at_once)
+    keys = np.ones((9, 4), dtype=np.float32)
+    keys[[5, 7], 2] = np.nan
+    with pytest.raises(ValueError, match=r"but 2 of 9 hold .* first at position 5"):
+        NeighborIndex(keys)
