@@ -249,6 +249,7 @@ class Database:
     def unshared(self) -> Self:
         """Return a database of the same texts and index that shares no searches."""
         alone = replace(self, shared=False)
+        alone._derived = self._derived  # of the stored texts, not of any search
         if self.keys.shape[1]:
             alone._index = self._neighbor_index()
         return alone
