@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -15,10 +14,8 @@ from benchmarks.data import backbone_folder
 from benchmarks.generation.calm import Confident
 from benchmarks.generation.fixed import Writer
 from benchmarks.generation.scitldr import Summaries, lead
-from benchmarks.timing import clocked
+from benchmarks.timing import timed
 from skraee import RAEEGenerator
-
-T = TypeVar("T")
 
 
 @dataclass
@@ -73,13 +70,6 @@ class Case:
         )
 
 
-def timed(run: Callable[[], T]) -> tuple[T, tuple[float, float]]:
-    """Return what a run gives, and its seconds as `Written` has them."""
-    start = time.process_time()
-    found, seconds = clocked(run)
-    return found, (seconds, time.process_time() - start)
-
-
 Method = Callable[[Case], Written]
 
 
@@ -98,6 +88,20 @@ def at_depth(depth: int | None) -> Method:
         texts = [writer.text(one.tokens) for one in made]
         n_tokens = sum(len(one.tokens) for one in made)
         return Written(texts, seconds, n_tokens, {"mean_depth": float(chosen)})
+
+    return write
+
+
+def at_encoder_depth(depth: int) -> Method:
+    """Write every text with all layers of the decoder and so many of the encoder."""
+
+    def write(case: Case) -> Written:
+        cut = replace(case.writer, encoder_depth=depth)
+        texts = case.test[0]
+        made, seconds = timed(lambda: cut.write(texts, cut.n_layers))
+        n_tokens = sum(len(one.tokens) for one in made)
+        facts = {"mean_depth": float(cut.n_layers), "encoder_depth": depth}
+        return Written([cut.text(one.tokens) for one in made], seconds, n_tokens, facts)
 
     return write
 
@@ -166,7 +170,11 @@ TITLES = {
 def title_of(method: str) -> str:
     """Return what the table calls a row."""
     name, _, value = method.rpartition("-")
-    if name in ("calm", "depth"):
-        called = {"calm": "CALM by token, threshold", "depth": "depth"}[name]
+    kinds = {
+        "calm": "CALM by token, threshold",
+        "depth": "depth",
+        "encoder": "full depth, encoder to depth",
+    }
+    if called := kinds.get(name):
         return f"{called} {value}"
     return TITLES[method]

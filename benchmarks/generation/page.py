@@ -62,8 +62,13 @@ def _of_backbone(backbone: str, done: list[Line], failed: list[Line]) -> list[st
 
 
 def _order(found: set[str]) -> list[str]:
-    depths = sorted(int(m.rpartition("-")[2]) for m in found if m.startswith("depth-"))
-    known = [*FIXED, *(f"depth-{depth}" for depth in depths), *FITTED]
+    kinds = [method.rpartition("-") for method in found]
+    of_depths = [
+        f"{kind}-{depth}"
+        for kind in ("depth", "encoder")
+        for depth in sorted(int(number) for name, _, number in kinds if name == kind)
+    ]
+    known = [*FIXED, *of_depths, *FITTED]
     return [method for method in known if method in found]
 
 
