@@ -27,6 +27,7 @@ BELOW = {
     "benchmarks.databases.models",
     "benchmarks.databases.search",
     "benchmarks.generation.calm",
+    "benchmarks.generation.encoder_depth",
     "benchmarks.generation.fixed",
     "benchmarks.generation.measure",
     "benchmarks.speed.bench",
