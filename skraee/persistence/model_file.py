@@ -19,8 +19,9 @@ The file of format 5 is a ZIP (:mod:`skraee.persistence.archive`) with these mem
                              texts may come, the ``logits`` that they were fitted on
 ``texts/*.npy``              of the texts of fit the ``records`` under which the store
                              has their states, and class ``codes`` without a database
-``database/*.npy``           ``keys``, ``proba``, ``labels`` and, where not all texts
-                             were kept, ``kept`` of the database; a generator's
+``database/*.npy``           ``keys`` (float32 or, by ``key_dtype``, float16),
+                             ``proba``, ``labels`` and, where not all texts were
+                             kept, ``kept`` of the database; a generator's
                              ``proba`` are shares and probabilities of targets
 ``standardizer/*.npy``       ``mean`` and ``variance``, for an encoder that is a depth
 ``probes.npy``               what the backbone answered to the probe sentences
@@ -46,7 +47,8 @@ The manifest has these entries:
 ``setting``
     Parameters that cannot change after fit.
 ``database``, ``standardizer``, ``ridge``, ``calibration``
-    Their settings; null where there is none.
+    Their settings; null where there is none. A database that an object searched has the
+    name of its class, ``{"index": "LanceIndex"}``, to tell what is to be given again.
 ``probes``
     The sentences. Each file brings its own, so they may change at any time.
 ``members``

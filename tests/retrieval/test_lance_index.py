@@ -120,6 +120,17 @@ def test_same_keys_from_several_threads_make_one_table(
 
 
 @pytest.mark.engines
+@pytest.mark.usefixtures("lancedb")
+def test_several_threads_search_one_index(tmp_path: Path) -> None:
+    keys, queries = mixture(12_000, n_queries=32, d=32, rank=16)
+    index = NeighborIndex(keys, method=LanceIndex(tmp_path)).build(5)
+    _, expected = index.search(queries, 5)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda query: index.search(query[None], 5)[1], queries))
+    np.testing.assert_array_equal(np.concatenate(found), expected)
+
+
+@pytest.mark.engines
 def test_table_with_other_points_is_refused(lancedb: Any, tmp_path: Path) -> None:
     keys, queries = mixture(1_000, n_queries=5, d=20, rank=8)
     NeighborIndex(keys, method=LanceIndex(tmp_path)).search(queries, 5)
