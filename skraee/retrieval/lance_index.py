@@ -42,7 +42,7 @@ class LanceIndex:
     Parameters
     ----------
     uri : str or Path
-        What ``lancedb.connect`` takes: a folder, which is made (a relative one is in the
+        What ``lancedb.connect`` takes: a folder, which is made (a relative one in the
         current folder of whoever uses it); an object store such as
         ``s3://bucket/path``; ``db://name`` for its service, whose key is read from the
         environment variable ``LANCEDB_API_KEY``.
