@@ -32,6 +32,7 @@ PACKAGES = {
     "serve": ("fastapi", "uvicorn", "prometheus_client"),
     "mlflow": ("mlflow",),
     "friends": ("skops", "skore"),
+    "lancedb": ("lancedb",),
 }
 WITH_MODELS = [page for page in PAGES if any(block.needs for block in blocks(page))]
 
