@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from skraee.estimator.checks import check_integer
+from skraee.exceptions import warn_user
 from skraee.scale.answers import answers
 from skraee.scale.columns import Names, arrow_columns, check_columns, text_columns
 from skraee.scale.shipped import Shipped
@@ -51,10 +52,9 @@ def predict_dataset(
     concurrency : int or tuple of two int, default=None
         Actors, or the least and most of them. None: one.
     num_cpus : float, default=None
-        Cores for each actor, and the threads it computes with; None is Ray's 1. Set it
-        so that `concurrency` times it is what the machines have: with small backbones
-        many actors of one core are the fastest, with large ones few of many, as each
-        holds the model.
+        Cores for each actor, and the threads it computes with; None is Ray's 1. With
+        small backbones many actors of one core are the fastest, with large ones few of
+        many, as each holds the model. Leave a core to what reads the data.
     num_gpus : float, default=None
         GPUs for each actor. 1 for a backbone on a GPU, and ``device="auto"``.
     label, probabilities, exit_layer, error : str
@@ -81,13 +81,19 @@ def predict_dataset(
         If a column is missing, or one of the names is taken.
     OSError, FileFormatError
         If the file cannot be read.
+
+    Warns
+    -----
+    UserWarning
+        If the actors take all cores, so that none is left to read the data with.
     """
     ray = ray_itself()
     check_integer("batch_size", batch_size, least=1)
     shipped = Shipped.of(clf, backbone, key)
     columns = text_columns(text, shipped.fields)
     names = Names(label, probabilities, exit_layer, error)
-    if (known := ds.columns()) is not None:  # None of an empty one
+    # Where they are not known yet, asking for them would run what comes before.
+    if (known := ds.columns(fetch_if_missing=False)) is not None:
         check_columns(known, columns, names)
     return ds.map_batches(
         Answering,
@@ -119,6 +125,7 @@ class Answering:
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """Return a batch with its answers."""
+        check_columns(table.column_names, self._columns, self._names)
         texts = [table.column(name).to_pylist() for name in self._columns]
         found = arrow_columns(answers(self._clf, texts), self._classes)
         for name, column in zip(self._names, found, strict=True):
@@ -134,14 +141,32 @@ def pool(
     """Return what Ray Data is told of its actors."""
     from ray.data import ActorPoolStrategy
 
-    least, most = concurrency if isinstance(concurrency, tuple) else (concurrency,) * 2
-    check_integer("concurrency", most := most or 1, least=1)
-    check_integer("concurrency", least := least or 1, least=1, most=most)
+    least, most = (
+        concurrency if isinstance(concurrency, tuple) else (concurrency or 1,) * 2
+    )
+    check_integer("concurrency", most, least=1)
+    check_integer("concurrency", least, least=1, most=most)
+    _warn_of_no_core_left(least, 1.0 if num_cpus is None else num_cpus)
     told = {"num_cpus": num_cpus, "num_gpus": num_gpus}
     return {
         "compute": ActorPoolStrategy(min_size=least, max_size=most),
         **{name: value for name, value in told.items() if value is not None},
     }
+
+
+def _warn_of_no_core_left(n_actors: int, num_cpus: float) -> None:
+    """Warn of actors that keep all cores, for which the data would never be read."""
+    import ray
+
+    cores = ray.cluster_resources().get("CPU", 0.0)
+    if cores and n_actors * num_cpus > cores - 1:
+        warn_user(
+            f"{n_actors} actors of {num_cpus:g} cores take all {cores:g} cores that "
+            "Ray has now, and what reads the data needs one, so that nothing may ever "
+            "run; lower concurrency or num_cpus, or give Ray more cores, as in "
+            f"ray.init(num_cpus={int(n_actors * num_cpus) + 1}).",
+            UserWarning,
+        )
 
 
 def ray_itself() -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -103,12 +104,20 @@ class Shipped:
         found.predict(Texts([["a"]] * len(self.fields)))
         return found
 
-    def loaded(self) -> Classifier:
-        """Return the classifier, which this process reads once for all batches."""
+    def loaded(self, then: Callable[[], None] | None = None) -> Classifier:
+        """Return the classifier, which this process reads once for all batches.
+
+        Parameters
+        ----------
+        then : callable, optional
+            Called after it was read.
+        """
         key = f"{self.digest} {self.backbone!r}"
         with _loading:  # where several threads answer, one of them reads
             if key not in _loaded:
                 _loaded[key] = self.load()
+                if then is not None:
+                    then()
                 while len(_loaded) > _KEPT:
                     _loaded.popitem(last=False)
             _loaded.move_to_end(key)

@@ -3,6 +3,7 @@
 # Without `from __future__ import annotations`: Spark reads how a function works off its
 # annotations, which must be the types themselves, of packages imported here and now.
 
+import gc
 from typing import Any
 
 from skraee.scale.answers import answers
@@ -63,11 +64,22 @@ def predict_udf(clf: Any, *, backbone: Any = None, key: bytes | str | None = Non
 
     def answer(*texts: pa.Array) -> pa.Array:
         got: Shipped = sent.value
-        found = answers(got.loaded(), [column.to_pylist() for column in texts])
+        clf = got.loaded(then=set_apart)
+        found = answers(clf, [column.to_pylist() for column in texts])
         return pa.StructArray.from_arrays(arrow_columns(found, got.classes), Names())
 
     # Not of pandas: there each list of probabilities would pass as a Python object.
     return sql.functions.arrow_udf(answer, _structure(shipped.classes))
+
+
+def set_apart() -> None:
+    """Let the collector of a worker look no more at what is in memory now.
+
+    A worker collects after each task, and the modules of a backbone are a million
+    objects: of tasks of 1,000 short texts that was most of the time.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _structure(classes: list[Any]) -> Any:

@@ -1,0 +1,155 @@
+"""Ray Data on a cluster of this machine: real actors, one of which is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from skraee import EarlyExitClassifier
+from skraee.scale import predict_dataset, ray_data
+from skraee.scale.columns import Names
+from skraee.scale.shipped import Shipped
+
+ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
+pytest.importorskip("ray.data", reason="the extra `ray` is not installed")
+pa = pytest.importorskip("pyarrow")
+parquet = pytest.importorskip("pyarrow.parquet")
+
+pytestmark = [
+    pytest.mark.engines,
+    pytest.mark.filterwarnings("default"),  # Ray's own
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> Iterator[None]:
+    ray.init(
+        num_cpus=4,  # two actors, and what reads for them
+        include_dashboard=False,
+        log_to_driver=False,
+        object_store_memory=200 * 2**20,
+    )
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    yield
+    ray.shutdown()
+
+
+def numbered(texts: list[Any], n_blocks: int = 4) -> Any:
+    frame = pd.DataFrame({"number": range(len(texts)), "text": texts})
+    return ray.data.from_pandas(frame).repartition(n_blocks)
+
+
+def rows(ds: Any) -> list[tuple[Any, ...]]:
+    """Return number, label, probabilities and exit of each text, in their order."""
+    found = ds.to_pandas().sort_values("number")
+    assert found["error"].isna().all()
+    columns = ("number", "label", "probabilities", "exit_layer")
+    return [
+        (number, label, list(proba), exit_layer)
+        for number, label, proba, exit_layer in zip(
+            *(found[name] for name in columns), strict=True
+        )
+    ]
+
+
+def test_answers_are_those_of_predict(
+    clf: EarlyExitClassifier, texts: list[str], expected: Any
+) -> None:
+    ds = predict_dataset(clf, numbered(texts), batch_size=128, concurrency=2)
+    assert rows(ds) == expected
+
+
+def test_parquet_goes_in_and_out_and_needs_no_ray_to_be_read(
+    clf: EarlyExitClassifier, texts: list[str], expected: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    for part in range(3):
+        own = range(part * 200, part * 200 + 200)
+        table = pa.table({"number": list(own), "review": [texts[i] for i in own]})
+        parquet.write_table(table, tmp_path / "in" / f"{part}.parquet")
+    clf.save(tmp_path / "model.skraee")
+    ds = ray.data.read_parquet(str(tmp_path / "in"))
+    ds = predict_dataset(tmp_path / "model.skraee", ds, text="review", label="class")
+    ds.write_parquet(str(tmp_path / "out"))
+    found = parquet.read_table(tmp_path / "out").sort_by("number")
+    assert found.schema.field("probabilities").type == pa.list_(pa.float32())
+    columns = ("number", "class", "probabilities", "exit_layer")
+    lists = [found.column(name).to_pylist() for name in columns]
+    assert list(zip(*lists, strict=True)) == expected
+
+
+def test_poison_is_reported_and_the_others_answered(
+    clf: EarlyExitClassifier, texts: list[str], expected: Any
+) -> None:
+    poisoned: list[Any] = [*texts[:50], None, *texts[50:100]]
+    found = predict_dataset(clf, numbered(poisoned, 2), batch_size=32).take_all()
+    found.sort(key=lambda row: row["number"])
+    assert found[50]["error"] == "no text"
+    assert [found[50][name] for name in Names()[:3]] == [None, None, None]
+    del found[50]
+    assert [row["label"] for row in found] == [row[1] for row in expected[:100]]
+    assert {row["error"] for row in found} == {None}
+
+
+def test_actor_that_is_killed_loses_nothing_and_answers_nothing_twice(
+    clf: EarlyExitClassifier,
+    texts: list[str],
+    expected: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    died = tmp_path / "died"
+
+    class Killed(ray_data.Answering):
+        def __call__(self, table: Any) -> Any:
+            found = super().__call__(table)
+            if 300 in table.column("number").to_pylist() and not died.exists():
+                died.write_text(str(os.getpid()))
+                os.kill(os.getpid(), signal.SIGKILL)
+            return found
+
+    monkeypatch.setattr(ray_data, "Answering", Killed)
+    ds = predict_dataset(clf, numbered(texts, 8), batch_size=50, concurrency=2)
+    assert rows(ds) == expected
+    assert died.exists()
+
+
+def test_names_that_are_taken_and_columns_that_are_missing_are_refused(
+    clf: EarlyExitClassifier,
+) -> None:
+    ds = ray.data.from_pandas(pd.DataFrame({"number": [0], "text": ["a film"]}))
+    with pytest.raises(ValueError, match="'number' already"):
+        predict_dataset(clf, ds, exit_layer="number")
+    with pytest.raises(ValueError, match="no column 'review'"):
+        predict_dataset(clf, ds, text="review")
+    with pytest.raises(ValueError, match="batch_size must be at least 1"):
+        predict_dataset(clf, ds, batch_size=0)
+    with pytest.raises(ValueError, match="concurrency must be"):
+        predict_dataset(clf, ds, concurrency=(3, 2))
+
+
+def test_columns_that_are_known_late_are_refused_by_the_worker(
+    clf: EarlyExitClassifier,
+) -> None:
+    names = Names(label="number")
+    worker = ray_data.Answering(ray.put(Shipped.of(clf)), ["text"], names)
+    with pytest.raises(ValueError, match="'number' already"):
+        worker(pa.table({"number": [0], "text": ["a film"]}))
+
+
+def test_actors_that_leave_no_core_to_read_by_are_told_of(
+    clf: EarlyExitClassifier,
+) -> None:
+    ds = ray.data.from_pandas(pd.DataFrame({"number": [0], "text": ["a film"]}))
+    with pytest.warns(UserWarning, match="take all 4 cores that Ray has now"):
+        predict_dataset(clf, ds, concurrency=4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        predict_dataset(clf, ds, concurrency=4, num_cpus=0.5)
