@@ -1,12 +1,13 @@
 """Fitted classifiers in engines for many machines: Ray Data, Spark, Dask.
 
 Each function is thin: the engine cuts the data, starts its workers and replaces those
-that die; a worker loads the model once and answers batches. What comes back is the same
-everywhere, beside the columns that were there:
+that die; a worker loads the model once and answers batches. What comes back, beside the
+columns that were there:
 
 ===============  ===================================================================
 `label`          the class
-`probabilities`  a list, in the order of `classes_`
+`probabilities`  a list, in the order of `classes_`; for Dask, whose frames have no
+                 lists, a column for each class
 `exit_layer`     the depth at which the text stopped
 `error`          why a text has no answer; null for all that have one
 ===============  ===================================================================

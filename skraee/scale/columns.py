@@ -73,11 +73,11 @@ def check_columns(
         raise ValueError(
             f"two columns of answers have one name in {list(names)}; give each its own."
         )
-    for name, role in zip(names, Names._fields, strict=False):
+    for name in names:
         if name in known:
             raise ValueError(
-                f"the data have a column {name!r} already, which would be lost; name "
-                f"the one of the answers otherwise, as in {role}={'new_' + name!r}."
+                f"the data have a column {name!r} already, which would be lost; give "
+                "the one of the answers another name, by the parameter for it."
             )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skraee.scale.answers import Answers, answers
-from skraee.scale.columns import Names, arrow_columns, check_columns, text_columns
+from skraee.scale.columns import arrow_columns, check_columns, text_columns
 from skraee.scale.shipped import Shipped
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def predict_frame(
     *,
     text: str | Sequence[str] = "text",
     label: str = "label",
-    probabilities: str = "probabilities",
+    probability: str = "probability_",
     exit_layer: str = "exit_layer",
     error: str = "error",
     backbone: Any = None,
@@ -43,9 +43,12 @@ def predict_frame(
         a partition at a time: ``frame.repartition`` makes them smaller.
     text : str or sequence of str, default="text"
         The column; for a template of several fields one for each, in their order.
-    label, probabilities, exit_layer, error : str
+    label, exit_layer, error : str
         Names of the columns that are added. Change one where the frame has a column
         of the name.
+    probability : str, default="probability_"
+        What the names of the columns with the classes' probabilities begin with; the
+        class follows.
     backbone : str, Path or Backbone, optional
         Where the backbone is on the workers' machines, if not where the file says.
     key : bytes or str, optional
@@ -54,8 +57,8 @@ def predict_frame(
     Returns
     -------
     dask.dataframe.DataFrame
-        With four columns more, of Arrow's types. `error` says why a text has no
-        answer, such as one that is missing, and is null for the others.
+        With more columns, of Arrow's types. `error` says why a text has no answer, such
+        as one that is missing, and is null for the others.
 
     Raises
     ------
@@ -71,7 +74,8 @@ def predict_frame(
     dask = _dask()
     shipped = Shipped.of(clf, backbone, key)
     columns = text_columns(text, shipped.fields)
-    names = Names(label, probabilities, exit_layer, error)
+    names = [label, *(f"{probability}{one}" for one in shipped.classes)]
+    names += [exit_layer, error]
     check_columns(frame.columns, columns, names)
     # Named by its digest, and a result like another: a worker asks the others for it
     # once, and the graph has no copy for each partition.
@@ -81,7 +85,7 @@ def predict_frame(
 
 
 def _answered(
-    part: pd.DataFrame, shipped: Shipped, columns: list[str], names: Names
+    part: pd.DataFrame, shipped: Shipped, columns: list[str], names: list[str]
 ) -> pd.DataFrame:
     """Answer a partition, on a worker."""
     missing_as_none = {"dtype": object, "na_value": None}
@@ -90,14 +94,19 @@ def _answered(
 
 
 def _with_answers(
-    part: pd.DataFrame, found: Answers, shipped: Shipped, names: Names
+    part: pd.DataFrame, found: Answers, shipped: Shipped, names: list[str]
 ) -> pd.DataFrame:
-    """Return a partition with answers; their columns stay those of Arrow."""
-    import pandas as pd
+    """Return a partition with answers.
 
-    arrays = map(
-        pd.arrays.ArrowExtensionArray, arrow_columns(found, shipped.classes)
-    )
+    A number for each class, and no lists: of these pandas writes Parquet that it cannot
+    read again, or Dask none.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    label, _, exit_layer, error = arrow_columns(found, shipped.classes)
+    proba = [pa.array(column, mask=found.failed) for column in found.proba.T]
+    arrays = map(pd.arrays.ArrowExtensionArray, [label, *proba, exit_layer, error])
     return part.assign(**dict(zip(names, arrays, strict=True)))
 
 

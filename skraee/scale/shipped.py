@@ -53,9 +53,7 @@ class Shipped:
     digest: str
 
     @classmethod
-    def of(
-        cls, clf: Any, backbone: Any = None, key: bytes | str | None = None
-    ) -> Self:
+    def of(cls, clf: Any, backbone: Any = None, key: bytes | str | None = None) -> Self:
         """Take the file of a fitted classifier, or make one.
 
         Parameters

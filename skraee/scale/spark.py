@@ -11,12 +11,14 @@ from skraee.scale.columns import Names, arrow_columns, arrow_types
 from skraee.scale.shipped import Shipped
 
 
-def predict_udf(clf: Any, *, backbone: Any = None, key: bytes | str | None = None) -> Any:
+def predict_udf(
+    clf: Any, *, backbone: Any = None, key: bytes | str | None = None
+) -> Any:
     """Make a function of Spark that answers a column of texts.
 
     The file of the model goes to the executors once, as a broadcast variable; a Python
-    worker reads the model once, for all tasks that it is given, and keeps no text. Spark
-    runs a task whose worker dies again.
+    worker reads the model once, for all tasks that it is given, and keeps no text.
+    Spark runs a task whose worker dies again.
 
     Parameters
     ----------

@@ -15,7 +15,6 @@ from sklearn.model_selection import GridSearchCV
 
 from skraee import EarlyExitClassifier, toy
 from skraee.scale import predict_frame
-from skraee.scale.columns import Names
 from skraee.sweep.folder_store import FolderStore
 from tests.support.classifiers import raee
 
@@ -52,11 +51,13 @@ def numbered(texts: list[Any], n_parts: int = 4) -> Any:
 def rows(found: pd.DataFrame) -> list[tuple[Any, ...]]:
     """Return number, label, probabilities and exit of each text."""
     assert found["error"].isna().all()
-    columns = ("number", "label", "probabilities", "exit_layer")
-    lists = [found[name].tolist() for name in columns]
+    proba = found[["probability_negative", "probability_positive"]]
+    lists = [found[name].tolist() for name in ("number", "label", "exit_layer")]
     return [
-        (number, label, list(proba), exit_layer)
-        for number, label, proba, exit_layer in zip(*lists, strict=True)
+        (number, label, proba, exit_layer)
+        for number, label, exit_layer, proba in zip(
+            *lists, proba.to_numpy(float).tolist(), strict=True
+        )
     ]
 
 
@@ -68,7 +69,8 @@ def test_answers_are_those_of_predict(
 
 def test_types_are_known_before_anything_runs(clf: EarlyExitClassifier) -> None:
     frame = predict_frame(clf, numbered(["a film", None], 1))
-    assert list(frame.columns) == ["number", "text", *Names()]
+    added = "label probability_negative probability_positive exit_layer error"
+    assert list(frame.columns) == ["number", "text", *added.split()]
     found = frame.compute()
     assert found.dtypes.tolist() == frame.dtypes.tolist()
 
@@ -77,9 +79,10 @@ def test_parquet_goes_in_and_out(
     clf: EarlyExitClassifier, texts: list[str], expected: Any, tmp_path: Path
 ) -> None:
     clf.save(tmp_path / "model.skraee")
-    numbered(texts).to_parquet(tmp_path / "in")
-    frame = dd.read_parquet(tmp_path / "in")
-    predict_frame(tmp_path / "model.skraee", frame).to_parquet(tmp_path / "out")
+    numbered(texts).to_parquet(str(tmp_path / "in"))
+    frame = dd.read_parquet(str(tmp_path / "in"))
+    frame = predict_frame(tmp_path / "model.skraee", frame)
+    frame.to_parquet(str(tmp_path / "out"))
     assert rows(pd.read_parquet(tmp_path / "out")) == expected
 
 
@@ -89,7 +92,7 @@ def test_poison_is_reported_and_the_others_answered(
     poisoned = [*texts[:50], None, *texts[50:100]]
     found = predict_frame(clf, numbered(poisoned, 2)).compute()
     assert found["error"].tolist()[50] == "no text"
-    assert found.iloc[50][list(Names()[:3])].isna().all()
+    assert found.iloc[50][["label", "probability_positive", "exit_layer"]].isna().all()
     assert rows(found.drop(index=50))[49][1:] == expected[49][1:]
     assert found["label"].tolist()[51:] == [row[1] for row in expected[50:100]]
 
@@ -115,6 +118,9 @@ def test_names_that_are_taken_are_refused(clf: EarlyExitClassifier) -> None:
     frame = numbered(["a film"], 1)
     with pytest.raises(ValueError, match="'number' already"):
         predict_frame(clf, frame, label="number")
+    frame = frame.assign(probability_positive=0)
+    with pytest.raises(ValueError, match="'probability_positive' already"):
+        predict_frame(clf, frame)
     with pytest.raises(ValueError, match="no column 'review'"):
         predict_frame(clf, frame, text="review")
 
