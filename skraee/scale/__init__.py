@@ -29,11 +29,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from skraee.scale.dask_frame import predict_frame
     from skraee.scale.ray_data import predict_dataset
+    from skraee.scale.ray_fit import fit_dataset
     from skraee.scale.spark import predict_udf
 
-__all__ = ["predict_dataset", "predict_frame", "predict_udf"]
+__all__ = ["fit_dataset", "predict_dataset", "predict_frame", "predict_udf"]
 
 _HOMES = {
+    "fit_dataset": "ray_fit",
     "predict_dataset": "ray_data",
     "predict_frame": "dask_frame",
     "predict_udf": "spark",

@@ -6,16 +6,21 @@ import os
 import signal
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
 
-from skraee import EarlyExitClassifier
-from skraee.scale import predict_dataset, ray_data
+from skraee import EarlyExitClassifier, toy
+from skraee.scale import fit_dataset, predict_dataset, ray_data, ray_fit
 from skraee.scale.columns import Names
 from skraee.scale.shipped import Shipped
+from skraee.scale.sums import SumTask, concluded, left_out_of, solved_of, sums_of
+from tests.support.classifiers import early_exit, raee
 
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
 pytest.importorskip("ray.data", reason="the extra `ray` is not installed")
@@ -119,6 +124,88 @@ def test_actor_that_is_killed_loses_nothing_and_answers_nothing_twice(
     ds = predict_dataset(clf, numbered(texts, 8), batch_size=50, concurrency=2)
     assert rows(ds) == expected
     assert died.exists()
+
+
+def labelled(n_texts: int = 120, n_blocks: int = 3) -> tuple[Any, Any, Any]:
+    X, y = toy.reviews(n_texts)
+    frame = pd.DataFrame({"text": X, "label": y})
+    return ray.data.from_pandas(frame).repartition(n_blocks), X, y
+
+
+def test_fit_is_that_of_the_sums_of_all_texts(texts: list[str]) -> None:
+    ds, X, y = labelled()
+    clf = early_exit(budget=0.5)
+    assert fit_dataset(clf, ds, batch_size=50, concurrency=2) is clf
+    classes, codes = np.unique(y, return_inverse=True)
+    task = SumTask.of(early_exit(budget=0.5), classes, codes, 5)
+    solved = solved_of([sums_of(task, [X], y)])
+    alone = early_exit(budget=0.5)
+    concluded(alone, task, solved, left_out_of(task, solved, [X], y), codes)
+    wanted = alone.predict_proba(texts)
+    np.testing.assert_allclose(clf.predict_proba(texts), wanted, atol=1e-6)
+    assert clf.exit_layers(texts).tolist() == alone.exit_layers(texts).tolist()
+    assert clf.n_samples_fit_ == len(X)
+
+
+@pytest.mark.parametrize("words", [None, ["terrible", "great"]])
+def test_fit_of_a_database_is_that_of_one_machine(texts: list[str], words: Any) -> None:
+    ds, X, y = labelled()
+    made = partial(raee, label_words=words, tau=0.7, index="exact")
+    if words is None:
+        renamed = dict(zip(*[["negative", "positive"], ["bad", "good"]], strict=True))
+        y = np.array([renamed[one] for one in y])
+        ds = ray.data.from_pandas(pd.DataFrame({"text": X, "label": y}))
+    clf = fit_dataset(made(), ds, concurrency=2)
+    alone = made().fit(X, y)
+    assert clf.predict(texts).tolist() == alone.predict(texts).tolist()
+    assert clf.exit_layers(texts).tolist() == alone.exit_layers(texts).tolist()
+    database, known = clf._fitted.database, alone._fitted.database
+    np.testing.assert_allclose(database.keys, known.keys, atol=1e-6)
+    np.testing.assert_allclose(database.proba, known.proba, atol=1e-6)
+
+
+def test_worker_that_is_killed_in_a_fit_loses_no_text_and_counts_none_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ds, X, _ = labelled()
+    died = tmp_path / "died"
+
+    class Killed(ray_fit.Summing):
+        def __call__(self, table: Any) -> Any:
+            found = super().__call__(table)
+            if X[100] in table.column("text").to_pylist() and not died.exists():
+                died.write_text(str(os.getpid()))
+                os.kill(os.getpid(), signal.SIGKILL)
+            return found
+
+    monkeypatch.setattr(ray_fit, "Summing", Killed)
+    sent: list[Any] = []
+    solved = ray_fit.solved_of
+
+    def counting(parts: Any) -> Any:
+        sent.extend(parts)
+        return solved(sent)
+
+    monkeypatch.setattr(ray_fit, "solved_of", counting)
+    fit_dataset(early_exit(budget=0.5), ds, batch_size=40, concurrency=2)
+    assert died.exists()
+    assert sum(fold.n for folds in sent for fold in folds) == len(X)
+
+
+def test_fit_refuses_what_it_cannot_serve_before_anything_runs() -> None:
+    ds = ray.data.from_pandas(pd.DataFrame({"text": ["a", None], "label": ["x", "y"]}))
+    with pytest.raises(TypeError, match="got dict"):
+        fit_dataset({}, ds)
+    with pytest.raises(ValueError, match="readout='ridge' of a RAEEClassifier"):
+        fit_dataset(raee(readout="ridge"), ds)
+    with pytest.raises(ValueError, match="has no keys for a part of them"):
+        fit_dataset(raee(encoder=TfidfVectorizer()), ds)
+    with pytest.raises(ValueError, match="no column 'class'"):
+        fit_dataset(early_exit(), ds, label="class")
+    with pytest.raises(ValueError, match="n_folds must be at least 2"):
+        fit_dataset(early_exit(), ds, n_folds=1)
+    with pytest.raises(ValueError, match="1 of 2 texts are missing or no strings, the"):
+        fit_dataset(early_exit(), ds)
 
 
 def test_names_that_are_taken_and_columns_that_are_missing_are_refused(
