@@ -263,7 +263,7 @@ def _check(clf: Any) -> None:
             "readout='lm_head', an EarlyExitClassifier, or fit on a part of the texts."
         )
     if isinstance(clf, RAEEClassifier):
-        # Without classes it refuses an encoder that has no keys for a part of the texts.
+        # Without classes it refuses an encoder that learns from all the texts.
         words = clf.label_words or {"any": "any"}
         clone(clf).set_params(label_words=words)._check_words(None)
 

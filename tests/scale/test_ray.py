@@ -6,7 +6,6 @@ import os
 import signal
 import warnings
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from skraee import EarlyExitClassifier, toy
 from skraee.scale import fit_dataset, predict_dataset, ray_data, ray_fit
 from skraee.scale.columns import Names
 from skraee.scale.shipped import Shipped
-from skraee.scale.sums import SumTask, concluded, left_out_of, solved_of, sums_of
+from skraee.scale.sums import SumTask, concluded, left_out_of, sums_of
 from tests.support.classifiers import early_exit, raee
 
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
@@ -64,43 +63,30 @@ def rows(ds: Any) -> list[tuple[Any, ...]]:
     ]
 
 
-def test_answers_are_those_of_predict(
-    clf: EarlyExitClassifier, texts: list[str], expected: Any
-) -> None:
-    ds = predict_dataset(clf, numbered(texts), batch_size=128, concurrency=2)
-    assert rows(ds) == expected
-
-
-def test_parquet_goes_in_and_out_and_needs_no_ray_to_be_read(
+def test_parquet_goes_in_and_out_with_poison_that_is_reported(
     clf: EarlyExitClassifier, texts: list[str], expected: Any, tmp_path: Path
 ) -> None:
     (tmp_path / "in").mkdir()
     for part in range(3):
         own = range(part * 200, part * 200 + 200)
-        table = pa.table({"number": list(own), "review": [texts[i] for i in own]})
+        reviews = [texts[i] if i != 250 else None for i in own]
+        table = pa.table({"number": list(own), "review": reviews})
         parquet.write_table(table, tmp_path / "in" / f"{part}.parquet")
     clf.save(tmp_path / "model.skraee")
     ds = ray.data.read_parquet(str(tmp_path / "in"))
     ds = predict_dataset(tmp_path / "model.skraee", ds, text="review", label="class")
     ds.write_parquet(str(tmp_path / "out"))
+    # It needs no Ray to be read.
     found = parquet.read_table(tmp_path / "out").sort_by("number")
     assert found.schema.field("probabilities").type == pa.list_(pa.float32())
     columns = ("number", "class", "probabilities", "exit_layer")
     lists = [found.column(name).to_pylist() for name in columns]
-    assert list(zip(*lists, strict=True)) == expected
-
-
-def test_poison_is_reported_and_the_others_answered(
-    clf: EarlyExitClassifier, texts: list[str], expected: Any
-) -> None:
-    poisoned: list[Any] = [*texts[:50], None, *texts[50:100]]
-    found = predict_dataset(clf, numbered(poisoned, 2), batch_size=32).take_all()
-    found.sort(key=lambda row: row["number"])
-    assert found[50]["error"] == "no text"
-    assert [found[50][name] for name in Names()[:3]] == [None, None, None]
-    del found[50]
-    assert [row["label"] for row in found] == [row[1] for row in expected[:100]]
-    assert {row["error"] for row in found} == {None}
+    rows = list(zip(*lists, strict=True))
+    assert rows.pop(250) == (250, None, None, None)
+    assert rows == [*expected[:250], *expected[251:]]
+    errors = found.column("error").to_pylist()
+    assert errors.pop(250) == "no text"
+    assert {*errors} == {None}
 
 
 def test_actor_that_is_killed_loses_nothing_and_answers_nothing_twice(
@@ -132,31 +118,13 @@ def labelled(n_texts: int = 120, n_blocks: int = 3) -> tuple[Any, Any, Any]:
     return ray.data.from_pandas(frame).repartition(n_blocks), X, y
 
 
-def test_fit_is_that_of_the_sums_of_all_texts(texts: list[str]) -> None:
-    ds, X, y = labelled()
-    clf = early_exit(budget=0.5)
-    assert fit_dataset(clf, ds, batch_size=50, concurrency=2) is clf
-    classes, codes = np.unique(y, return_inverse=True)
-    task = SumTask.of(early_exit(budget=0.5), classes, codes, 5)
-    solved = solved_of([sums_of(task, [X], y)])
-    alone = early_exit(budget=0.5)
-    concluded(alone, task, solved, left_out_of(task, solved, [X], y), codes)
-    wanted = alone.predict_proba(texts)
-    np.testing.assert_allclose(clf.predict_proba(texts), wanted, atol=1e-6)
-    assert clf.exit_layers(texts).tolist() == alone.exit_layers(texts).tolist()
-    assert clf.n_samples_fit_ == len(X)
-
-
-@pytest.mark.parametrize("words", [None, ["terrible", "great"]])
-def test_fit_of_a_database_is_that_of_one_machine(texts: list[str], words: Any) -> None:
-    ds, X, y = labelled()
-    made = partial(raee, label_words=words, tau=0.7, index="exact")
-    if words is None:
-        renamed = dict(zip(*[["negative", "positive"], ["bad", "good"]], strict=True))
-        y = np.array([renamed[one] for one in y])
-        ds = ray.data.from_pandas(pd.DataFrame({"text": X, "label": y}))
-    clf = fit_dataset(made(), ds, concurrency=2)
-    alone = made().fit(X, y)
+def test_fit_of_a_database_is_that_of_one_machine(texts: list[str]) -> None:
+    _, X, y = labelled()
+    y = np.where(y == "negative", "bad", "good")  # which are the words
+    ds = ray.data.from_pandas(pd.DataFrame({"text": X, "label": y})).repartition(3)
+    clf, alone = (raee(label_words=None, tau=0.7, index="exact") for _ in range(2))
+    assert fit_dataset(clf, ds) is clf
+    alone.fit(X, y)
     assert clf.predict(texts).tolist() == alone.predict(texts).tolist()
     assert clf.exit_layers(texts).tolist() == alone.exit_layers(texts).tolist()
     database, known = clf._fitted.database, alone._fitted.database
@@ -164,10 +132,10 @@ def test_fit_of_a_database_is_that_of_one_machine(texts: list[str], words: Any) 
     np.testing.assert_allclose(database.proba, known.proba, atol=1e-6)
 
 
-def test_worker_that_is_killed_in_a_fit_loses_no_text_and_counts_none_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_fit_sums_each_text_once_though_a_worker_is_killed(
+    texts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ds, X, _ = labelled()
+    ds, X, y = labelled()
     died = tmp_path / "died"
 
     class Killed(ray_fit.Summing):
@@ -187,9 +155,18 @@ def test_worker_that_is_killed_in_a_fit_loses_no_text_and_counts_none_twice(
         return solved(sent)
 
     monkeypatch.setattr(ray_fit, "solved_of", counting)
-    fit_dataset(early_exit(budget=0.5), ds, batch_size=40, concurrency=2)
+    clf = fit_dataset(early_exit(budget=0.5), ds, batch_size=40)
     assert died.exists()
-    assert sum(fold.n for folds in sent for fold in folds) == len(X)
+    assert len(sent) > 1
+    assert sum(fold.n for folds in sent for fold in folds) == clf.n_samples_fit_
+    classes, codes = np.unique(y, return_inverse=True)
+    task = SumTask.of(early_exit(budget=0.5), classes, codes, 5)
+    known = solved([sums_of(task, [X], y)])
+    alone = early_exit(budget=0.5)
+    concluded(alone, task, known, left_out_of(task, known, [X], y), codes)
+    wanted = alone.predict_proba(texts)
+    np.testing.assert_allclose(clf.predict_proba(texts), wanted, atol=1e-6)
+    assert clf.exit_layers(texts).tolist() == alone.exit_layers(texts).tolist()
 
 
 def test_fit_refuses_what_it_cannot_serve_before_anything_runs() -> None:

@@ -60,13 +60,6 @@ def rows(frame: Any) -> list[tuple[Any, ...]]:
     return sorted(tuple(row[name] for name in columns) for row in found)
 
 
-def test_answers_are_those_of_predict(
-    spark: Any, clf: EarlyExitClassifier, texts: list[str], expected: Any
-) -> None:
-    frame = numbered(spark, texts)
-    assert rows(frame.withColumn("answer", predict_udf(clf)("text"))) == expected
-
-
 def test_file_is_sent_and_parquet_goes_in_and_out(
     spark: Any,
     clf: EarlyExitClassifier,
