@@ -32,6 +32,9 @@ PACKAGES = {
     "serve": ("fastapi", "uvicorn", "prometheus_client"),
     "mlflow": ("mlflow",),
     "friends": ("skops", "skore"),
+    "ray": ("ray.data",),
+    "spark": ("pyspark",),
+    "dask": ("dask.dataframe", "distributed"),
 }
 WITH_MODELS = [page for page in PAGES if any(block.needs for block in blocks(page))]
 
