@@ -1,7 +1,8 @@
 """One run: ``python -m benchmarks.scale.work ENGINE N FOLDER``.
 
-A process of its own. It prints a line of JSON: the seconds until the first texts were answered, the rows and
-seconds after that, and the largest worker's memory (MiB) then and at the end.
+A process of its own. It prints a line of JSON: the seconds until the first texts were
+answered, the rows and seconds after that, and the largest worker's memory (MiB) then
+and at the end.
 """
 
 from __future__ import annotations

@@ -43,12 +43,16 @@ def predict_frame(
         a partition at a time: ``frame.repartition`` makes them smaller.
     text : str or sequence of str, default="text"
         The column; for a template of several fields one for each, in their order.
-    label, exit_layer, error : str
-        Names of the columns that are added. Change one where the frame has a column
-        of the name.
+    label : str, default="label"
+        Name of the column that is added for it. Change it where the frame has a
+        column of the name.
     probability : str, default="probability_"
         What the names of the columns with the classes' probabilities begin with; the
         class follows.
+    exit_layer : str, default="exit_layer"
+        Like `label`.
+    error : str, default="error"
+        Like `label`.
     backbone : str, Path or Backbone, optional
         Where the backbone is on the workers' machines, if not where the file says.
     key : bytes or str, optional

@@ -78,8 +78,12 @@ def fit_dataset(
     batch_size : int, default=16384
         Texts whose sums a worker sends at once. Raise it for wide backbones, so that
         less is sent; lower it where there are few texts for many workers.
-    concurrency, num_cpus, num_gpus
-        As for :func:`predict_dataset`.
+    concurrency : int or tuple of two int, default=None
+        Actors, or the least and most of them. None: one.
+    num_cpus : float, default=None
+        Cores for each actor; None is Ray's 1. Leave a core to what reads the data.
+    num_gpus : float, default=None
+        GPUs for each actor.
 
     Returns
     -------
