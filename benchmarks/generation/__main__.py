@@ -9,8 +9,17 @@ from functools import partial
 from pathlib import Path
 
 import benchmarks.generation
+from benchmarks.generation import encoder_depth
+from benchmarks.generation.encoder_depth import n_encoder_layers
 from benchmarks.generation.measure import NAMING, measured
-from benchmarks.generation.methods import FITTED, FIXED, Case, Method, at_depth
+from benchmarks.generation.methods import (
+    FITTED,
+    FIXED,
+    Case,
+    Method,
+    at_depth,
+    at_encoder_depth,
+)
 from benchmarks.generation.page import section
 from benchmarks.generation.scitldr import drawn, read_part
 from benchmarks.lines import RESULTS, Lines, show
@@ -22,12 +31,17 @@ TEMPLATE = "{text}\n\nTL;DR:"
 def main(arguments: list[str] | None = None) -> None:
     args = parsed(arguments)
     lines = Lines(args.results, NAMING, args.retry, on_add=show)
+    times = Lines(args.times, encoder_depth.NAMING, args.retry, on_add=show)
     if not args.table:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            for name in args.backbone:
-                run(case_of(name, args), lines, args)
-    between_marks(args.docs / "paper.md", "generation", section(list(lines)))
+            if args.encoder_times:
+                encoder_depth.measure_times(times)
+            else:
+                for name in args.backbone:
+                    run(case_of(name, args), lines, args)
+    written = section(list(lines)) + encoder_depth.section(list(times))
+    between_marks(args.docs / "paper.md", "generation", written)
 
 
 def run(case: Case, lines: Lines, args: argparse.Namespace) -> None:
@@ -39,6 +53,10 @@ def run(case: Case, lines: Lines, args: argparse.Namespace) -> None:
     fixed: dict[str, Method] = {
         **FIXED,
         **{f"depth-{depth}": at_depth(depth) for depth in depths},
+        **{
+            f"encoder-{depth}": at_encoder_depth(depth)
+            for depth in range(n_encoder_layers(case.writer.backbone))
+        },
     }
     for method, write in fixed.items():
         if is_wanted(method, args.methods):
@@ -87,7 +105,11 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--backbone", nargs="*", default=["gemma3-270m", "qwen2.5-0.5b"])
     add("--encoder", default="minilm-l6")
-    add("--methods", nargs="*", help="rows, by name or kind (lead calm depth raee)")
+    add(
+        "--methods",
+        nargs="*",
+        help="rows, by name or kind (lead calm depth encoder raee)",
+    )
     add("--depths", nargs="*", type=int, help="default: each but the last")
     add("--n-fit", type=int, default=1_000)
     add("--n-test", type=int, help="default: the whole test file")
@@ -98,10 +120,16 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     add("--batch-tokens", type=int, default=8192)
     add("--dtype", default="auto")
     add("--device", default="auto")
+    add(
+        "--encoder-times",
+        action="store_true",
+        help="measure what a T5 saves with half an encoder, and nothing else",
+    )
     add("--store", type=Path, help="a folder for sweeps; none by default")
     add("--retry", action="store_true", help="run again what failed")
     add("--table", action="store_true", help="write the table only")
     add("--results", type=Path, default=RESULTS / "generation.jsonl")
+    add("--times", type=Path, default=RESULTS / "encoder_depth.jsonl")
     add("--docs", type=Path, default=DOCS)
     return parser.parse_args(arguments)
 

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from benchmarks.generation.encoder_depth import with_encoder_cut
 from skraee import Backbone, Template
 from skraee.engine.decoding.decoder import Decoder, Way
 from skraee.engine.decoding.ending import Ending, end_ids_of
@@ -19,11 +20,21 @@ from skraee.text.prompt import Prompt
 
 @dataclass(frozen=True)
 class Writer:
-    """A backbone in memory with the prompts that the generator would give it."""
+    """A backbone in memory with the prompts that the generator would give it.
+
+    Attributes
+    ----------
+    sweeper : Sweeper
+    ending : Ending
+    batch_tokens : int or "auto"
+    encoder_depth : int or None
+        Where an encoder before the decoder ends; None: behind its last layer.
+    """
 
     sweeper: Sweeper
     ending: Ending
     batch_tokens: Any
+    encoder_depth: int | None = None
 
     @classmethod
     def of(cls, folder: str, settings: dict[str, Any]) -> Self:
@@ -48,6 +59,13 @@ class Writer:
         return cls(sweeper, ending, batch_tokens)
 
     @property
+    def backbone(self) -> Any:
+        whole = self.sweeper.backbone
+        if self.encoder_depth is None:
+            return whole
+        return with_encoder_cut(whole, self.encoder_depth)
+
+    @property
     def n_layers(self) -> int:
         return Decoder(self.sweeper.backbone).n_layers
 
@@ -56,7 +74,7 @@ class Writer:
 
     def write(self, texts: list[str], depth: int) -> list[Generated]:
         """Generate all texts at a depth."""
-        decoder = Decoder(self.sweeper.backbone, self.batch_tokens)
+        decoder = Decoder(self.backbone, self.batch_tokens)
         depths = np.full(len(texts), depth)
         return decoder.generate(self.prompts(texts), depths, Way(self.ending))
 

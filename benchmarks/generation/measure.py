@@ -23,11 +23,14 @@ def measured(case: Case, write: Method) -> Line:
         **written.facts,
     }
     if written.n_tokens:
+        seconds, worked = written.seconds
         found |= {
             "n_layers": case.writer.n_layers,
             "computed_in": str(case.writer.sweeper.backbone.dtype).split(".")[-1],
-            "seconds": round(written.seconds, 2),
-            "tokens_per_second": round(written.n_tokens / written.seconds, 1),
+            "seconds": round(seconds, 2),
+            "tokens_per_second": round(written.n_tokens / seconds, 1),
+            "processor_seconds": round(worked, 2),
+            "tokens_per_processor_second": round(written.n_tokens / worked, 1),
             "mean_tokens": round(written.n_tokens / len(written.texts), 1),
         }
     return found

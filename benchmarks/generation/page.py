@@ -23,10 +23,11 @@ the answer is a text.
 [`RAEEGenerator`](how-to/generate.md) is a design of our own, and these are other texts:
 nothing below can be compared with the paper's two figures, but only the rows with each
 other, and each with the full depth of its own backbone. ROUGE-L is in per cent, against
-the nearest of a text's references. Tokens a second count those that were generated, on
-this machine; key, search and prompts are in their time, `fit` is not. Depths count the
-layers that write: of CALM they are the mean over tokens, of the drafting row the depth
-that drafts. What loses is shown as it is.
+the nearest of a text's references. Tokens a second count those that were generated; on
+a CPU the seconds are those that the processor worked, all threads together, not the
+clock's. Key, search and prompts are in them, `fit` is not. Depths count the layers that
+write: of CALM they are the mean over tokens, of the drafting row the depth that drafts.
+What loses is shown as it is.
 """
 
 
@@ -61,8 +62,13 @@ def _of_backbone(backbone: str, done: list[Line], failed: list[Line]) -> list[st
 
 
 def _order(found: set[str]) -> list[str]:
-    depths = sorted(int(m.rpartition("-")[2]) for m in found if m.startswith("depth-"))
-    known = [*FIXED, *(f"depth-{depth}" for depth in depths), *FITTED]
+    kinds = [method.rpartition("-") for method in found]
+    of_depths = [
+        f"{kind}-{depth}"
+        for kind in ("depth", "encoder")
+        for depth in sorted(int(number) for name, _, number in kinds if name == kind)
+    ]
+    known = [*FIXED, *of_depths, *FITTED]
     return [method for method in known if method in found]
 
 
@@ -79,11 +85,16 @@ def _row(method: str, lines: list[Line]) -> list[str]:
     return [
         title_of(method),
         spread([line["rouge_l"] for line in lines]),
-        said("tokens_per_second"),
+        said(_rate_of(lines)),
         said("mean_depth"),
         said("mean_tokens"),
         note,
     ]
+
+
+def _rate_of(lines: list[Line]) -> str:
+    on_gpu = any(line["machine"]["gpu"] for line in lines)
+    return "tokens_per_second" if on_gpu else "tokens_per_processor_second"
 
 
 def _data_of(lines: list[Line]) -> str:

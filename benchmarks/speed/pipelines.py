@@ -13,10 +13,10 @@ import numpy as np
 import torch
 
 from benchmarks.data import backbone_folder, read_task, sample
+from benchmarks.learnt_tokenizer import learnt_tokenizer
 from benchmarks.speed.options import Options
 from benchmarks.speed.shapes import GEMMA, SHAPES, backbone_of
 from benchmarks.speed.texts import filled, fitted, real_texts
-from benchmarks.speed.tokenizer import learnt_tokenizer
 from benchmarks.timing import alternate, ratio
 from skraee import Backbone, RAEEClassifier, templates
 

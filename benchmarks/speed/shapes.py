@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from benchmarks.data import backbone_folder
-from benchmarks.speed.tokenizer import learnt_tokenizer
+from benchmarks.learnt_tokenizer import learnt_tokenizer
 from skraee import Backbone, toy
 
 

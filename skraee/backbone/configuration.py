@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 
 from skraee.backbone.claims import refuse_false_counts
+from skraee.backbone.families import SUCH_AS
 from skraee.backbone.held import Held, held_weights
 from skraee.backbone.precision import refuse_overflow
 from skraee.backbone.settings_files import damaged, read_mapping
@@ -91,8 +92,8 @@ def _refuse_unknown_type(folder: Path, model_type: str) -> None:
             f"backbones of type {model_type!r} are not supported: config.json of "
             f"{str(folder)!r} names it, the installed transformers library "
             f"({transformers.__version__}) does not know it, and code that comes with "
-            "a model is not run; choose a model of one of the types in "
-            "docs/model-types.md, or install a newer transformers."
+            f"a model is not run; choose another, {SUCH_AS}, or install a newer "
+            "transformers."
         )
 
 

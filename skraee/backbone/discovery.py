@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from skraee.backbone.ambient import own_torch_state
 from skraee.backbone.claims import refuse_no_layers
-from skraee.backbone.families import FAMILIES, Family, Kind
+from skraee.backbone.families import FAMILIES, SUCH_AS, Family, Kind
 from skraee.backbone.kinds import decoder_start
 from skraee.backbone.output_flags import takes_option, twin_of
 from skraee.backbone.trace import Call, Trace, is_within, tracing
@@ -67,8 +67,7 @@ def family_in(model: PreTrainedModel, kind: Kind) -> Family:
         raise ValueError(
             f"backbones like this {type(model).__name__} (type "
             f"{model.config.model_type!r}) are not supported: {reason}; choose a plain "
-            "model of the transformers library, of one of the types in "
-            "docs/model-types.md."
+            f"model of the transformers library, {SUCH_AS}."
         ) from error
 
 

@@ -121,6 +121,10 @@ _T5 = Family(
     attention=("layer.0.SelfAttention.q", "layer.0.SelfAttention.o"),
 )
 
+#: What messages name where a model is refused; all others that are read are listed in
+#: docs/model-types.md.
+SUCH_AS = "such as BERT, RoBERTa, MPNet, GPT-2, Llama, Qwen2, Gemma or T5"
+
 #: ``model_type`` of the configuration -> family.
 FAMILIES: dict[str, Family] = {
     # masked

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,9 +62,20 @@ def unpacked(file: Path) -> Path:
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
+    _tell_of(file)
     with temporary_folder_beside(folder) as beside:
         _convert(file, beside)
     return folder
+
+
+def _tell_of(file: Path) -> None:
+    """Say why nothing happens for a while: whatever is verbose, it is but once."""
+    if sys.stderr is not None:
+        size = file.stat().st_size / 1e6
+        sys.stderr.write(
+            f"skraee: unpacking {file.name} ({size:,.0f} MB) into {cache_folder()}; "
+            "this is done once and takes about a minute for 250 MB\n"
+        )
 
 
 def _convert(file: Path, folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from skraee.backbone.families import FAMILIES, Kind
+from skraee.backbone.families import FAMILIES, SUCH_AS, Kind
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -78,7 +78,7 @@ def model_class_of(config: Any) -> ModelClass:
     raise ValueError(
         f"backbones of type {config.model_type!r} are not supported: the installed "
         "transformers library has no language model or text encoder of that type; "
-        "choose a model of one of the types in docs/model-types.md."
+        f"choose another model, {SUCH_AS}."
     )
 
 

@@ -43,9 +43,10 @@ _N_SCORED = 64
 # moved them by up to 2.3e-6, 1.4e-3 and 2.1e-2 (tiny models of all families, and Gemma
 # 3 270M on a CPU).
 _TOLERANCE = {torch.float32: 1e-5, torch.float16: 2e-2, torch.bfloat16: 1e-1}
-# In longer batches sums are taken in other orders: of all types made tiny, those that
-# ignore padding were off by up to 1.6e-5 in float32, those that see it by 0.25 or more.
-_ROUNDING_BY_LENGTH = 1e-4
+# In batches of other lengths or numbers of rows sums are taken in other orders: of all
+# types made tiny, those that ignore padding were off by up to 1.6e-5 in float32, those
+# that see it by 0.25 or more; of Qwen2.5 0.5B by 3.4e-5, or 1.7e-5 where rows leave.
+ROUNDING_BY_BATCH = 1e-4
 # The names of torch for products of fewer bits within float32.
 _PRODUCTS = {"high": torch.float16, "medium": torch.bfloat16}
 
@@ -116,7 +117,7 @@ def _compare_with_alone(
         for depth, (found, batched) in enumerate(pairs):
             what = f"of a text alone and beside longer ones the states of depth {depth}"
             gap = batched[row][:n], found[0][:n]
-            _refuse_gap(backbone, what, *gap, _IN_A_BATCH, _ROUNDING_BY_LENGTH)
+            _refuse_gap(backbone, what, *gap, _IN_A_BATCH, ROUNDING_BY_BATCH)
 
 
 def _compare(backbone: LoadedBackbone, prompts: Sequence[Prompt], own: OwnPass) -> None:
@@ -134,7 +135,7 @@ def _compare(backbone: LoadedBackbone, prompts: Sequence[Prompt], own: OwnPass) 
         _refuse_gap(backbone, f"what is read of depth {depth}", found, expected)
     for depth, found, expected in _leaving(backbone, prompts, states):
         where = f"the states of texts that leave at depth {depth}"
-        _refuse_gap(backbone, where, found, expected)
+        _refuse_gap(backbone, where, found, expected, rounding=ROUNDING_BY_BATCH)
 
 
 def _refuse_gap(

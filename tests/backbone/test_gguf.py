@@ -103,9 +103,15 @@ def forbid_conversion(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_gguf_file_loads_as_the_model_it_was_made_of(
-    tiny_file: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_file: Path,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     first = Backbone(tiny_file).load(dtype="float32")
+    assert capsys.readouterr().err.startswith(
+        f"skraee: unpacking {tiny_file.name} (0 MB) into {cache.parent}; "
+    )
     weights = model_with_all_tokens().state_dict()
     for name, tensor in first.model.state_dict().items():
         torch.testing.assert_close(tensor, weights[name], msg=name)
@@ -122,6 +128,7 @@ def test_gguf_file_loads_as_the_model_it_was_made_of(
     forbid_conversion(monkeypatch)
     second = Backbone(tiny_file).load(dtype="float32")
     assert second.fingerprint == first.fingerprint
+    assert capsys.readouterr().err == ""
 
 
 def test_gguf_file_of_that_name_in_the_working_directory_is_not_taken(

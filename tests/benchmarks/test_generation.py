@@ -14,6 +14,7 @@ import torch
 from transformers.cache_utils import Cache, DynamicLayer
 
 from benchmarks.generation import __main__ as command
+from benchmarks.generation import encoder_depth
 from benchmarks.generation.calm import Confident, Leaving, Token, copy_state
 from benchmarks.generation.fixed import Writer
 from benchmarks.generation.page import section
@@ -21,6 +22,7 @@ from benchmarks.generation.scitldr import drawn, lead
 from benchmarks.lines import Lines
 from benchmarks.pages import within_marks
 from benchmarks.paper.page import SUMMARIES
+from skraee.engine.decoding.cut_model import encoded
 from skraee.engine.decoding.ending import Ending
 from skraee.engine.prefix import cache_argument
 from tests.benchmarks.tiny import save_sentence_encoder
@@ -139,6 +141,7 @@ def test_command_writes_lines_and_the_section_of_the_page(places: Path) -> None:
     options += ["--n-fit", "20", "--depths", "2", "--max-new-tokens", "4"]
     options += ["--max-length", "100", "--template", "{text} it was"]
     options += ["--results", str(results), "--docs", str(places)]
+    options += ["--times", str(places / "none.jsonl")]
     for _ in range(2):  # what has its line is not run again
         command.main(options)
         lines = list(Lines(results))
@@ -157,6 +160,55 @@ def test_command_writes_lines_and_the_section_of_the_page(places: Path) -> None:
     assert "| first sentence |" in page
     assert "14.01" in page
     assert json.loads(results.read_text("utf-8").splitlines()[0])["machine"]
+
+
+def test_encoder_has_rows_of_its_own_where_there_is_one(places: Path) -> None:
+    pytest.importorskip("rouge_score")
+    for target in toy_objects("seq2seq"):
+        target.save_pretrained(places / "models" / "tiny-t5")
+    results, none = places / "lines.jsonl", str(places / "none.jsonl")
+    options = ["--backbone", "tiny-t5", "--encoder", "encoder", "--methods", "encoder"]
+    options += ["full", "--depths", "--max-new-tokens", "4", "--template", "{text}"]
+    options += ["--results", str(results), "--times", none, "--docs", str(places)]
+    command.main([*options, "--max-length", "100"])
+    lines = list(Lines(results))
+    assert not any("failed" in line for line in lines), lines
+    assert [line.get("encoder_depth") for line in lines] == [None, 0, 1, 2, 3]
+    assert {line["mean_depth"] for line in lines} == {4.0}
+    hashes = [line["texts_hash"] for line in lines]
+    assert len(set(hashes)) > 2
+    page = (places / "paper.md").read_text("utf-8")
+    assert "| full depth, encoder to depth 3 |" in page
+
+
+def test_encoder_cut_behind_its_last_layer_is_the_whole_one() -> None:
+    backbone = loaded("t5")
+    n_layers = encoder_depth.n_encoder_layers(backbone)
+    prompts = [prompt.ids for prompt in PROMPTS]
+    same, _ = encoded(encoder_depth.with_encoder_cut(backbone, n_layers), prompts)
+    whole, _ = encoded(backbone, prompts)
+    assert torch.equal(same, whole)
+    other, _ = encoded(encoder_depth.with_encoder_cut(backbone, n_layers - 1), prompts)
+    assert not torch.allclose(other, whole)
+    assert encoder_depth.n_encoder_layers(loaded("llama")) == 0
+
+
+def test_times_of_half_an_encoder(
+    places: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoder_depth, "SHAPES", {"T5-tiny": (16, 32, 2, 2)})
+    times = places / "times.jsonl"
+    options = ["--encoder-times", "--times", str(times), "--docs", str(places)]
+    command.main([*options, "--results", str(places / "lines.jsonl")])
+    lines = list(Lines(times))
+    assert [(line["shape"], line["n_texts"]) for line in lines] == [
+        ("T5-tiny", 1),
+        ("T5-tiny", 8),
+    ]
+    assert all(line["half_both"] > 0 for line in lines), lines
+    assert not (places / "lines.jsonl").exists()
+    page = (places / "paper.md").read_text("utf-8")
+    assert "| T5-tiny, 8 text(s) at a time |" in page
 
 
 def test_section_shows_what_failed_and_only_lines_on_most_texts() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.learnt_tokenizer import learnt_tokenizer
 from benchmarks.speed import (
     compiling,
     depth,
@@ -25,7 +26,6 @@ from benchmarks.speed import (
 )
 from benchmarks.speed.__main__ import main
 from benchmarks.speed.shapes import SHAPES, Shape, exits_with_mean
-from benchmarks.speed.tokenizer import learnt_tokenizer
 from skraee import Backbone, toy
 from skraee.engine import compiled
 from tests.benchmarks.tiny import save_sentence_encoder, save_tiny, write_task

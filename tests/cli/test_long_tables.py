@@ -152,7 +152,9 @@ def test_process_that_is_ended_leaves_no_half_of_a_file(sent, status, tmp_path):
     _wait_for(lambda: any(tmp_path.glob(".skraee-*")), process)
     process.send_signal(getattr(signal, sent))
     _, told = process.communicate(timeout=120)
-    assert process.returncode == status
+    # Either way a shell shows the status: where the interrupt came through a string of
+    # code that another package executed, Python ends itself by the signal.
+    assert process.returncode in (status, 128 - status)
     assert told == (b"skraee: stopped\n" if sent == "SIGINT" else b"")
     assert {path.name for path in tmp_path.iterdir()} == {"m.skraee", "n.csv"}
 

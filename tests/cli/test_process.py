@@ -6,6 +6,7 @@ import io
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 
 import pytest
@@ -88,3 +89,57 @@ def test_what_is_left_in_the_buffer_of_a_closed_pipe_is_dropped(
         monkeypatch.setattr(sys, "stdout", stream)
         monkeypatch.setattr(process, "main", printing("a"))  # stays in the buffer
         assert process.run() == 3
+
+
+class SignalledAtItsEnd:
+    """Gets a signal in its destructor, where Python drops what a handler raises."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        self.number = number
+
+    def __del__(self) -> None:
+        signal.raise_signal(self.number)
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)],
+)
+def test_signal_that_arrives_in_a_destructor_is_not_lost(
+    number: signal.Signals,
+    expected: type[BaseException],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    hook = sys.unraisablehook
+
+    def main() -> int:
+        SignalledAtItsEnd(number)
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            time.sleep(0.001)
+        return 0
+
+    monkeypatch.setattr(process, "main", main)
+    with pytest.raises(expected):
+        process.run()
+    assert capfd.readouterr().err == ""
+    assert sys.unraisablehook is hook
+
+
+def test_other_errors_of_destructors_are_told_as_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Failing:
+        def __del__(self) -> None:
+            raise ValueError("in a destructor")
+
+    def main() -> int:
+        Failing()
+        return 0
+
+    told: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda it: told.append(it.exc_type))
+    monkeypatch.setattr(process, "main", main)
+    assert process.run() == 0
+    assert told == [ValueError]

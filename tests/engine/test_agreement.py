@@ -22,6 +22,7 @@ from skraee.backbone.registry import clear_backbones
 from skraee.engine import agreement, gates, packing, rows
 from skraee.engine.agreement import believed, check_agreement
 from skraee.engine.batch import Batch
+from skraee.engine.decoding import agreement as decoding_agreement
 from skraee.engine.engine import Engine
 from skraee.engine.head import label_head
 from skraee.engine.probe_prompts import probes_for
@@ -55,6 +56,40 @@ def looked_at(name: str, dtype: torch.dtype = torch.float32) -> LoadedBackbone:
 
 
 # What is right passes
+
+
+@pytest.mark.parametrize(("share", "is_refused"), [(5e-5, False), (5e-4, True)])
+def test_rows_that_leave_may_be_off_by_the_rounding_of_other_batches(
+    share: float, is_refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # By as much as Qwen2.5 0.5B moves in batches of other sizes, and by more.
+    run = Engine.run
+
+    def rounding(self: Engine, *args: Any) -> Any:
+        found = run(self, *args)
+        return replace(found, scores=found.scores * (1 + share))
+
+    monkeypatch.setattr(Engine, "run", rounding)
+    backbone = looked_at("qwen2")
+    if not is_refused:
+        return check_agreement(backbone)
+    with pytest.raises(BackboneMismatchError, match="texts that leave at depth"):
+        check_agreement(backbone)
+
+
+@pytest.mark.parametrize(("share", "is_refused"), [(9e-5, False), (9e-4, True)])
+def test_generating_may_be_off_by_the_rounding_of_other_batches(
+    share: float, is_refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = decoding_agreement._alone
+    monkeypatch.setattr(
+        decoding_agreement, "_alone", lambda *args: alone(*args) * (1 + share)
+    )
+    backbone = looked_at("qwen2")
+    if not is_refused:
+        return decoding_agreement.check_decoding(backbone)
+    with pytest.raises(BackboneMismatchError, match="in a batch with a cache"):
+        decoding_agreement.check_decoding(backbone)
 
 
 def test_the_longest_and_the_shortest_text_go_deepest(
