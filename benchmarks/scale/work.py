@@ -77,8 +77,7 @@ def ray(workers: int, folder: Path) -> Found:
     engine.init(num_cpus=workers + 1, include_dashboard=False, logging_level="error")
     engine.data.DataContext.get_current().enable_progress_bars = False
     start = time.perf_counter()
-    paths = files(folder)  # a block of each, or Ray would make few of many
-    ds = engine.data.read_parquet(paths, override_num_blocks=len(paths))
+    ds = engine.data.read_parquet(str(folder / TEXTS))
     answered = predict_dataset(
         folder / MODEL, ds, batch_size=_BATCH, concurrency=workers
     )

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     import ray.data
 
 
+# Batches of a block, which is what an actor is given, and loses when it dies.
+_BATCHES = 8
+
+
 def predict_dataset(
     clf: Any,
     ds: ray.data.Dataset,
@@ -35,8 +39,9 @@ def predict_dataset(
     """Answer the texts of a Ray Dataset on the workers, one model in each actor.
 
     Nothing runs before the result is read or written. The file of the model goes to
-    the object store once, and no text is kept by a worker. Ray starts an actor that
-    dies anew and gives it its batch again.
+    the object store once, and no text is kept by a worker. Blocks are cut to eight
+    batches, so that all actors have some; Ray starts an actor that dies anew and gives
+    it its block again.
 
     Parameters
     ----------
@@ -95,7 +100,9 @@ def predict_dataset(
     # Where they are not known yet, asking for them would run what comes before.
     if (known := ds.columns(fetch_if_missing=False)) is not None:
         check_columns(known, columns, names)
-    return ds.map_batches(
+    # Ray reads files of short texts as one block of a million, for one actor.
+    pieces = ds.repartition(target_num_rows_per_block=_BATCHES * batch_size)
+    return pieces.map_batches(
         Answering,
         fn_constructor_args=(ray.put(shipped), columns, names),
         batch_format="pyarrow",

@@ -157,7 +157,9 @@ class _Rows:
 
     def each(self, part: type[Any], batch_size: int, *told: Any) -> Iterator[Any]:
         """Yield what a pool of actors makes of the batches."""
-        made = self._ds.map_batches(
+        # Or a million short texts may be one block, for one actor.
+        pieces = self._ds.repartition(target_num_rows_per_block=batch_size)
+        made = pieces.map_batches(
             part,
             fn_constructor_args=(self._ray.put(told), self._columns, self._label),
             batch_format="pyarrow",
