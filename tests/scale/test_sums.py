@@ -10,8 +10,9 @@ import pytest
 
 from skraee import EarlyExitClassifier, toy
 from skraee.readout.ridge_regression import solve
+from skraee.scale.ray_fit import _with_words
 from skraee.scale.sums import SumTask, concluded, left_out_of, solved_of, sums_of
-from tests.support.classifiers import early_exit
+from tests.support.classifiers import early_exit, raee
 
 X, Y = toy.reviews(200)
 NEW, NEW_Y = toy.reviews(100, seed=1)
@@ -96,3 +97,12 @@ def test_fitted_classifier_is_saved_and_read(tmp_path: Path) -> None:
     assert again.predict_proba(NEW).tolist() == clf.predict_proba(NEW).tolist()
     with pytest.raises(ValueError, match="nor after fit_dataset; call fit"):
         clf.partial_fit(NEW, NEW_Y)
+
+
+@pytest.mark.parametrize(
+    "words", [None, ["bad", "good"], {"bad": "bad", "good": "good"}]
+)
+def test_words_of_the_classes_are_named_for_workers_without_labels(words: Any) -> None:
+    clf = raee(label_words=words)
+    named = {"bad": "bad", "good": "good"}
+    assert _with_words(clf, np.array(["bad", "good"])).label_words == named
