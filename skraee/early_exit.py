@@ -30,7 +30,7 @@ from skraee.estimator.base import EarlyExitBase
 from skraee.estimator.checks import check_share
 from skraee.estimator.display import left_out
 from skraee.estimator.fitted import Fitted, FittedByConfidence
-from skraee.estimator.learning import Lesson, solve_readout
+from skraee.estimator.learning import Lesson, Reading, solve_readout
 from skraee.estimator.progress import fit_progress, with_callbacks
 from skraee.exceptions import InputWarning, warn_user
 from skraee.exits.budget import within_budget
@@ -253,12 +253,27 @@ class EarlyExitClassifier(SavingMixin, EarlyExitBase):
         weights = lesson.weights(self.class_weight)
         shared = self.memory is not None
         solved = solve_readout(lesson, weights, 0, shared=shared)
+        return self._conclude(lesson, solved, weights)
+
+    def _conclude(
+        self,
+        lesson: Lesson,
+        solved: Reading,
+        weights: npt.NDArray[np.float64],
+        all_codes: npt.NDArray[np.integer] | None = None,
+    ) -> Self:
+        """Choose the threshold by what the lesson's texts say, each left out.
+
+        Where the lesson is a sample of the texts that the readout was solved for,
+        `all_codes` are the classes of all.
+        """
+        codes = lesson.codes if all_codes is None else all_codes
         fitted = FittedByConfidence(
             sweep_settings=lesson.sweeper.settings,
             setting=self._setting(),
             ridge=solved.ridge,
             records=solved.records,
-            codes=lesson.codes,
+            codes=codes,
         )
         costs = depth_costs(lesson.sweeper.backbone)
         chosen = self._choose(
@@ -270,6 +285,7 @@ class EarlyExitClassifier(SavingMixin, EarlyExitBase):
                 costs=costs,
             )
         )
+        chosen["n_samples_fit_"] = len(codes)
         return self._learned(lesson, fitted, solved.proba, costs, **chosen)
 
     def _choose(self, known: Evidence) -> dict[str, Any]:

@@ -46,6 +46,7 @@ SUBJECTS = {
     "baselines": "Baselines",
     "serve": "The service",
     "sharing": "Sharing: folders and MLflow",
+    "scale": "Past one machine: Ray, Spark, Dask",
     "cli": "The command line",
     "demo": "The demo",
     "templates": "Texts, labels, templates and label words",

@@ -358,15 +358,14 @@ class EarlyExitBase(
         """Take over what fit found, and what it says of its own texts."""
         n_before = 0 if lesson.before is None else self.n_samples_fit_
         scores_before = None if lesson.before is None else self.layer_scores_
-        self._keep(
-            fitted,
-            classes_=lesson.classes,
-            n_layers_=lesson.sweeper.n_layers,
-            n_samples_fit_=n_before + len(lesson.sweep),
-            layer_scores_=lesson.layer_scores(proba, scores_before, n_before),
-            cost_=costs,
-            **chosen,
-        )
+        found = {
+            "classes_": lesson.classes,
+            "n_layers_": lesson.sweeper.n_layers,
+            "n_samples_fit_": n_before + len(lesson.sweep),
+            "layer_scores_": lesson.layer_scores(proba, scores_before, n_before),
+            "cost_": costs,
+        }
+        self._keep(fitted, **(found | chosen))
         return self
 
     def _runs(self, X: Any) -> tuple[int, Iterator[Run]]:

@@ -140,7 +140,7 @@ class Fitted(FittedTexts):
             raise ValueError(
                 "partial_fit solves the readout again and needs the states of the "
                 "texts that were fitted before, and after fit_sweep they are not "
-                "known; call fit on all texts."
+                "known, nor after fit_dataset; call fit on all texts."
             )
         return [record.tobytes() for record in self.records]
 

@@ -14,7 +14,7 @@ scores, since fitted ones would all look right.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -31,7 +31,8 @@ from skraee.readout.averages import (
     choices_of_parts,
 )
 from skraee.readout.bag_readout import BAG_SAMPLES, BagReadout, fit_bags
-from skraee.readout.discriminant import fit_score_map
+from skraee.readout.discriminant import ScoreMap, fit_score_map
+from skraee.readout.moments import SolvedByMoments
 from skraee.readout.ridge_regression import solve
 from skraee.readout.sample import Sample
 from skraee.readout.weights import gain_over_chance
@@ -194,26 +195,94 @@ def fit_ridge(
     """
     n, n_depths, n_parts = states.shape[:3]
     sample = Sample.draw(codes, n_classes, weights, seed)
-    averages = {
-        parts: LeftOutAverage(parts, sample, (n, n_depths, n_classes))
-        for parts in choices_of_parts(n_parts, n_on_trial)
-    }
+
+    def read(depth: int) -> list[tuple[_Map, Float64Array]]:
+        return [_read_by(features, sample) for features in _features(states, depth)]
+
+    shape = n, n_depths, n_classes
     bag = None
     if bags is not None:
-        some = Sample.draw(codes, n_classes, weights, seed, BAG_SAMPLES)
-        bag, logs_of_bags = fit_bags(bags, some, POWER)
+        bag = _read_bags(bags, codes, n_classes, weights, seed)
+    return _averaged(read, sample, shape, n_parts, n_on_trial, bag)
+
+
+def fit_ridge_by_moments(
+    solved: SolvedByMoments,
+    left_out: Float32Array,
+    codes: IntegerArray,
+    weights: Float64Array,
+    seed: Any = 0,
+    n_on_trial: int = 0,
+    bags: TokenBags | None = None,
+) -> tuple[RidgeReadout, Float32Array]:
+    """Make a readout of regressions that were solved from sums over texts.
+
+    How scores become probabilities, and what counts how much, is found on some of the
+    texts, each read by regressions without its fold: the other parameters are as in
+    `fit_ridge`, of these texts.
+
+    Parameters
+    ----------
+    solved : SolvedByMoments
+        Of all texts.
+    left_out : ndarray of shape (n, m + 1, P, C)
+        Scores of some.
+
+    Returns
+    -------
+    readout : RidgeReadout
+    proba : ndarray of shape (n, m + 1, C), float32
+    """
+    n, n_depths, n_parts, n_classes = left_out.shape
+    sample = Sample.draw(codes, n_classes, weights, seed)
+
+    def read(depth: int) -> list[tuple[_Map, Float64Array]]:
+        scores = left_out[:, depth].astype(np.float64)
+        return [_read_left_out(scores, solved, depth, i, sample) for i in parts]
+
+    parts, shape = range(n_parts), (n, n_depths, n_classes)
+    bag = None
+    if bags is not None:
+        bag = _read_bags(bags, codes, n_classes, weights, seed)
+    return _averaged(read, sample, shape, n_parts, n_on_trial, bag)
+
+
+def _read_bags(
+    bags: TokenBags,
+    codes: IntegerArray,
+    n_classes: int,
+    weights: Float64Array,
+    seed: Any,
+) -> tuple[BagReadout, Float64Array]:
+    some = Sample.draw(codes, n_classes, weights, seed, BAG_SAMPLES)
+    return fit_bags(bags, some, POWER)
+
+
+def _averaged(
+    read: Callable[[int], list[tuple[_Map, Float64Array]]],
+    sample: Sample,
+    shape: tuple[int, int, int],
+    n_parts: int,
+    n_on_trial: int,
+    bag: tuple[BagReadout, Float64Array] | None,
+) -> tuple[RidgeReadout, Float32Array]:
+    """Read depth after depth, and average over those passed."""
+    averages = {
+        parts: LeftOutAverage(parts, sample, shape)
+        for parts in choices_of_parts(n_parts, n_on_trial)
+    }
+    if bag is not None:
         for average in averages.values():
-            average.start(logs_of_bags, bag.weight)
+            average.start(bag[1], bag[0].weight)
     maps = []
-    for depth in range(n_depths):
-        parts = [_read_by(features, sample) for features in _features(states, depth)]
-        own_maps, logs = zip(*parts, strict=True)
+    for depth in range(shape[1]):
+        own_maps, logs = zip(*read(depth), strict=True)
         part_weights = np.array([own.weight for own in own_maps])
         for average in averages.values():
             average.add(depth, np.stack(logs), part_weights)
         maps.append(own_maps)
     best = average_that_earns(averages, n_on_trial)
-    return _readout_of(maps, best, bag), best.proba
+    return _readout_of(maps, best, None if bag is None else bag[0]), best.proba
 
 
 class _Map(NamedTuple):
@@ -224,18 +293,53 @@ class _Map(NamedTuple):
     penalty: float
     weight: float
 
+    @classmethod
+    def of(
+        cls,
+        coef: Float64Array,
+        intercept: Float64Array,
+        penalty: float,
+        mapped: ScoreMap,
+        sample: Sample,
+    ) -> _Map:
+        gain = gain_over_chance(mapped.logs, sample.codes, sample.weights)
+        return cls(coef @ mapped.matrix, mapped(intercept), penalty, gain**POWER)
+
 
 def _read_by(features: Float32Array, sample: Sample) -> tuple[_Map, Float64Array]:
     """Solve for the features of one part, and read all texts (n, C) by it."""
     rows, rest = sample.rows, sample.rest
     solved = solve(features[rows], sample.targets, sample.weights)
     mapped = fit_score_map(solved.left_out, solved.without_folds, sample)
-    coef, intercept = solved.coef @ mapped.matrix, mapped(solved.intercept)
-    logs = np.empty((len(features), len(intercept)))
+    found = _Map.of(solved.coef, solved.intercept, solved.penalty, mapped, sample)
+    logs = np.empty((len(features), len(found.intercept)))
     logs[rows] = mapped.logs
-    logs[rest] = log_softmax(features[rest] @ coef + intercept, axis=1)
-    gain = gain_over_chance(mapped.logs, sample.codes, sample.weights)
-    return _Map(coef, intercept, solved.penalty, gain**POWER), logs
+    logs[rest] = log_softmax(features[rest] @ found.coef + found.intercept, axis=1)
+    return found, logs
+
+
+def _read_left_out(
+    scores: Float64Array,
+    solved: SolvedByMoments,
+    depth: int,
+    part: int,
+    sample: Sample,
+) -> tuple[_Map, Float64Array]:
+    """Take what is solved for one part, and read all texts by their scores (n, P, C).
+
+    Whatever folds a discriminant deals out, the whole fold of each text was left out of
+    what it is told.
+    """
+    own = scores[:, part]
+    rows, rest = sample.rows, sample.rest
+    mapped = fit_score_map(own[rows], lambda folds: own[rows], sample)
+    at = depth, part
+    penalty = float(solved.penalty[at])
+    found = _Map.of(solved.coef[at], solved.intercept[at], penalty, mapped, sample)
+    logs = np.empty(own.shape)
+    logs[rows] = mapped.logs
+    logs[rest] = log_softmax(mapped(own[rest]), axis=1)
+    return found, logs
 
 
 def _readout_of(

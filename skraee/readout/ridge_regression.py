@@ -234,11 +234,24 @@ class Centered:
 
 def _center_and_scale(features: npt.NDArray[Any]) -> tuple[Float64Array, Float64Array]:
     center = features.mean(axis=0, dtype=np.float64)
-    scale = features.std(axis=0, dtype=np.float64)
+    variance = features.var(axis=0, dtype=np.float64)
     size = np.abs(features).max(axis=0).astype(np.float64)
+    return center, feature_scale(variance, size)
+
+
+def feature_scale(variance: Float64Array, size: Float64Array) -> Float64Array:
+    """Return what features are divided by: infinity for those that say nothing.
+
+    Parameters
+    ----------
+    variance : ndarray of shape (F,)
+    size : ndarray of shape (F,)
+        Their largest absolute values.
+    """
+    scale = np.sqrt(variance)
     least = np.maximum(_CONSTANT * size, _PUT_OUT * scale.max(initial=0))
     scale[scale <= least] = np.inf  # what varies so little says nothing
-    return center, scale
+    return scale
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,11 +17,13 @@ COMMANDS = (
     "max_loss",
     "paper",
     "readouts",
+    "scale",
     "serve",
     "speed",
     "trust",
 )
-PUBLIC = {"skraee", "skraee.baselines", "skraee.demo", "skraee.inspection"}
+PUBLIC = {f"skraee.{name}" for name in ("baselines", "demo", "inspection", "scale")}
+PUBLIC |= {"skraee"}
 # One measures below the public names, one goes on where a fit could not.
 BELOW = {
     "benchmarks.databases.models",

@@ -107,7 +107,7 @@ def test_partial_fit_after_fit_sweep_is_a_clear_error() -> None:
     clf = closed_form(memory="process")
     clf.fit_sweep(clf.sweep(X[:30]), Y[:30])
     with pytest.raises(
-        ValueError, match="after fit_sweep they are not known; call fit"
+        ValueError, match="after fit_sweep they are not known, nor after"
     ):
         clf.partial_fit(X[30:], Y[30:])
 

@@ -33,6 +33,9 @@ PACKAGES = {
     "mlflow": ("mlflow",),
     "friends": ("skops", "skore"),
     "lancedb": ("lancedb",),
+    "ray": ("ray.data",),
+    "spark": ("pyspark",),
+    "dask": ("dask.dataframe", "distributed"),
 }
 WITH_MODELS = [page for page in PAGES if any(block.needs for block in blocks(page))]
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import skraee
-from skraee import baselines, exceptions, inspection, serve, sharing
+from skraee import baselines, exceptions, inspection, scale, serve, sharing
 
-HOMES = (skraee, baselines, exceptions, inspection, serve, sharing)
+HOMES = (skraee, baselines, exceptions, inspection, scale, serve, sharing)
 
 # Rules that are not ours. A See Also, an example and a second paragraph stand where
 # they say something new; a return value has its shape beside its name, which is enough.

@@ -28,6 +28,7 @@ QUOTED = {
     "engine/stacks": "the model ... cannot be run layer by layer",
     "files": "... is damaged",
     "persistence": "... is damaged",
+    "scale/__init__": "Python's own form for a name that a module lacks",
     "sweep/sweep_file": "... is damaged",
 }
 # A command to type comes last and has no full stop, so that it can be copied.

@@ -18,12 +18,8 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 TESTED_EXTRAS = ("demo", "encoder", "plot", "docs", "test")
-ENGINES = (
-    "serve",
-    "mlflow",
-    "friends",
-    "lancedb",
-)  # what `.ci/run engines` installs besides
+# What `.ci/run engines` installs besides.
+ENGINES = ("serve", "mlflow", "friends", "ray", "spark", "dask", "lancedb")
 BUILD = PROJECT["build-system"]["requires"] + PROJECT["dependency-groups"]["build"]
 
 # Packages whose name for pip is not that for import.

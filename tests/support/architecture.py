@@ -50,7 +50,7 @@ LAYERS = (
     "classifier_cv templates",
     "demo",
     "sharing",
-    "serve",
+    "serve scale",
     "cli",
     "__main__",
 )
