@@ -53,6 +53,8 @@ from skraee.retrieval.keys import (
     joined,
     learns_from_texts,
 )
+from skraee.retrieval.outer_search import SearchIndex
+from skraee.retrieval.vectors import KeyArray, KeyDtype
 from skraee.sweep.settings import SweepSettings
 from skraee.sweep.sweeper import Sweeper
 from skraee.sweep.word_tokens import WordTokens
@@ -136,9 +138,17 @@ class RAEEClassifier(SavingMixin, NeighborExitsMixin, EarlyExitBase):
         RAEE without corrective information). For comparison; "all" is better.
     metric : {"sqeuclidean", "euclidean", "cosine"}, default="sqeuclidean"
         Distance between keys. "cosine" suits some sentence encoders.
-    index : {"hnsw", "exact"}, default="hnsw"
+    index : {"hnsw", "exact"} or SearchIndex, default="hnsw"
         Approximate search by hnswlib, or exact search, which is as fast up to some
-        ten thousand texts.
+        ten thousand texts. For more texts than memory holds an object that searches
+        elsewhere: :class:`skraee.retrieval.lance_index.LanceIndex`, or any with the
+        methods of :class:`skraee.retrieval.outer_search.SearchIndex`.
+    key_dtype : {"float32", "float16"}, default="float32"
+        Numbers in which keys are stored; distances are computed in float64 from what is
+        stored. "float16" halves the keys in memory and in the file, not the graph of
+        "hnsw", which stays float32: set it with ``index="exact"`` or `mmap_mode` of
+        `load` where 10^6 texts or more are stored. It keeps three digits, hardly a
+        neighbour changes, and refuses keys beyond 65504.
     max_length : int or None, default=None
         Longest prompt in tokens. None: as many as the backbone has positions, or as a
         sentence encoder was trained to read. Lower it to bound the time for long texts,
@@ -247,7 +257,8 @@ class RAEEClassifier(SavingMixin, NeighborExitsMixin, EarlyExitBase):
         min_exit: int = 0,
         database: Literal["all", "correct"] = "all",
         metric: Literal["sqeuclidean", "euclidean", "cosine"] = "sqeuclidean",
-        index: Literal["hnsw", "exact"] = "hnsw",
+        index: Literal["hnsw", "exact"] | SearchIndex = "hnsw",
+        key_dtype: KeyDtype = "float32",
         max_length: int | None = None,
         long_texts: LongTexts = "cut",
         batch_tokens: BatchTokens = "auto",
@@ -274,6 +285,7 @@ class RAEEClassifier(SavingMixin, NeighborExitsMixin, EarlyExitBase):
         self.database = database
         self.metric = metric
         self.index = index
+        self.key_dtype = key_dtype
         self.max_length = max_length
         self.long_texts = long_texts
         self.batch_tokens = batch_tokens
@@ -469,6 +481,8 @@ class RAEEClassifier(SavingMixin, NeighborExitsMixin, EarlyExitBase):
         encoder: Any = None,
         *,
         key: bytes | str | None = None,
+        mmap_mode: Literal["r"] | None = None,
+        index: Literal["hnsw", "exact"] | SearchIndex | None = None,
     ) -> Self:
         """Read an estimator that `save` wrote; it predicts as it did, bit for bit.
 
@@ -487,6 +501,15 @@ class RAEEClassifier(SavingMixin, NeighborExitsMixin, EarlyExitBase):
         key : bytes or str, optional
             The one that was given to `save`: a file that was not signed with it, or was
             changed since, is refused. Set it where others could change the file.
+        mmap_mode : {None, "r"}, default=None
+            "r" leaves keys and sweeps of the database in the file, as joblib and numpy
+            call it, and reads what a search looks at. Set it where the database is
+            large against memory, or several processes serve one file: they share what
+            the system keeps of it. The file is read through once, for its hashes, and
+            must stay as it is; `save` over it puts another in its place.
+        index : {"hnsw", "exact"}, SearchIndex or None, default=None
+            How neighbours are searched from now on; None: as they were. A file holds no
+            code, so that an object must be given again, or another search chosen.
 
         Returns
         -------
@@ -508,7 +531,7 @@ class RAEEClassifier(SavingMixin, NeighborExitsMixin, EarlyExitBase):
         built anew, so after `partial_fit` the few neighbours that it misses may be
         others; with ``index="exact"`` there are none.
         """
-        return load([cls], path, backbone, encoder, key)
+        return load([cls], path, backbone, encoder, key, mmap_mode, index)
 
     def _open(self) -> Sweeper:
         sweeper = self._open_with(
@@ -574,7 +597,7 @@ class RAEEClassifier(SavingMixin, NeighborExitsMixin, EarlyExitBase):
         }
 
 
-def _all_keys(lesson: Lesson, fitted: FittedByNeighbors) -> Float32Array:
+def _all_keys(lesson: Lesson, fitted: FittedByNeighbors) -> KeyArray:
     """Return the keys of all texts, those that are not stored included."""
     if lesson.before is not None:
         return fitted.database.keys

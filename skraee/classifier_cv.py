@@ -23,6 +23,8 @@ from skraee.exits.leave_one_out import exits_for_each_k, other_neighbors
 from skraee.exits.paired import Paired
 from skraee.exits.policies import votes_of
 from skraee.readout.ties import best_of, ranks
+from skraee.retrieval.outer_search import SearchIndex
+from skraee.retrieval.vectors import KeyDtype
 from skraee.text.label_words import LabelWords
 from skraee.text.long_texts import LongTexts
 from skraee.text.template import Template
@@ -73,7 +75,7 @@ class RAEEClassifierCV(RAEEClassifier):
         not depend on other texts. A scikit-learn transformer is fitted, and the states
         of an int are standardised, once with all texts; so are the temperatures of
         `calibrate`.
-    min_exit, database, metric, index, max_length, long_texts : object
+    min_exit, database, metric, index, key_dtype, max_length, long_texts : object
         As in :class:`RAEEClassifier`. With ``database="correct"`` only stored texts
         are neighbours, but all texts are judged.
     batch_tokens, compile, device, dtype, memory, n_jobs, random_state, verbose : object
@@ -135,7 +137,8 @@ class RAEEClassifierCV(RAEEClassifier):
         min_exit: int = 0,
         database: Literal["all", "correct"] = "all",
         metric: Literal["sqeuclidean", "euclidean", "cosine"] = "sqeuclidean",
-        index: Literal["hnsw", "exact"] = "hnsw",
+        index: Literal["hnsw", "exact"] | SearchIndex = "hnsw",
+        key_dtype: KeyDtype = "float32",
         max_length: int | None = None,
         long_texts: LongTexts = "cut",
         batch_tokens: BatchTokens = "auto",
@@ -163,6 +166,7 @@ class RAEEClassifierCV(RAEEClassifier):
         self.database = database
         self.metric = metric
         self.index = index
+        self.key_dtype = key_dtype
         self.max_length = max_length
         self.long_texts = long_texts
         self.batch_tokens = batch_tokens

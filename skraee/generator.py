@@ -63,7 +63,9 @@ from skraee.persistence.model_file import load
 from skraee.persistence.saving import SavingMixin
 from skraee.retrieval.encoder import as_encoder
 from skraee.retrieval.keys import check_encoder, fit_encoder, joined
+from skraee.retrieval.outer_search import SearchIndex
 from skraee.retrieval.remoteness import Remoteness
+from skraee.retrieval.vectors import KeyDtype
 from skraee.sweep.settings import SweepSettings
 from skraee.sweep.sweeper import Sweeper
 from skraee.text.inputs import Texts, check_texts, warn_of_empty
@@ -140,9 +142,17 @@ class RAEEGenerator(
         best depth does. For comparison; "all" is better.
     metric : {"sqeuclidean", "euclidean", "cosine"}, default="sqeuclidean"
         Distance between keys. "cosine" suits some sentence encoders.
-    index : {"hnsw", "exact"}, default="hnsw"
+    index : {"hnsw", "exact"} or SearchIndex, default="hnsw"
         Approximate search by hnswlib, or exact search, which is as fast up to some
-        ten thousand texts.
+        ten thousand texts. For more texts than memory holds an object that searches
+        elsewhere: :class:`skraee.retrieval.lance_index.LanceIndex`, or any with the
+        methods of :class:`skraee.retrieval.outer_search.SearchIndex`.
+    key_dtype : {"float32", "float16"}, default="float32"
+        Numbers in which keys are stored; distances are computed in float64 from what is
+        stored. "float16" halves the keys in memory and in the file, not the graph of
+        "hnsw", which stays float32: set it with ``index="exact"`` or `mmap_mode` of
+        `load` where 10^6 texts or more are stored. It keeps three digits, hardly a
+        neighbour changes, and refuses keys beyond 65504.
     max_length : int or None, default=None
         Longest prompt in tokens. None: as many as the backbone has positions, less
         `max_new_tokens` where these share them. Lower it to bound the time for long
@@ -241,7 +251,8 @@ class RAEEGenerator(
         min_exit: int = 0,
         database: Literal["all", "correct"] = "all",
         metric: Literal["sqeuclidean", "euclidean", "cosine"] = "sqeuclidean",
-        index: Literal["hnsw", "exact"] = "hnsw",
+        index: Literal["hnsw", "exact"] | SearchIndex = "hnsw",
+        key_dtype: KeyDtype = "float32",
         max_length: int | None = None,
         long_texts: Literal["cut", "head_tail"] = "cut",
         batch_tokens: BatchTokens = "auto",
@@ -271,6 +282,7 @@ class RAEEGenerator(
         self.database = database
         self.metric = metric
         self.index = index
+        self.key_dtype = key_dtype
         self.max_length = max_length
         self.long_texts = long_texts
         self.batch_tokens = batch_tokens
@@ -485,6 +497,8 @@ class RAEEGenerator(
         encoder: Any = None,
         *,
         key: bytes | str | None = None,
+        mmap_mode: Literal["r"] | None = None,
+        index: Literal["hnsw", "exact"] | SearchIndex | None = None,
     ) -> Self:
         """Read an estimator that `save` wrote; it generates as it did.
 
@@ -501,6 +515,15 @@ class RAEEGenerator(
             Where the sentence encoder is now, if it has moved.
         key : bytes or str, optional
             The one that was given to `save`.
+        mmap_mode : {None, "r"}, default=None
+            "r" leaves keys and sweeps of the database in the file, as joblib and numpy
+            call it, and reads what a search looks at. Set it where the database is
+            large against memory, or several processes serve one file: they share what
+            the system keeps of it. The file is read through once, for its hashes, and
+            must stay as it is; `save` over it puts another in its place.
+        index : {"hnsw", "exact"}, SearchIndex or None, default=None
+            How neighbours are searched from now on; None: as they were. A file holds no
+            code, so that an object must be given again, or another search chosen.
 
         Returns
         -------
@@ -512,7 +535,7 @@ class RAEEGenerator(
             If the file is damaged, of a newer format, or none of ours; its subclass
             `SignatureError` if it was not signed with the key.
         """
-        return load([cls], path, backbone, encoder, key)
+        return load([cls], path, backbone, encoder, key, mmap_mode, index)
 
     # How it learns.
 

@@ -15,6 +15,9 @@ from skraee.threads.locks import fork_safe_lock
 
 T = TypeVar("T")
 
+#: What is weighed takes so much, or is one thing: the sweeps' own limit (1 GiB).
+MOST_BYTES = 2**30
+
 _cleared: weakref.WeakSet[LRUCache] = weakref.WeakSet()
 
 
@@ -27,6 +30,9 @@ class LRUCache:
         How many.
     is_cleared : bool, default=True
         Whether `clear_caches` empties it: where what is kept hangs on texts.
+    weigh : callable, optional
+        Returns the bytes of a list of things. Of those that are more than `MOST_BYTES`
+        together the last one alone is kept for certain.
 
     Examples
     --------
@@ -36,8 +42,15 @@ class LRUCache:
     (1, 1, 3)
     """
 
-    def __init__(self, size: int = 16, *, is_cleared: bool = True) -> None:
+    def __init__(
+        self,
+        size: int = 16,
+        *,
+        is_cleared: bool = True,
+        weigh: Callable[[list[Any]], int] | None = None,
+    ) -> None:
         self._size = size
+        self._weigh = weigh
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = fork_safe_lock()
         if is_cleared:
@@ -53,7 +66,7 @@ class LRUCache:
         made = make()  # outside the lock: the last of two threads wins, both are right
         with self._lock:
             self._kept[name] = made
-            while len(self._kept) > self._size:
+            while len(self._kept) > self._size or self._is_heavy():
                 self._kept.popitem(last=False)
         return made
 
@@ -61,6 +74,11 @@ class LRUCache:
         """Return the names of what is kept, the one used last at the end."""
         with self._lock:
             return list(self._kept)
+
+    def _is_heavy(self) -> bool:
+        if self._weigh is None or len(self._kept) < 2:
+            return False
+        return self._weigh(list(self._kept.values())) > MOST_BYTES
 
     def clear(self) -> None:
         """Forget all."""

@@ -18,7 +18,9 @@ from skraee.exits.voting import exit_distribution
 from skraee.retrieval.database import Database, StoredTexts
 from skraee.retrieval.distances import Metric
 from skraee.retrieval.neighbors import Method
+from skraee.retrieval.outer_search import SearchIndex
 from skraee.retrieval.standardizer import Standardizer
+from skraee.retrieval.vectors import KeyDtype
 from skraee.sweep.settings import SweepSettings
 
 Float32Array = npt.NDArray[np.float32]
@@ -33,7 +35,8 @@ class NeighborExitsMixin(SweepingEstimator):
     k: int
     tau: float
     metric: Metric
-    index: Method
+    index: Method | SearchIndex
+    key_dtype: KeyDtype
     n_jobs: int | None
     random_state: int | np.random.RandomState | None
 
@@ -155,6 +158,7 @@ class NeighborExitsMixin(SweepingEstimator):
             n_jobs=self.n_jobs,
             random_state=self._seed(),
             shared=self.memory is not None,
+            key_dtype=self.key_dtype,
         )
         return database, standardizer
 

@@ -209,7 +209,7 @@ class FittedByNeighbors(Fitted):
         if self.standardizer is not None and new.standardizer is not None:
             standardizer = self.standardizer.joined(new.standardizer)
             back = self.standardizer.undo(ours.keys)
-            ours = replace(ours, keys=standardizer(back))
+            ours = replace(ours, keys=ours.as_mine(standardizer(back)))
             back = new.standardizer.undo(theirs.keys)
             theirs = replace(theirs, keys=standardizer(back))
         database = ours.joined(theirs, n_seen)

@@ -24,6 +24,7 @@ from skraee.estimator.checks import (
 )
 from skraee.estimator.metric import scorer_for
 from skraee.retrieval.keys import check_encoder
+from skraee.retrieval.outer_search import is_search_index
 from skraee.sweep.memory import store_for
 from skraee.text.template import as_template
 
@@ -32,7 +33,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "below_tau": ("top3", "skip"),
     "database": ("all", "correct"),
     "metric": ("sqeuclidean", "euclidean", "cosine"),
-    "index": ("hnsw", "exact"),
+    "key_dtype": ("float32", "float16"),
     "long_texts": ("cut", "head_tail", "mean"),
 }
 
@@ -157,6 +158,18 @@ def _check_class_weight(name: str, value: Any) -> None:
         )
 
 
+def _check_index(name: str, value: Any) -> None:
+    if is_search_index(value):
+        return
+    if isinstance(value, str):
+        check_choice(name, value, ("hnsw", "exact"))
+        return
+    raise TypeError(
+        f"{name} must be 'hnsw', 'exact' or an object with the methods add, search and "
+        f"save, got {value!r}; write 'exact', or make one of LanceIndex."
+    )
+
+
 def _check_n_jobs(name: str, value: Any) -> None:
     if value is None:
         return
@@ -253,6 +266,7 @@ _CHECKS: dict[str, Callable[[str, Any], object]] = {
     "device": lambda _, device: is_auto(device) or resolve_devices(device),
     "dtype": lambda _, dtype: resolve_dtype(dtype, torch.device("cpu")),
     "memory": lambda _, memory: store_for(memory),
+    "index": _check_index,
     "n_jobs": _check_n_jobs,
     "random_state": _check_random_state,
     "verbose": _check_verbose,

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from skraee.retrieval.database import Database
+from skraee.retrieval.vectors import KeyArray
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
@@ -58,4 +59,4 @@ class NeighborEvidence(Evidence):
     """
 
     database: Database
-    keys: Float32Array
+    keys: KeyArray

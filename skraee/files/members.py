@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import struct
 import zipfile
 from collections.abc import Mapping
 from typing import IO, Any
@@ -11,7 +12,16 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from skraee.files.npy import read_array
+from skraee.files.mapping import ALIGNMENT, mapped_array
+from skraee.files.npy import read_array, read_header
+
+# What stands before a member; the last two numbers are the lengths of its name and of
+# the fields that follow. Of these, the one that zipfile writes for sizes past 4 GiB has
+# 20 bytes, and the one that Android's tools pad with this number and two lengths first.
+_LOCAL_HEADER = struct.Struct("<26sHH")
+_SIZES_FIELD = 20
+_PADDING = struct.Struct("<HHH")
+_PADDING_ID = 0xD935
 
 
 class Members:
@@ -30,6 +40,7 @@ class Members:
     """
 
     def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
         self._archive = zipfile.ZipFile(file)
         self._size = os.fstat(file.fileno()).st_size
 
@@ -53,9 +64,25 @@ class Members:
         self._check_stored(info)
         return self._archive.read(info)
 
-    def array(self, name: str, sha256: str | None = None) -> npt.NDArray[Any]:
-        """Read an array, and hold it to its hash, or to the ZIP's own check."""
+    def array(
+        self, name: str, sha256: str | None = None, *, mapped: bool = False
+    ) -> npt.NDArray[Any]:
+        """Read an array, and hold it to its hash, or to the ZIP's own check.
+
+        Parameters
+        ----------
+        name : str
+            Of the member.
+        sha256 : str, optional
+            Its hash.
+        mapped : bool, default=False
+            Whether the array stays in the file. It is read through once all the same,
+            for its hash, and no memory is taken for it.
+        """
         info = self._archive.getinfo(name)
+        if mapped and (array := self._mapped(info)) is not None:
+            self._check_sum_of(name, sha256)
+            return array
         with self._archive.open(info) as member:
             hashing = _Hashing(member)
             array = read_array(hashing, info.file_size)
@@ -66,9 +93,33 @@ class Members:
     def check(self, sums: Mapping[str, str]) -> None:
         """Hold members to their hashes, without room for any."""
         for name, expected in sums.items():
-            with self._archive.open(name) as member:
-                found = hashlib.file_digest(member, "sha256").hexdigest()  # type: ignore[arg-type]
+            self._check_sum_of(name, expected)
+
+    def _check_sum_of(self, name: str, expected: str | None) -> None:
+        with self._archive.open(name) as member:  # whose end is checked by the ZIP
+            found = hashlib.file_digest(member, "sha256").hexdigest()  # type: ignore[arg-type]
+        if expected is not None:
             _check_sum(name, found, expected)
+
+    def _mapped(self, info: zipfile.ZipInfo) -> npt.NDArray[Any] | None:
+        """Return an array in its place; None for another machine's byte order."""
+        self._check_stored(info)
+        with self._archive.open(info) as member:
+            header, n_read = read_header(member, info.file_size)
+        start = self._start_of(info)
+        if not header.dtype.isnative or info.file_size == n_read:
+            return None  # and there is nothing to map of an empty one
+        if start + info.file_size > self._size:
+            raise ValueError(f"member {info.filename!r} is larger than the file")
+        return mapped_array(self._file, start + n_read, header)
+
+    def _start_of(self, info: zipfile.ZipInfo) -> int:
+        """Return where a member's bytes begin, behind its own header."""
+        self._file.seek(info.header_offset)
+        fixed = self._file.read(_LOCAL_HEADER.size)
+        _, n_of_name, n_of_fields = _LOCAL_HEADER.unpack(fixed)
+        start: int = info.header_offset + len(fixed) + n_of_name + n_of_fields
+        return start
 
     def _check_stored(self, info: zipfile.ZipInfo) -> None:
         if info.compress_type != zipfile.ZIP_STORED:
@@ -84,10 +135,22 @@ def put_array(archive: zipfile.ZipFile, name: str, array: npt.NDArray[Any]) -> s
     `numpy.savez` before numpy 2.1 cannot be told to pickle nothing.
     """
     # A ZipInfo of its own has no time in it: equal arrays make equal files.
-    with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as member:
+    info = zipfile.ZipInfo(name)
+    info.extra = _padding(archive.fp.tell(), name)  # type: ignore[union-attr]
+    with archive.open(info, "w", force_zip64=True) as member:
         hashing: Any = _Hashing(member)
         np.lib.format.write_array(hashing, array, allow_pickle=False)
     return str(hashing.sum.hexdigest())
+
+
+def _padding(start: int, name: str) -> bytes:
+    """Return a field that brings a member to a multiple of `ALIGNMENT`.
+
+    So are its numbers then, for numpy pads its own header to 64 bytes.
+    """
+    fixed = _LOCAL_HEADER.size + len(name.encode()) + _SIZES_FIELD + _PADDING.size
+    n_bytes = -(start + fixed) % ALIGNMENT
+    return _PADDING.pack(_PADDING_ID, 2 + n_bytes, ALIGNMENT) + bytes(n_bytes)
 
 
 class _Hashing:

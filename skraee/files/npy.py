@@ -45,6 +45,11 @@ class Header:
     shape: tuple[int, ...]
     is_fortran: bool
 
+    def shaped(self, flat: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return numbers in the order of the file with their shape; no copy."""
+        order: Any = "F" if self.is_fortran else "C"
+        return flat.reshape(self.shape, order=order)
+
 
 def read_array(file: Any, n_bytes: int) -> npt.NDArray[Any]:
     """Read an array; no room is made for more than there is.
@@ -61,6 +66,34 @@ def read_array(file: Any, n_bytes: int) -> npt.NDArray[Any]:
     ValueError
         If it is no array of numbers, texts or dates, or of another size than it says.
     """
+    header, _ = read_header(file, n_bytes)
+    flat = np.empty(prod(header.shape), header.dtype)
+    _fill(flat.view(np.uint8), file)
+    # Of another machine's byte order nothing but numpy makes use.
+    return header.shaped(flat.astype(header.dtype.newbyteorder("="), copy=False))
+
+
+def read_header(file: Any, n_bytes: int) -> tuple[Header, int]:
+    """Read what stands before the numbers, and see that there is room for these.
+
+    Parameters
+    ----------
+    file : file-like
+        With `read`, at the beginning of the member.
+    n_bytes : int
+        Size of the member.
+
+    Returns
+    -------
+    header : Header
+    n_read : int
+        Its bytes.
+
+    Raises
+    ------
+    ValueError
+        As `read_array` does.
+    """
     header, n_read = _header(file)
     if max(header.shape, default=0) > n_bytes:
         raise ValueError(f"an array of shape {header.shape} in {n_bytes} bytes")
@@ -70,12 +103,7 @@ def read_array(file: Any, n_bytes: int) -> npt.NDArray[Any]:
             f"an array of {expected} bytes, dtype {header.dtype} and shape "
             f"{header.shape}, in {n_bytes - n_read} bytes"
         )
-    flat = np.empty(prod(header.shape), header.dtype)
-    _fill(flat.view(np.uint8), file)
-    order: Any = "F" if header.is_fortran else "C"
-    # Of another machine's byte order nothing but numpy makes use.
-    native = flat.astype(header.dtype.newbyteorder("="), copy=False)
-    return native.reshape(header.shape, order=order)
+    return header, n_read
 
 
 def _header(file: IO[bytes]) -> tuple[Header, int]:

@@ -2,8 +2,8 @@
 
 A ZIP holds ``.npy`` members, ``manifest.json`` with their SHA-256, and ``seal.json``
 with that of the manifest. It is stored, not deflated: float32 numbers hardly shrink,
-reading goes at the disk's speed, and a file that unpacks to its own size can be no
-bomb.
+reading goes at the disk's speed, a file that unpacks to its own size can be no bomb,
+and arrays can be used where they lie: each begins at a multiple of 64 bytes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,9 @@ def write(
 
 
 def read(
-    path: str | os.PathLike[str], key: bytes | None = None
+    path: str | os.PathLike[str],
+    key: bytes | None = None,
+    mapped: Collection[str] = (),
 ) -> tuple[dict[str, Any], Arrays]:
     """Read what `write` wrote; nothing in it is unpickled or run.
 
@@ -87,6 +89,8 @@ def read(
     path : str or Path
     key : bytes, optional
         With which it must be signed.
+    mapped : collection of str, optional
+        Arrays that stay in the file. They are held to their hashes as all others.
 
     Returns
     -------
@@ -111,7 +115,8 @@ def read(
         manifest = _manifest(members, path, key)
         sums = _sums(manifest, members)
         return manifest, {
-            name: members.array(_member(name), found) for name, found in sums.items()
+            name: members.array(_member(name), found, mapped=name in mapped)
+            for name, found in sums.items()
         }
 
 

@@ -28,7 +28,18 @@ _LARGEST = 1e20
 _LARGEST_FACTOR = 1e6
 
 
+# Bits of a float16 that are all set in infinity and NaN only, and how many numbers are
+# looked at in one go.
+_EXPONENT = np.uint16(0x7C00)
+_AT_ONCE = 2**20
+
+
 def _finite(array: Array, sizes: Sizes) -> bool:
+    if array.dtype == np.float16:  # which processors do not compare
+        bits = array.reshape(-1).view(np.uint16)
+        parts = range(0, len(bits), _AT_ONCE)
+        found = (bits[start : start + _AT_ONCE] & _EXPONENT for start in parts)
+        return not any((part == _EXPONENT).any() for part in found)
     # Unlike isfinite these need no room, and NaN is the smallest and the largest.
     return array.size == 0 or bool(np.isfinite([array.min(), array.max()]).all())
 
@@ -105,7 +116,7 @@ _SPECS = {
     "attributes/layer_scores_": Spec("f8", ("D",)),
     "attributes/cost_": Spec("f8", ("D",)),
     "attributes/temperatures_": Spec("f8", ("D",), _positive, "above 0"),
-    "database/keys": Spec("f4", ("n", "d")),
+    "database/keys": Spec("f4 f2", ("n", "d")),
     "database/proba": Spec("f4", ("n", "D", "C"), _probabilities, "probabilities"),
     "database/labels": Spec("u1 u2 u4 u8", ("n",), _codes, _CODES),
     "database/kept": Spec("i8", ("n",), _positions, "places of texts, ascending"),

@@ -19,8 +19,9 @@ The file of format 5 is a ZIP (:mod:`skraee.persistence.archive`) with these mem
                              texts may come, the ``logits`` that they were fitted on
 ``texts/*.npy``              of the texts of fit the ``records`` under which the store
                              has their states, and class ``codes`` without a database
-``database/*.npy``           ``keys``, ``proba``, ``labels`` and, where not all texts
-                             were kept, ``kept`` of the database; a generator's
+``database/*.npy``           ``keys`` (float32 or, by ``key_dtype``, float16),
+                             ``proba``, ``labels`` and, where not all texts were
+                             kept, ``kept`` of the database; a generator's
                              ``proba`` are shares and probabilities of targets
 ``standardizer/*.npy``       ``mean`` and ``variance``, for an encoder that is a depth
 ``probes.npy``               what the backbone answered to the probe sentences
@@ -46,7 +47,8 @@ The manifest has these entries:
 ``setting``
     Parameters that cannot change after fit.
 ``database``, ``standardizer``, ``ridge``, ``calibration``
-    Their settings; null where there is none.
+    Their settings; null where there is none. A database that an object searched has the
+    name of its class, ``{"index": "LanceIndex"}``, to tell what is to be given again.
 ``probes``
     The sentences. Each file brings its own, so they may change at any time.
 ``members``
@@ -80,8 +82,10 @@ from skraee.backbone.handle import as_backbone
 from skraee.backbone.precision import Device
 from skraee.engine.batching import BatchTokens
 from skraee.estimator.fitted import Fitted
+from skraee.estimator.parameters import check_parameters
 from skraee.exceptions import FileFormatError
 from skraee.files.damage import telling_damage
+from skraee.files.mapping import release_pages
 from skraee.persistence import archive
 from skraee.persistence.archive import Arrays, Manifest
 from skraee.persistence.array_schema import ARRAY_ATTRIBUTES, check_arrays
@@ -95,6 +99,9 @@ from skraee.sweep.provenance import Provenance
 from skraee.sweep.sweeper import open_sweeper
 
 Path = str | os.PathLike[str]
+
+# Arrays that grow with the texts of fit and of which predict needs a few rows.
+_LARGE = frozenset({"database/keys", "database/proba"})
 
 
 class Savable(Protocol):
@@ -173,6 +180,8 @@ def load(
     backbone: Any = None,
     encoder: Any = None,
     key: bytes | str | None = None,
+    mmap_mode: str | None = None,
+    index: Any = None,
 ) -> Estimator:
     """Read an estimator from a file; no backbone is loaded and no code is run.
 
@@ -187,6 +196,10 @@ def load(
         The same for the sentence encoder.
     key : bytes or str, optional
         With which the file must be signed.
+    mmap_mode : {None, "r"}, default=None
+        Whether keys and sweeps of the database stay in the file.
+    index : str or object, optional
+        How neighbours are searched from now on.
 
     Returns
     -------
@@ -198,21 +211,28 @@ def load(
     FileFormatError
         If the file is damaged, of a newer format, or holds something else.
     TypeError, ValueError
-        If an encoder is given that is none, or to a file that has none.
+        If an encoder is given that is none, or to a file that has none; if `mmap_mode`
+        or `index` is none of those that there are.
     """
+    mapped = _mapped(mmap_mode)
+    if index is not None:
+        check_parameters({"index": index})
     moved = None if backbone is None else as_backbone(backbone)
     other = None if encoder is None else _as_named_encoder(encoder)
-    manifest, arrays = archive.read(path, checked_key(key))
+    manifest, arrays = archive.read(path, checked_key(key), mapped)
     with telling_damage(path, archive.AGAIN):
         manifest, arrays = upgraded(manifest, arrays, path)
         cls = _class_of(manifest, kinds, path)
         _check_attributes(manifest, path)
         check_manifest(manifest)
+        manifest = _searched_by(manifest, index, path)
         parameters = {k: from_plain(v) for k, v in manifest["parameters"].items()}
         if moved is not None:
             parameters["backbone"] = backbone
         if encoder is not None:
             parameters["encoder"] = encoder
+        if index is not None:
+            parameters["index"] = index
         estimator = cls(**parameters)
         saved = manifest["sweep"]["encoder"]
         used = from_plain(saved)
@@ -224,6 +244,8 @@ def load(
             **within(arrays, "attributes/"),
         }
         check_arrays(manifest, arrays, attributes.get("classes_"))
+        for name in mapped & arrays.keys():
+            release_pages(arrays[name])  # which the check has read
         estimator._keep(put_together(manifest, arrays, path, moved, used), **attributes)
         _check_parameters(estimator)
     if other is not None and not had_one:
@@ -232,6 +254,36 @@ def load(
             "sentence encoder that could have moved; leave out encoder=."
         )
     return estimator
+
+
+def _mapped(mmap_mode: str | None) -> frozenset[str]:
+    """Return which arrays stay in the file."""
+    if mmap_mode is not None and mmap_mode != "r":
+        raise ValueError(
+            f"mmap_mode must be None or 'r', got {mmap_mode!r}; a model file is not "
+            "written to, so write 'r' to leave its database on the disk."
+        )
+    return frozenset() if mmap_mode is None else _LARGE
+
+
+def _searched_by(manifest: Manifest, index: Any, path: Path) -> Manifest:
+    """Return a manifest whose database is searched by an index; None: as it was."""
+    if manifest["database"] is None:
+        return manifest
+    parameters, method = manifest["parameters"], manifest["database"]["method"]
+    if index is not None:
+        return manifest | {
+            "parameters": parameters | {"index": "exact"},  # which `load` replaces
+            "database": manifest["database"] | {"method": index},
+        }
+    for asked in (method, parameters.get("index")):
+        if isinstance(asked, dict):
+            raise FileFormatError(
+                f"{os.fspath(path)!r} was fitted with index={asked.get('index')}(...), "
+                "an object, and a file holds no code; give one again, load(path, "
+                "index=...), or 'exact' or 'hnsw', which search the keys in the file."
+            )
+    return manifest
 
 
 def _parameters(estimator: Savable) -> Manifest:

@@ -17,6 +17,7 @@ import torch
 
 from skraee.backbone.handle import Backbone
 from skraee.retrieval.encoder import Encoder, as_encoder
+from skraee.retrieval.outer_search import is_search_index
 from skraee.text.template import Template
 
 # What `tolist` gives back as plain values, and how many bytes an item or a letter of
@@ -102,6 +103,8 @@ def _named(name: str, value: Any) -> Plain:
         return {"template": value.text}
     if isinstance(value, Backbone):
         return {"backbone": value.description()}
+    if is_search_index(value):
+        return {"index": type(value).__name__}  # to tell what is to be given again
     if isinstance(encoder := as_encoder(value), Encoder):
         return {"encoder": encoder.description()}
     raise TypeError(
@@ -142,6 +145,10 @@ def _masked_array_of(parts: Plain) -> npt.NDArray[Any]:
     return np.ma.array(data, mask=mask)
 
 
+def _no_index(name: Plain) -> Any:
+    raise ValueError(f"there is no code of {name}")
+
+
 _MAKERS: dict[str, Any] = {
     "tuple": lambda items: tuple(map(from_plain, items)),
     "array": _array_of,
@@ -150,4 +157,5 @@ _MAKERS: dict[str, Any] = {
     "template": Template,
     "backbone": Backbone.from_description,
     "encoder": Encoder.from_description,
+    "index": _no_index,
 }

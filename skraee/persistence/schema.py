@@ -133,6 +133,14 @@ def _backbone(what: str, value: Any) -> None:
     entries((toy if is_toy else named) | shared)(what, value)
 
 
+def _method(what: str, value: Any) -> None:
+    """Check for a search by name, or for what tells the object that searched."""
+    if isinstance(value, dict):
+        entries({"index": text})(what, value)
+    else:
+        one_of("hnsw", "exact")(what, value)
+
+
 _BAG = entries({"weight": real(0, 1), "penalty": real(0)})
 
 _MANIFEST = entries(
@@ -159,7 +167,7 @@ _MANIFEST = entries(
             entries(
                 {
                     "metric": one_of("sqeuclidean", "euclidean", "cosine"),
-                    "method": one_of("hnsw", "exact"),
+                    "method": _method,
                     "n_jobs": optional(whole(-_MOST_THREADS, _MOST_THREADS)),
                     "seed": whole(0, _SEEDS),
                     "shared": flag,

@@ -10,13 +10,17 @@ from sklearn.utils import check_random_state
 
 from skraee.retrieval.distances import Metric
 from skraee.retrieval.neighbors import Method, NeighborIndex
+from skraee.retrieval.outer_search import SearchIndex
 from skraee.retrieval.remoteness import spaced
 from skraee.retrieval.shared_search import shared_index, shared_search
 from skraee.retrieval.vectors import (
     Float64Array,
     IntArray,
+    KeyArray,
+    KeyDtype,
     check_keys,
     refuse_other_width,
+    stored_as,
 )
 
 T = TypeVar("T")
@@ -35,8 +39,9 @@ class Database:
 
     Attributes
     ----------
-    keys : ndarray of float32 of shape (n, d)
-        The vectors by which the texts are retrieved.
+    keys : ndarray of float32 or float16 of shape (n, d)
+        The vectors by which the texts are retrieved; read-only where they are in a
+        file, and so may `proba` be.
     proba : ndarray of float32 of shape (n, m + 1, C)
         Their layer sweeps.
     labels : ndarray of int of shape (n,)
@@ -52,12 +57,12 @@ class Database:
         same keys (`skraee.retrieval.shared_search`).
     """
 
-    keys: npt.NDArray[np.float32]
+    keys: KeyArray
     proba: npt.NDArray[np.float32]
     labels: npt.NDArray[np.integer]
     kept: IntArray | None = None
     metric: Metric = "sqeuclidean"
-    method: Method = "hnsw"
+    method: Method | SearchIndex = "hnsw"
     n_jobs: int | None = None
     seed: int = 0
     shared: bool = False
@@ -76,10 +81,11 @@ class Database:
         *,
         keep: StoredTexts = "all",
         metric: Metric = "sqeuclidean",
-        method: Method = "hnsw",
+        method: Method | SearchIndex = "hnsw",
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = 0,
         shared: bool = False,
+        key_dtype: KeyDtype = "float32",
     ) -> Self:
         """Check and store what fit found out about n labelled texts.
 
@@ -98,22 +104,25 @@ class Database:
             What `NeighborIndex` takes.
         shared : bool, default=False
             Whether to share the index with other databases of the same keys.
+        key_dtype : {"float32", "float16"}, default="float32"
+            Numbers in which the keys are stored.
 
         Returns
         -------
         Database
-            With its arrays as contiguous float32.
+            With its arrays contiguous, `proba` as float32.
 
         Raises
         ------
         ValueError
-            If the arrays do not fit together or are not finite, or if `keep` is
+            If the arrays do not fit together or are not finite, float16 does not hold
+            the keys, or if `keep` is
             "correct" and no text is.
         """
-        vectors = np.ascontiguousarray(keys, dtype=np.float32)
+        vectors: KeyArray = np.ascontiguousarray(keys, dtype=np.float32)
         sweeps = np.ascontiguousarray(proba, dtype=np.float32)
         if vectors.shape[1:] != (0,):  # texts that are not looked for have no keys
-            check_keys(vectors)
+            vectors = stored_as(check_keys(vectors), key_dtype)
         _check_sweeps(vectors, sweeps, n_labels=len(np.asarray(labels)))
         codes = _compact_codes(labels, n_classes=sweeps.shape[2])
         kept = None
@@ -146,7 +155,7 @@ class Database:
             kept = np.concatenate([self.positions, new.positions + n_seen])
         larger = replace(
             self,
-            keys=np.concatenate([self.keys, new.keys]),
+            keys=np.concatenate([self.keys, self.as_mine(new.keys)]),
             proba=np.concatenate([self.proba, new.proba]),
             labels=np.concatenate([self.labels, new.labels]),
             kept=kept,
@@ -154,6 +163,12 @@ class Database:
         if larger.keys.shape[1]:
             larger._index = self._neighbor_index().grown(larger.keys)
         return larger
+
+    def as_mine(self, keys: KeyArray) -> KeyArray:
+        """Return other keys (n, d) in the numbers in which these are stored."""
+        return stored_as(
+            keys, "float16" if self.keys.dtype == np.float16 else "float32"
+        )
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -234,6 +249,7 @@ class Database:
     def unshared(self) -> Self:
         """Return a database of the same texts and index that shares no searches."""
         alone = replace(self, shared=False)
+        alone._derived = self._derived  # of the stored texts, not of any search
         if self.keys.shape[1]:
             alone._index = self._neighbor_index()
         return alone
@@ -291,7 +307,7 @@ def _width(k: int) -> int:
 
 
 def _check_sweeps(
-    keys: npt.NDArray[np.float32], proba: npt.NDArray[np.float32], n_labels: int
+    keys: KeyArray, proba: npt.NDArray[np.float32], n_labels: int
 ) -> None:
     if proba.ndim != 3 or not len(keys) == len(proba) == n_labels:
         raise ValueError(

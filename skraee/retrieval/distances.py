@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
-from skraee.retrieval.vectors import Float32Array, Float64Array, IntArray
+from skraee.retrieval.vectors import Float32Array, Float64Array, IntArray, KeyArray
 
 Metric = Literal["sqeuclidean", "euclidean", "cosine"]
 
@@ -15,7 +15,17 @@ Metric = Literal["sqeuclidean", "euclidean", "cosine"]
 MAX_COORDINATES = 2**16
 
 
-def embed(vectors: Float32Array, metric: Metric) -> Float64Array:
+class Rows(Protocol):
+    """Vectors of which some are asked for by their numbers."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of vectors and of their dimensions."""
+
+    def __getitem__(self, numbers: IntArray, /) -> KeyArray: ...
+
+
+def embed(vectors: KeyArray, metric: Metric) -> Float64Array:
     """Map vectors to where half the squared distance is the cosine distance.
 
     That is their unit vectors, with one more coordinate in which the zero vector is 1
@@ -32,7 +42,7 @@ def embed(vectors: Float32Array, metric: Metric) -> Float64Array:
 def pair_distances(
     queries: Float32Array,
     rows: IntArray,
-    keys: Float32Array,
+    keys: Rows,
     numbers: IntArray,
     metric: Metric,
 ) -> Float64Array:

@@ -1,6 +1,7 @@
 """Exact search: the candidates that no rounding can hide.
 
-They come from float32 matrix products.
+They come from float32 matrix products over parts of the points, which need be neither
+in memory at once nor scored for more than a few queries at a time.
 """
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from skraee.retrieval.distances import Metric, batches, embed
+from skraee.retrieval.distances import batches
+from skraee.retrieval.points import Points
 from skraee.retrieval.vectors import Float32Array, Float64Array, IntArray
 
 # Candidates: the row of a query and the number of a key, pair by pair.
@@ -16,55 +18,8 @@ Pairs = tuple[IntArray, IntArray]
 
 MAX_QUERIES = 1_024
 MAX_SCORES = 2**24  # 64 MiB of float32
-
-
-class Copies:
-    """The distinct keys, numbered as they first appear, and the rows that hold them.
-
-    Many copies of one key cut a graph to pieces, and whichever of them a search met
-    would be its neighbours; so only distinct keys are searched.
-    """
-
-    def __init__(self, keys: Float32Array) -> None:
-        # As bytes -0.0 is not 0.0; the sum makes it so.
-        as_bytes = (keys + np.float32(0)).view(f"V{4 * keys.shape[1]}")[:, 0]
-        _, first, group = np.unique(as_bytes, return_index=True, return_inverse=True)
-        number = first.argsort().argsort()[group]
-        self.first = np.sort(first)
-        self.rows = np.argsort(number, kind="stable")
-        self.counts = np.bincount(number)
-        self.starts = np.cumsum(self.counts) - self.counts
-
-    def expand(
-        self, rows: IntArray, numbers: IntArray, distances: Float64Array, k: int
-    ) -> tuple[IntArray, Float64Array, IntArray]:
-        """Turn each distinct key into the first k of its copies."""
-        counts = np.minimum(self.counts[numbers], k)
-        nth_copy = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)
-        keys = self.rows[np.repeat(self.starts[numbers], counts) + nth_copy]
-        return np.repeat(rows, counts), np.repeat(distances, counts), keys
-
-
-class Space:
-    """Float32 points whose Euclidean distances rank keys as the metric does.
-
-    They are centred: the large mean that vectors of language models share would drown
-    their differences in float32.
-    """
-
-    def __init__(self, keys: Float32Array, metric: Metric) -> None:
-        self.metric = metric
-        parts = batches(len(keys), MAX_QUERIES)
-        totals = [embed(keys[rows], metric).sum(axis=0) for rows in parts]
-        self.mean: Float64Array = np.sum(totals, axis=0) / len(keys)
-
-    def points(self, vectors: Float32Array) -> Float32Array:
-        """Return the points of vectors (n, d)."""
-        n_extra = len(self.mean) - vectors.shape[1]
-        points = np.pad(vectors, ((0, 0), (0, n_extra)))
-        for rows in batches(len(vectors), MAX_QUERIES):
-            points[rows] = embed(vectors[rows], self.metric) - self.mean
-        return points
+MAX_PAIRS = 2**26
+LEAST_QUERIES = 16
 
 
 class ExactProposer:
@@ -74,33 +29,66 @@ class ExactProposer:
     only where the bound on that loss rules it out.
     """
 
-    def __init__(self, points: Float32Array) -> None:
+    def __init__(self, points: Points) -> None:
         self.points = points
-        self.squares = np.einsum("ij,ij->i", points, points, dtype=np.float64)
-        self.max_queries = min(MAX_QUERIES, max(1, MAX_SCORES // len(points)))
+        squares = [_squares(points[part]) for part in points.parts(MAX_QUERIES)]
+        self.squares = np.concatenate(squares)
+        # Where scores overflow every pair is a candidate, so that few go at a time.
+        most = max(MAX_PAIRS // len(points), LEAST_QUERIES)
+        self.max_queries = min(MAX_QUERIES, most)
 
     def propose(self, queries: Float32Array, k: int) -> Pairs:
         """Return the candidates for the k nearest points of each query."""
         pairs = []
         with np.errstate(all="ignore"):  # scores may overflow, see below
             for batch in batches(len(queries), self.max_queries):
-                pair = np.argwhere(self._candidates(queries[batch], k))
-                pairs.append(pair + np.array([batch.start, 0]))
-        rows, numbers = np.concatenate(pairs).T
-        return rows, numbers
+                rows, numbers = self._candidates(queries[batch], k)
+                pairs.append((rows + batch.start, numbers))
+        all_rows, all_numbers = zip(*pairs, strict=True)
+        return np.concatenate(all_rows), np.concatenate(all_numbers)
 
-    def _candidates(self, queries: Float32Array, k: int) -> npt.NDArray[np.bool_]:
+    def _candidates(self, queries: Float32Array, k: int) -> Pairs:
         # s_j = |a_j|^2 - 2 a_j.b is wrong by at most e (|a_j|^2 + |b|^2). The k-th
         # smallest upper bound is no nearer than the k-th neighbour, so a neighbour's
         # lower bound is not above it; e |b|^2 is added once, for both bounds.
         dimensions = queries.shape[1]
         e = (dimensions + 32) * np.finfo(np.float32).eps / 2
         underflow = 4 * dimensions * np.finfo(np.float32).tiny
-        bounds = queries @ self.points.T
-        bounds *= -2
-        bounds += ((1 + e) * self.squares).astype(np.float32)
-        limit = np.partition(bounds, k - 1, axis=1)[:, k - 1].astype(np.float64)
-        limit += 2 * e * np.square(queries, dtype=np.float64).sum(axis=1) + underflow
-        bounds -= (2 * e * self.squares).astype(np.float32)
-        # Not <=: where a score has overflowed to NaN, nothing is ruled out.
-        return ~(bounds > limit.astype(np.float32)[:, None])
+        slack = 2 * e * np.square(queries, dtype=np.float64).sum(axis=1) + underflow
+        nearest = np.full((len(queries), k), np.inf, dtype=np.float32)
+        found = []
+        for part in self.points.parts(MAX_SCORES // len(queries)):
+            squares = self.squares[part]
+            bounds = queries @ self.points[part].T
+            bounds *= -2
+            bounds += ((1 + e) * squares).astype(np.float32)
+            nearest = _smallest(np.hstack([nearest, _smallest(bounds, k)]), k)
+            limit = _limit(nearest, slack)
+            bounds -= (2 * e * squares).astype(np.float32)
+            rows, columns = np.nonzero(_may_be_within(bounds, limit[:, None]))
+            found.append((rows, columns + part.start, bounds[rows, columns]))
+        rows, numbers, lower = map(np.concatenate, zip(*found, strict=True))
+        within = _may_be_within(lower, limit[rows])  # the limit of all parts
+        return rows[within], numbers[within]
+
+
+def _squares(points: Float32Array) -> Float64Array:
+    squares: Float64Array = np.einsum("ij,ij->i", points, points, dtype=np.float64)
+    return squares
+
+
+def _smallest(scores: Float32Array, k: int) -> Float32Array:
+    """Return the k smallest of each row, or all where there are fewer; NaN is last."""
+    if scores.shape[1] <= k:
+        return scores
+    return np.partition(scores, k - 1, axis=1)[:, :k]
+
+
+def _limit(nearest: Float32Array, slack: Float64Array) -> Float32Array:
+    limit = np.partition(nearest, -1, axis=1)[:, -1].astype(np.float64) + slack
+    return limit.astype(np.float32)
+
+
+def _may_be_within(bounds: Float32Array, limit: Float32Array) -> npt.NDArray[np.bool_]:
+    # Not <=: where a score has overflowed to NaN, nothing is ruled out.
+    return ~(bounds > limit)

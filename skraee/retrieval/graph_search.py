@@ -14,11 +14,13 @@ import numpy as np
 from skraee.exceptions import warn_user
 from skraee.retrieval.distances import k_best, pair_distances
 from skraee.retrieval.exact_search import MAX_QUERIES, ExactProposer, Pairs
+from skraee.retrieval.points import Points
 from skraee.retrieval.vectors import Float32Array, Float64Array, IntArray
 from skraee.threads.locks import fork_safe_lock
 
 MIN_RECALL = 0.99
 MAX_PROBES = 256
+MAX_BREADTH = 2**14
 
 
 class Graph:
@@ -30,15 +32,20 @@ class Graph:
         self._lock = fork_safe_lock(self._forget)
         self.is_lost = False  # another thread was in it at a fork
 
-    def hold(self, points: Float32Array) -> None:
+    def hold(self, points: Points) -> None:
         """Insert the points that are not there yet; the first ones are."""
         with self._lock:
             n_held = self._graph.get_current_count()
             if len(points) > self._graph.get_max_elements():
                 self._graph.resize_index(max(len(points), 2 * n_held))
-            if len(points) > n_held:
+            for part in points.parts(MAX_QUERIES, start=n_held):
                 # Several threads would insert in another order each time.
-                self._graph.add_items(points[n_held:], num_threads=1)
+                self._graph.add_items(points[part], num_threads=1)
+
+    @property
+    def n_points(self) -> int:
+        """How many points it holds."""
+        return int(self._graph.get_current_count())
 
     @property
     def n_bytes(self) -> int:
@@ -69,6 +76,7 @@ class GraphProposer:
     """
 
     max_queries = MAX_QUERIES
+    margin = 0.0  # of the recall of probes
 
     def __init__(
         self,
@@ -106,13 +114,21 @@ class GraphProposer:
         probes = points[chosen]
         farthest, _ = self._nearest(probes, self.exact.propose(probes, k), k)
         breadth = max(64, 4 * k)
-        # A walk over a quarter of the points costs more than exact search.
-        while breadth <= len(points) // 4:
-            found, _ = self._nearest(probes, self._walk(probes, k, breadth), k)
-            if np.mean(found <= farthest[:, -1:]) >= MIN_RECALL:
+        # A walk over a quarter of the points costs more than exact search, and so does
+        # one that keeps very many: it looks at the neighbours of all of them.
+        while breadth <= min(len(points) // 4, MAX_BREADTH):
+            recall = self._recall(probes, farthest[:, -1], k, breadth)
+            if recall >= MIN_RECALL + self.margin:
                 return breadth
             breadth *= 2
         return None
+
+    def _recall(
+        self, probes: Float32Array, farthest: Float64Array, k: int, breadth: int
+    ) -> float:
+        """Return the share of the k nearest, up to the farthest, that a walk finds."""
+        found, _ = self._nearest(probes, self._walk(probes, k, breadth), k)
+        return float(np.mean(found <= farthest[:, None]))
 
     def _nearest(
         self, probes: Float32Array, pairs: Pairs, k: int

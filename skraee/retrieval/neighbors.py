@@ -13,13 +13,21 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils import check_random_state
 
+from skraee.retrieval.copies import Copies
 from skraee.retrieval.distances import Metric, batches, k_best, pair_distances
-from skraee.retrieval.exact_search import Copies, ExactProposer, Space
+from skraee.retrieval.exact_search import ExactProposer
 from skraee.retrieval.graph_search import Graph, GraphProposer, import_hnswlib
+from skraee.retrieval.outer_search import (
+    OuterProposer,
+    SearchIndex,
+    is_search_index,
+)
+from skraee.retrieval.points import Points, Space
 from skraee.retrieval.vectors import (
     Float32Array,
     Float64Array,
     IntArray,
+    as_stored,
     check_keys,
     finite_rows,
 )
@@ -34,16 +42,18 @@ class NeighborIndex:
     Parameters
     ----------
     keys : array-like of shape (n, d)
-        Finite vectors; C-contiguous float32 is kept without a copy.
+        Finite vectors; C-contiguous float32 or float16 is kept without a copy.
     metric : {"sqeuclidean", "euclidean", "cosine"}, default="sqeuclidean"
         The distance. Under "cosine" a zero vector is at distance 0 from a zero vector
         and at 1 from all others.
-    method : {"hnsw", "exact"}, default="hnsw"
+    method : {"hnsw", "exact"} or SearchIndex, default="hnsw"
         "hnsw" walks a graph over the distinct keys (Malkov and Yashunin, 2018) and
         finds about 99 % of the true neighbours or more. "exact" finds all: choose it
         where a missed neighbour matters more than time. On 2 cores and 384 dimensions
         both took 0.14 s for 1,000 queries among 7,764 distinct keys, one query at a
-        time 0.36 against 0.87 ms; building the graph took 2.3 s.
+        time 0.36 against 0.87 ms; building the graph took 2.3 s. An object with the
+        methods of :class:`skraee.retrieval.outer_search.SearchIndex` takes the place of
+        the graph, where that is too large for memory.
     n_jobs : int, default=None
         Threads that walk the graph, counted as joblib does; None is one.
     random_state : int, RandomState instance or None, default=0
@@ -63,12 +73,13 @@ class NeighborIndex:
         keys: npt.ArrayLike,
         *,
         metric: Metric = "sqeuclidean",
-        method: Method = "hnsw",
+        method: Method | SearchIndex = "hnsw",
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = 0,
     ) -> None:
         _check_choice("metric", metric, get_args(Metric))
-        _check_choice("method", method, get_args(Method))
+        if not is_search_index(method):
+            _check_choice("method", method, get_args(Method))
         self.keys = check_keys(keys)
         self.metric = metric
         self.method = method
@@ -87,7 +98,8 @@ class NeighborIndex:
         Parameters
         ----------
         queries : array-like of shape (q, d)
-            Finite vectors, compared as float32.
+            Finite vectors, compared as float32, or as the keys would be stored where
+            these are float16: a text that is stored finds itself at exactly 0.
         k : int
             How many to find; all keys where there are fewer.
 
@@ -143,7 +155,7 @@ class NeighborIndex:
         ----------
         keys : array-like of shape (n', d)
             Begins with the keys of this index. A graph that is built takes only what
-            is new, and makes room by doubling.
+            is new, and makes room by doubling; an object of the user's takes all.
 
         Returns
         -------
@@ -153,7 +165,7 @@ class NeighborIndex:
             keys, metric=self.metric, method=self.method, n_jobs=self.n_jobs
         )
         larger.seed = self.seed
-        if self._built is not None:
+        if self._built is not None and isinstance(self.method, str):
             larger._built = _Built(larger, self._built)
         return larger
 
@@ -165,6 +177,7 @@ class NeighborIndex:
 
     def _search(self, queries: Float32Array, k: int) -> tuple[Float64Array, IntArray]:
         built = self._parts()
+        queries = as_stored(queries, self.keys.dtype)
         points = built.space.points(queries)
         rows, numbers = built.proposer.propose(points, min(k, len(built.copies.first)))
         keys = built.copies.first[numbers]
@@ -188,19 +201,29 @@ class _Built:
 
     def __init__(self, index: NeighborIndex, smaller: _Built | None = None) -> None:
         self.copies = Copies(index.keys)
-        distinct = index.keys[self.copies.first]
+        distinct = self.copies.first
         # Distances do not depend on the origin, so a grown index keeps its points.
-        self.space: Space = smaller.space if smaller else Space(distinct, index.metric)
-        exact = ExactProposer(self.space.points(distinct))
+        self.space: Space = (
+            smaller.space if smaller else Space(index.keys, distinct, index.metric)
+        )
+        exact = ExactProposer(Points(self.space, index.keys, distinct))
         self.proposer: ExactProposer | GraphProposer = exact
-        if index.method == "hnsw" and import_hnswlib():
-            graph = None if smaller is None else smaller.graph
+        if not isinstance(index.method, str):
+            self.proposer = OuterProposer(exact, index.seed, index.method)
+        elif index.method == "hnsw" and import_hnswlib():
+            graph = None if smaller is None else smaller.own_graph
             self.proposer = GraphProposer(exact, index.n_jobs, index.seed, graph)
 
     @property
     def graph(self) -> Graph | None:
         proposer = self.proposer
         return proposer.graph if isinstance(proposer, GraphProposer) else None
+
+    @property
+    def own_graph(self) -> Graph | None:
+        """The graph, unless another index that grew out of this one has put more in."""
+        graph, n_points = self.graph, len(self.copies.first)
+        return graph if graph is not None and graph.n_points == n_points else None
 
     @property
     def is_lost(self) -> bool:

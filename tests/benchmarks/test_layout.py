@@ -11,6 +11,7 @@ BENCHMARKS = Package(Path(__file__).parents[2] / "benchmarks")
 COMMANDS = (
     "accuracy",
     "backbones",
+    "databases",
     "generation",
     "long_texts",
     "max_loss",
@@ -25,6 +26,8 @@ PUBLIC = {f"skraee.{name}" for name in ("baselines", "demo", "inspection", "scal
 PUBLIC |= {"skraee"}
 # One measures below the public names, one goes on where a fit could not.
 BELOW = {
+    "benchmarks.databases.models",
+    "benchmarks.databases.search",
     "benchmarks.generation.calm",
     "benchmarks.generation.encoder_depth",
     "benchmarks.generation.fixed",

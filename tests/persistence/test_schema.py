@@ -7,9 +7,10 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+import numpy as np
 import pytest
 
-from skraee.persistence import schema, values
+from skraee.persistence import array_schema, schema, values
 from skraee.persistence.schema import check_device, check_manifest
 from tests.support.files import members_of
 from tests.support.saved import at, content_of
@@ -187,3 +188,17 @@ def test_parts_that_do_not_belong_together_are_refused(
 def test_what_is_written_is_allowed(kind: str) -> None:
     check_manifest(json.loads(text_of(kind)))
     assert json.loads(text_of(kind))["attributes"].keys() <= schema.ATTRIBUTES.keys()
+
+
+@pytest.mark.parametrize(
+    "bad", [np.nan, -np.nan, np.inf, -np.inf, 65504, -65504, 6e-8, 0, -0.0]
+)
+def test_float16_is_finite_where_numpy_says_so(bad: float, monkeypatch: Any) -> None:
+    monkeypatch.setattr(array_schema, "_AT_ONCE", 10)
+    numbers = np.linspace(-65504, 65504, 64).astype(np.float16).reshape(8, 8)
+    assert array_schema._finite(numbers, {})
+    for place in ((0, 0), (5, 3), (7, 7)):
+        changed = numbers.copy()
+        changed[place] = bad
+        assert array_schema._finite(changed, {}) == np.isfinite(changed).all()
+        assert array_schema._finite(changed.T, {}) == np.isfinite(changed).all()

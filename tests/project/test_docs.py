@@ -35,6 +35,7 @@ PACKAGES = {
     "ray": ("ray.data",),
     "spark": ("pyspark",),
     "dask": ("dask.dataframe", "distributed"),
+    "lancedb": ("lancedb",),
 }
 WITH_MODELS = [page for page in PAGES if any(block.needs for block in blocks(page))]
 

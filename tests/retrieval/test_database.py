@@ -221,6 +221,11 @@ def test_searches_are_as_wide_as_the_next_power_of_two(monkeypatch, k, width):
     assert widths == [width, width]
 
 
+def test_unshared_database_keeps_what_was_made_of_its_texts(database):
+    made = database.derived("name", list)
+    assert database.unshared().derived("name", dict) is made
+
+
 def test_build_with_one_class_and_one_text_works():
     database = Database.build([[1.0, 2.0]], np.ones((1, 3, 1)), [0])
     choice = exits(database, [[0.0, 0.0]], k=12, tau=0.9)

@@ -15,9 +15,7 @@ from skraee.retrieval import distances as exact_distances
 from skraee.retrieval import exact_search, graph_search, neighbors
 from skraee.retrieval.graph_search import GraphProposer
 from skraee.retrieval.neighbors import NeighborIndex
-
-METRICS = ["sqeuclidean", "euclidean", "cosine"]
-METHODS = ["exact", "hnsw"]
+from tests.support.keys import METHODS, METRICS, graph_of, mixture, parts_of
 
 
 @pytest.fixture
@@ -28,34 +26,11 @@ def no_hnswlib(monkeypatch):
     graph_search.import_hnswlib.cache_clear()
 
 
-def mixture(n, *, n_queries=0, d=384, rank=64, centres=200, copies=0.3, seed=0):
-    """Draw keys with exact copies among them, and queries from the same mixture."""
-    rng = np.random.default_rng(seed)
-    basis = rng.normal(size=(rank, d)) / np.sqrt(rank)
-    means = rng.normal(size=(centres, rank))
-    which = rng.integers(centres, size=n + n_queries)
-    points = means[which] + 0.5 * rng.normal(size=(n + n_queries, rank))
-    vectors = (points @ basis).astype(np.float32)
-    keys, queries = vectors[:n], vectors[n:]
-    copied = rng.permutation(n)[: int(copies * n)]
-    keys[copied] = keys[rng.integers(n, size=len(copied))]
-    return keys, queries
-
-
 def brute_force(keys, queries, k, metric):
     """Sort all distances by (distance, index), one query after the other."""
     distances = cdist(queries.astype(float), keys.astype(float), metric)
     order = [np.lexsort((np.arange(len(keys)), np.round(d, 12)))[:k] for d in distances]
     return np.take_along_axis(distances, np.array(order), axis=1), np.array(order)
-
-
-def parts_of(index):
-    """What an index builds at its first search; no result shows how it was found."""
-    return index._parts()
-
-
-def graph_of(index):
-    return parts_of(index).proposer
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -283,6 +258,17 @@ def test_grown_index_equals_one_built_at_once(metric):
     again = small.search(queries, 12)  # blind to what was added
     assert again[1].max() < 300
     assert np.mean(again[0] <= before[0][:, -1:]) >= 0.99
+
+
+def test_index_that_grows_twice_has_a_graph_for_each():
+    keys, queries = mixture(900, n_queries=60, d=16, rank=8, copies=0)
+    small = NeighborIndex(keys[:300]).build(12)
+    one = small.grown(keys[:600])
+    other = small.grown(np.concatenate([keys[:300], keys[600:]]))
+    assert graph_of(one).graph is graph_of(small).graph is not graph_of(other).graph
+    exact = NeighborIndex(other.keys, method="exact").search(queries, 12)
+    found = other.search(queries, 12)
+    assert np.mean(found[0] <= exact[0][:, -1:]) >= 0.99
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -1,0 +1,42 @@
+"""Keys to search among, as no model made them, and what an index does with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+METRICS = ["sqeuclidean", "euclidean", "cosine"]
+METHODS = ["exact", "hnsw"]
+
+
+def mixture(
+    n: int,
+    *,
+    n_queries: int = 0,
+    d: int = 384,
+    rank: int = 64,
+    centres: int = 200,
+    copies: float = 0.3,
+    seed: int = 0,
+) -> tuple[Any, Any]:
+    """Draw keys with exact copies among them, and queries from the same mixture."""
+    rng = np.random.default_rng(seed)
+    basis = rng.normal(size=(rank, d)) / np.sqrt(rank)
+    means = rng.normal(size=(centres, rank))
+    which = rng.integers(centres, size=n + n_queries)
+    points = means[which] + 0.5 * rng.normal(size=(n + n_queries, rank))
+    vectors = (points @ basis).astype(np.float32)
+    keys, queries = vectors[:n], vectors[n:]
+    copied = rng.permutation(n)[: int(copies * n)]
+    keys[copied] = keys[rng.integers(n, size=len(copied))]
+    return keys, queries
+
+
+def parts_of(index: Any) -> Any:
+    """What an index builds at its first search; no result shows how it was found."""
+    return index._parts()
+
+
+def graph_of(index: Any) -> Any:
+    return parts_of(index).proposer
