@@ -46,9 +46,9 @@ def predict_frame(
     label : str, default="label"
         Name of the column that is added for it. Change it where the frame has a
         column of the name.
-    probability : str, default="probability_"
-        What the names of the columns with the classes' probabilities begin with; the
-        class follows.
+    probability : str, optional
+        What the names of the columns with the classes' probabilities begin with,
+        ``"probability_"`` by default; the class follows. Like `label`.
     exit_layer : str, default="exit_layer"
         Like `label`.
     error : str, default="error"
