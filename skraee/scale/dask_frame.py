@@ -22,7 +22,7 @@ def predict_frame(
     *,
     text: str | Sequence[str] = "text",
     label: str = "label",
-    probability: str = "probability_",
+    probability: str = "probability",
     exit_layer: str = "exit_layer",
     error: str = "error",
     backbone: Any = None,
@@ -46,9 +46,9 @@ def predict_frame(
     label : str, default="label"
         Name of the column that is added for it. Change it where the frame has a
         column of the name.
-    probability : str, optional
-        What the names of the columns with the classes' probabilities begin with,
-        ``"probability_"`` by default; the class follows. Like `label`.
+    probability : str, default="probability"
+        What the names of the columns with the classes' probabilities begin with; an
+        underscore and the class follow.
     exit_layer : str, default="exit_layer"
         Like `label`.
     error : str, default="error"
@@ -78,7 +78,7 @@ def predict_frame(
     dask = _dask()
     shipped = Shipped.of(clf, backbone, key)
     columns = text_columns(text, shipped.fields)
-    names = [label, *(f"{probability}{one}" for one in shipped.classes)]
+    names = [label, *(f"{probability}_{one}" for one in shipped.classes)]
     names += [exit_layer, error]
     check_columns(frame.columns, columns, names)
     # Named by its digest, and a result like another: a worker asks the others for it

@@ -32,10 +32,10 @@ PACKAGES = {
     "serve": ("fastapi", "uvicorn", "prometheus_client"),
     "mlflow": ("mlflow",),
     "friends": ("skops", "skore"),
+    "lancedb": ("lancedb",),
     "ray": ("ray.data",),
     "spark": ("pyspark",),
     "dask": ("dask.dataframe", "distributed"),
-    "lancedb": ("lancedb",),
 }
 WITH_MODELS = [page for page in PAGES if any(block.needs for block in blocks(page))]
 
