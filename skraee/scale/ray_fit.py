@@ -114,7 +114,7 @@ def fit_dataset(
     clf._check_before_fit()
     clf._check_classes(labels, classes)
     warn_of_one_class(classes)
-    sweeping = clone(clf).set_params(memory=None, verbose=0)
+    sweeping = _sweeping(clf)
     if isinstance(clf, RAEEClassifier):
         return clf.fit_sweep(on.swept(_with_words(sweeping, classes)), labels)
     task = SumTask.of(sweeping, classes, codes, n_folds)
@@ -271,7 +271,15 @@ def _check(clf: Any) -> None:
     if isinstance(clf, RAEEClassifier):
         # Without classes it refuses an encoder that learns from all the texts.
         words = clf.label_words or {"any": "any"}
-        clone(clf).set_params(label_words=words)._check_words(None)
+        _sweeping(clf).set_params(label_words=words)._check_words(None)
+
+
+def _sweeping(clf: Any) -> Any:
+    """Return what a worker needs, which keeps nothing and searches nothing."""
+    parameters = clf.get_params(deep=False) | {"memory": None, "verbose": 0}
+    if "index" in parameters:  # it may be an object that is of this machine
+        parameters["index"] = "exact"
+    return clone(type(clf)(**parameters))
 
 
 def _with_words(clf: RAEEClassifier, classes: npt.NDArray[Any]) -> RAEEClassifier:

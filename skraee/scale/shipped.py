@@ -78,7 +78,7 @@ class Shipped:
             content = Path(clf).read_bytes()
         else:
             check_savable(clf)
-            found, content = clf, _written(clf)
+            found, content = _written(clf)
         return cls(
             content,
             _plain_classes(found.classes_),
@@ -122,11 +122,13 @@ class Shipped:
             return _loaded[key]
 
 
-def _written(clf: Any) -> bytes:
+def _written(clf: Any) -> tuple[Classifier, bytes]:
+    """Return a classifier as a worker would read it, and the file's bytes."""
     with TemporaryDirectory(prefix="skraee-") as folder:
         path = Path(folder, "model.skraee")
         clf.save(path)
-        return path.read_bytes()
+        # What no worker could read, as with an index that is an object, is told here.
+        return read_saved(path), path.read_bytes()
 
 
 def _plain_classes(classes: npt.NDArray[Any]) -> list[Any]:

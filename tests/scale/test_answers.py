@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
 
-from skraee import EarlyExitClassifier, toy
+from skraee import EarlyExitClassifier, RAEEClassifier, toy
 from skraee.exceptions import FileFormatError, SignatureError
 from skraee.scale import shipped as shipped_module
 from skraee.scale.answers import answers
 from skraee.scale.columns import check_columns, text_columns
 from skraee.scale.shipped import Shipped
+from tests.retrieval.test_outer_search import Plain
 from tests.support.classifiers import early_exit, raee
 
 X, Y = toy.reviews(60)
@@ -188,3 +189,15 @@ def test_column_that_is_there_is_not_written_over() -> None:
         check_columns(["text", "error"], ["text"], ("a", "b", "c", "error"))
     with pytest.raises(ValueError, match="two columns of answers have one name"):
         check_columns(["text"], ["text"], ("a", "b", "a", "error"))
+
+
+def test_index_that_no_worker_has_is_refused_and_exact_search_is_sent(
+    tmp_path: Path,
+) -> None:
+    clf = raee(index=Plain()).fit(X, Y)
+    with pytest.raises(FileFormatError, match="fitted with index=Plain"):
+        Shipped.of(clf)
+    clf.save(tmp_path / "model.skraee")
+    again = RAEEClassifier.load(tmp_path / "model.skraee", index="exact")
+    got = Shipped.of(again).load()
+    assert got.predict(NEW).tolist() == clf.predict(NEW).tolist()
