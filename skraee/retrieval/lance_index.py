@@ -62,7 +62,8 @@ class LanceIndex:
     Notes
     -----
     `partial_fit` makes a new table of all keys: add texts in large portions. LanceDB
-    has threads of its own, as many as there are cores.
+    has threads of its own, as many as there are cores, and they do not outlive a fork:
+    search in processes that are started anew, as joblib's are, not in forked ones.
 
     Examples
     --------

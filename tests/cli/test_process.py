@@ -112,6 +112,8 @@ def test_signal_that_arrives_in_a_destructor_is_not_lost(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     hook = sys.unraisablehook
+    # A shell's background jobs ignore Ctrl-C, and so would this process.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def main() -> int:
         SignalledAtItsEnd(number)
@@ -121,8 +123,11 @@ def test_signal_that_arrives_in_a_destructor_is_not_lost(
         return 0
 
     monkeypatch.setattr(process, "main", main)
-    with pytest.raises(expected):
-        process.run()
+    try:
+        with pytest.raises(expected):
+            process.run()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert capfd.readouterr().err == ""
     assert sys.unraisablehook is hook
 

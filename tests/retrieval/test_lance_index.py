@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
-import os
 import pickle
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -259,28 +257,3 @@ def test_generator_searches_by_it(tmp_path: Path) -> None:
         tmp_path / "gen.skraee", index=LanceIndex(tmp_path / "keys")
     )
     np.testing.assert_array_equal(loaded.kneighbors(X[:3])[1], gen.kneighbors(X[:3])[1])
-
-
-IN_A_FORK = """
-import os, sys, warnings
-import numpy as np
-from skraee.retrieval.lance_index import LanceIndex
-from skraee.retrieval.neighbors import NeighborIndex
-warnings.simplefilter("ignore")
-keys = np.random.default_rng(0).normal(size=(300, 8)).astype("f4")
-index = NeighborIndex(keys, method=LanceIndex(sys.argv[1]))
-expected = index.search(keys[:20], 3)[1]
-child = os.fork()
-if child == 0:
-    found = index.search(keys[:20], 3)[1]
-    os._exit(0 if np.array_equal(found, expected) else 1)
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-"""
-
-
-@pytest.mark.engines
-@pytest.mark.usefixtures("lancedb")
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no forks")
-def test_forked_process_searches_as_its_parent_does(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", IN_A_FORK, str(tmp_path)]
-    subprocess.run(command, check=True, timeout=120)
