@@ -8,7 +8,7 @@ import re
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from skraee.backbone.claims import (
     refuse_false_sizes,
@@ -81,19 +81,20 @@ def _tell_of(file: Path) -> None:
 def _convert(file: Path, folder: Path) -> None:
     _require_readers()
     with refusing_no_model(file):
-        n_numbers, said, held = _told_by_header(file)
-    if said not in (None, held):
+        header = _Header.of(file)
+    if header.n_layers not in (None, header.n_layers_held):
         raise ValueError(
-            f"{file.name} in {str(file.parent)!r} says that it has {said} layers and "
-            f"holds weights of {held}; fetch it again."
+            f"{file.name} in {str(file.parent)!r} says that it has {header.n_layers} "
+            f"layers and holds weights of {header.n_layers_held}; fetch it again."
         )
     source = _source(file)
     with refusing_no_model(file):
         auto, empty = _described(file, source)
-    refuse_false_sizes(file, empty, n_numbers)
+    refuse_false_sizes(file, empty, header.n_numbers)
     with quiet_loading(), refusing_no_model(file):
         packed, report, tokenizer = _read(file, auto, source)
     refuse_gaps(file, report)
+    _add_marks(tokenizer, header)
     # Before it is kept: what is in the cache is believed.
     refuse_not_finite(f"{file.name} in {str(file.parent)!r}", packed)
     of_file = f" in {str(file)!r}"
@@ -104,26 +105,60 @@ def _convert(file: Path, folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def _told_by_header(file: Path) -> tuple[int, int | None, int]:
-    """Return the numbers in a file, and how many layers it says and has.
+class _Header(NamedTuple):
+    """What stands before the weights, as far as the library may not heed it.
 
-    The library makes as many layers as are said before it looks at weights, and leaves
-    out those beyond.
+    Attributes
+    ----------
+    n_numbers : int
+        Of all weights.
+    n_layers : int or None
+        As the file says. The library makes so many before it looks at weights, and
+        leaves out those beyond.
+    n_layers_held : int
+        Layers with weights.
+    adds_bos, adds_eos : bool
+        Whether texts begin, or end, with the tokenizer's mark.
     """
-    from gguf import GGUFReader
 
-    reader = GGUFReader(file)
-    blocks = (_BLOCK.search(tensor.name) for tensor in reader.tensors)
-    said = [
-        int(field.contents())
-        for name, field in reader.fields.items()
-        if name.endswith("block_count")
-    ]
-    return (
-        sum(int(tensor.n_elements) for tensor in reader.tensors),
-        max(said, default=None),
-        1 + max((int(block[1]) for block in blocks if block), default=-1),
-    )
+    n_numbers: int
+    n_layers: int | None
+    n_layers_held: int
+    adds_bos: bool
+    adds_eos: bool
+
+    @classmethod
+    def of(cls, file: Path) -> _Header:
+        from gguf import GGUFReader
+
+        reader = GGUFReader(file)
+        blocks = (_BLOCK.search(tensor.name) for tensor in reader.tensors)
+        counts = [name for name in reader.fields if name.endswith("block_count")]
+
+        def says(name: str) -> bool:
+            field = reader.fields.get(f"tokenizer.ggml.{name}")
+            return field is not None and bool(field.contents())
+
+        return cls(
+            sum(int(tensor.n_elements) for tensor in reader.tensors),
+            max((int(reader.fields[name].contents()) for name in counts), default=None),
+            1 + max((int(block[1]) for block in blocks if block), default=-1),
+            says("add_bos_token"),
+            says("add_eos_token"),
+        )
+
+
+def _add_marks(tokenizer: Any, header: _Header) -> None:
+    """Let a tokenizer add the marks that the file asks for.
+
+    Some releases of the library leave them out (transformers 5.21 that of the beginning
+    in Gemma 3's file), and a model that never read a text without answers otherwise.
+    """
+    for mark in ("bos", "eos"):
+        is_wanted = header._asdict()[f"adds_{mark}"]
+        token = getattr(tokenizer, f"{mark}_token_id", None)
+        if is_wanted and token is not None and token not in tokenizer("a").input_ids:
+            setattr(tokenizer, f"add_{mark}_token", True)
 
 
 def _source(file: Path) -> dict[str, Any]:

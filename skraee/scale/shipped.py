@@ -76,6 +76,8 @@ class Shipped:
         if isinstance(clf, str | os.PathLike):
             found = read_saved(clf, backbone, key)
             content = Path(clf).read_bytes()
+            if key is not None:  # these bytes, should others have come meanwhile
+                _read(content, backbone, key)
         else:
             check_savable(clf)
             found, content = _written(clf)
@@ -94,10 +96,7 @@ class Shipped:
         no place to show a bar. The backbone is loaded at once: where it is missing that
         is no fault of a text.
         """
-        with TemporaryDirectory(prefix="skraee-") as folder:
-            path = Path(folder, "model.skraee")
-            path.write_bytes(self.content)
-            found = read_saved(path, self.backbone)
+        found = _read(self.content, self.backbone)
         found.set_params(memory=None, verbose=0)
         found.predict(Texts([["a"]] * len(self.fields)))
         return found
@@ -120,6 +119,13 @@ class Shipped:
                     _loaded.popitem(last=False)
             _loaded.move_to_end(key)
             return _loaded[key]
+
+
+def _read(content: bytes, backbone: Any, key: bytes | str | None = None) -> Classifier:
+    with TemporaryDirectory(prefix="skraee-") as folder:
+        path = Path(folder, "model.skraee")
+        path.write_bytes(content)
+        return read_saved(path, backbone, key)
 
 
 def _written(clf: Any) -> tuple[Classifier, bytes]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
+from transformers import AutoTokenizer
 
 from skraee.backbone import gguf
 from skraee.backbone.handle import Backbone
@@ -49,7 +50,9 @@ def model_with_all_tokens() -> Any:
     return model
 
 
-def write_gguf(path: Path, weights: dict[str, torch.Tensor]) -> None:
+def write_gguf(
+    path: Path, weights: dict[str, torch.Tensor], marks: Collection[str] = ()
+) -> None:
     library = pytest.importorskip("gguf")
     pytest.importorskip("accelerate")
     config = model_with_all_tokens().config
@@ -63,6 +66,8 @@ def write_gguf(path: Path, weights: dict[str, torch.Tensor]) -> None:
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_vocab_size(config.vocab_size)
     _add_tokenizer(writer)
+    writer.add_add_bos_token("bos" in marks)
+    writer.add_add_eos_token("eos" in marks)
     names = library.get_tensor_name_map(
         library.MODEL_ARCH.QWEN2, config.num_hidden_layers
     )
@@ -129,6 +134,27 @@ def test_gguf_file_loads_as_the_model_it_was_made_of(
     second = Backbone(tiny_file).load(dtype="float32")
     assert second.fingerprint == first.fingerprint
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("marks", [(), ("bos",), ("eos",), ("bos", "eos")])
+def test_texts_have_the_marks_that_the_file_asks_for(
+    marks: tuple[str, ...], tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "marked.gguf"
+    write_gguf(path, model_with_all_tokens().state_dict(), marks)
+    read = gguf._read
+
+    def forgetting(*args: Any) -> Any:
+        # As releases of the library do that do not look at the header.
+        packed, report, tokenizer = read(*args)
+        tokenizer.add_bos_token = tokenizer.add_eos_token = False
+        return packed, report, tokenizer
+
+    monkeypatch.setattr(gguf, "_read", forgetting)
+    Backbone(path).load(dtype="float32")
+    (folder,) = cache.iterdir()
+    ids = AutoTokenizer.from_pretrained(folder)("a film").input_ids
+    assert (ids[0] == 0, ids[-1] == 2) == ("bos" in marks, "eos" in marks)
 
 
 def test_gguf_file_of_that_name_in_the_working_directory_is_not_taken(

@@ -143,6 +143,23 @@ def test_process_reads_a_model_once_and_keeps_few(
     assert sent[0].loaded() is not first
 
 
+def test_file_that_is_put_in_its_place_after_the_look_is_not_sent(
+    clf: EarlyExitClassifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "clf.skraee"
+    clf.save(path, key=KEY)
+    read_saved = shipped_module.read_saved
+
+    def then_another(*args: Any) -> Any:
+        found = read_saved(*args)
+        clf.save(path)  # without a signature
+        return found
+
+    monkeypatch.setattr(shipped_module, "read_saved", then_another)
+    with pytest.raises(SignatureError):
+        Shipped.of(path, key=KEY)
+
+
 def test_file_must_be_signed_with_the_key(
     clf: EarlyExitClassifier, tmp_path: Path
 ) -> None:
