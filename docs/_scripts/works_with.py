@@ -72,9 +72,10 @@ NUMBERS = f"{LIST}: it numbers the classes"
 BESIDE = """
 ## Beside scikit-learn
 
-Packages that take its estimators, and places where models are kept. Each row is run
-with the real package by the tests under `tests/sharing` (`bash .ci/run engines`).
-[Registries](how-to/registries.md) shows how.
+Packages that take its estimators, places where models are kept, engines for many machines
+and a database. Each row is run with the real package (`bash .ci/run engines`).
+[Registries](how-to/registries.md), [past one machine](how-to/past-one-machine.md) and
+[large databases](how-to/large-databases.md) show how.
 
 | package | works | how, or why not |
 |---|---|---|
@@ -106,6 +107,27 @@ FRIENDS = (
         "its files cannot hold a backbone's handle; `save` writes a file without code",
     ),
     ("skore, `EstimatorReport` and `CrossValidationReport`", "yes", ""),
+    (
+        "Ray Data, `skraee.scale.predict_dataset` and `fit_dataset`",
+        "yes",
+        "a pool of actors; one that dies is replaced",
+    ),
+    (
+        "Spark, `skraee.scale.predict_udf`",
+        "yes",
+        "an Arrow UDF, of pyspark 4.1 or newer; no fit",
+    ),
+    (
+        "Dask, `skraee.scale.predict_frame`",
+        "yes",
+        "by partitions, a column for each class; no fit, but searches by joblib's "
+        "backend",
+    ),
+    (
+        "LanceDB, `skraee.retrieval.lance_index.LanceIndex`",
+        "as said",
+        "in processes that are started anew: its threads do not outlive a fork",
+    ),
 )
 
 Run = Callable[[RAEEClassifier], float]
