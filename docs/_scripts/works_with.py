@@ -72,8 +72,8 @@ NUMBERS = f"{LIST}: it numbers the classes"
 BESIDE = """
 ## Beside scikit-learn
 
-Packages that take its estimators, places where models are kept, engines for many machines
-and a database. Each row is run with the real package (`bash .ci/run engines`).
+Packages that take its estimators, places where models are kept, engines for many
+machines and a database. Each row is run with the real package (`bash .ci/run engines`).
 [Registries](how-to/registries.md), [past one machine](how-to/past-one-machine.md) and
 [large databases](how-to/large-databases.md) show how.
 

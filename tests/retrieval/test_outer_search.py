@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,31 +13,7 @@ from skraee.retrieval.copies import Copies
 from skraee.retrieval.database import Database
 from skraee.retrieval.neighbors import NeighborIndex
 from skraee.retrieval.outer_search import OuterProposer, is_search_index
-from tests.support.keys import METRICS, graph_of, mixture
-
-
-class Plain:
-    """Compares all points, as the methods of `SearchIndex` are told to."""
-
-    filled: ClassVar[list[Any]] = []
-
-    def add(self, keys: Any) -> None:
-        parts = [keys[start : start + 100] for start in range(0, len(keys), 100)]
-        self.points = np.concatenate(parts)
-        assert self.points.shape == keys.shape
-        np.testing.assert_array_equal(np.asarray(keys), self.points)
-        assert self.points.dtype == np.float32
-        self.calls: list[Any] = ["add"]
-        self.filled.append(self)
-
-    def save(self) -> None:
-        self.calls.append("save")
-
-    def search(self, queries: Any, k: int) -> Any:
-        self.calls.append(k)
-        squares = ((queries[:, None] - self.points) ** 2).sum(axis=2)
-        positions = squares.argsort(axis=1)[:, :k]
-        return np.take_along_axis(squares, positions, axis=1), positions
+from tests.support.keys import METRICS, Plain, graph_of, mixture
 
 
 @pytest.fixture(autouse=True)

@@ -15,8 +15,8 @@ from skraee.scale import shipped as shipped_module
 from skraee.scale.answers import answers
 from skraee.scale.columns import check_columns, text_columns
 from skraee.scale.shipped import Shipped
-from tests.retrieval.test_outer_search import Plain
 from tests.support.classifiers import early_exit, raee
+from tests.support.keys import Plain
 
 X, Y = toy.reviews(60)
 NEW, _ = toy.reviews(40, seed=1)

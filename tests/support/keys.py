@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -40,3 +40,27 @@ def parts_of(index: Any) -> Any:
 
 def graph_of(index: Any) -> Any:
     return parts_of(index).proposer
+
+
+class Plain:
+    """Compares all points, as the methods of `SearchIndex` are told to."""
+
+    filled: ClassVar[list[Any]] = []
+
+    def add(self, keys: Any) -> None:
+        parts = [keys[start : start + 100] for start in range(0, len(keys), 100)]
+        self.points = np.concatenate(parts)
+        assert self.points.shape == keys.shape
+        np.testing.assert_array_equal(np.asarray(keys), self.points)
+        assert self.points.dtype == np.float32
+        self.calls: list[Any] = ["add"]
+        self.filled.append(self)
+
+    def save(self) -> None:
+        self.calls.append("save")
+
+    def search(self, queries: Any, k: int) -> Any:
+        self.calls.append(k)
+        squares = ((queries[:, None] - self.points) ** 2).sum(axis=2)
+        positions = squares.argsort(axis=1)[:, :k]
+        return np.take_along_axis(squares, positions, axis=1), positions
