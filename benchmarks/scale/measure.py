@@ -108,5 +108,13 @@ def run(engine: str, workers: int, folder: str) -> Line:
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or ["nothing was said"]
         return {"failed": last[0][:300]}
-    found: Line = json.loads(done.stdout.strip().splitlines()[-1])
+    return told_by(done.stdout)
+
+
+def told_by(printed: str) -> Line:
+    """Return the line of JSON among what a run printed; engines print lines, too."""
+    lines = [line for line in printed.splitlines() if line.startswith("{")]
+    if not lines:
+        return {"failed": f"no figures, but {printed.strip()[-200:]!r}"}
+    found: Line = json.loads(lines[-1])
     return found

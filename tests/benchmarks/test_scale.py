@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.lines import Lines
+from benchmarks.scale.measure import told_by
 from benchmarks.scale.page import NAMING, PAGE, write_page
 from benchmarks.scale.work import found
 
@@ -59,6 +60,11 @@ def test_median_of_the_rounds_on_the_most_rows_counts(tmp_path: Path) -> None:
 def test_plan_has_the_core_hours_of_a_billion_texts(tmp_path: Path) -> None:
     text = written(tmp_path, ("plain", 1, 900, 0, 1000.0), ("spark", 1, 900, 0, 800.0))
     assert "| toy | 1,000 | 277.8 | 20% | 347.2 |" in text
+
+
+def test_figures_are_found_among_what_engines_print() -> None:
+    assert told_by('ray started\n{"n": 3}\n(actor) ended\n') == {"n": 3}
+    assert told_by("ray started\n")["failed"] == "no figures, but 'ray started'"
 
 
 def test_run_whose_first_texts_were_all_has_no_rate() -> None:
